@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { NestApplicationOptions } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule } from '@nestjs/swagger';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { AppModule } from './app.module.js';
+import { registerBodyParser } from './common/body.js';
+import { answerClientError } from './common/http-errors.js';
+import { NestLogger } from './common/logger.js';
+import { Problem } from './common/problem.js';
+import { validationPipe } from './common/validation.js';
+import type { AppConfig } from './config/config.js';
+import { openApiDocument } from './openapi-document.js';
+
+const HEADERS_MAX_BYTES = 16_384;
+const URL_MAX_LENGTH = 8192;
+const HSTS_SECONDS = 2 * 365 * 24 * 3600;
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+// Swagger UI styles its elements inline; everything else comes from its own files.
+const DOCS_CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+export const NEST_OPTIONS = { bodyParser: false, abortOnError: false } satisfies NestApplicationOptions;
+
+/** The whole service, ready to listen. The database is reached, and migrated, on the way. */
+export async function createApp(config: AppConfig, logger: Logger): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), createAdapter(config, logger), {
+    ...NEST_OPTIONS,
+    logger: new NestLogger(logger),
+  });
+  await setUpApp(app, config);
+  return app;
+}
+
+export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter {
+  return new FastifyAdapter({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    genReqId: requestIdOf,
+    requestIdHeader: false,
+    trustProxy: trustedProxies(config),
+    requestTimeout: config.requestTimeoutMs,
+    http: { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: config.requestTimeoutMs },
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+  });
+}
+
+/** Everything between the socket and the rooms. Shared by the service, its tests and the OpenAPI document. */
+export async function setUpApp(app: NestFastifyApplication, config: AppConfig): Promise<void> {
+  const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
+
+  app.useGlobalPipes(validationPipe);
+  app.useSecurityHeaders({
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: "'none'", frameAncestors: "'none'" } },
+    strictTransportSecurity: { maxAge: HSTS_SECONDS, includeSubDomains: true },
+    xFrameOptions: { action: 'deny' },
+  });
+  if (config.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: [...config.corsOrigins],
+      credentials: true,
+      methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+      allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
+      exposedHeaders: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate'],
+      maxAge: 600,
+    });
+  }
+  registerBodyParser(fastify, config.bodyLimitBytes);
+  registerHooks(fastify);
+  const methodsOf = collectMethods(fastify);
+  if (config.hasSwagger) {
+    SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+      customSiteTitle: 'Latchkey',
+      swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, withCredentials: true },
+    });
+  }
+  await app.init();
+  refuseOtherMethods(fastify, methodsOf);
+}
+
+function registerHooks(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const isPage = request.routeOptions.url?.startsWith('/docs') ?? false;
+    reply.header('X-Request-Id', request.id);
+    if (isPage) {
+      reply.header('Content-Security-Policy', DOCS_CSP);
+    } else {
+      reply.header('Cache-Control', 'no-store');
+    }
+    done(request.raw.url && request.raw.url.length > URL_MAX_LENGTH ? new Problem('uri_too_long') : undefined);
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const { id: requestId, method, routeOptions, user } = request;
+    request.log.info(
+      {
+        requestId,
+        method,
+        route: routeOptions.url ?? null,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime),
+        ...(user && { userId: user.userId, sessionId: user.sessionId }),
+      },
+      'request',
+    );
+    done();
+  });
+}
+
+function collectMethods(fastify: FastifyInstance): ReadonlyMap<string, Set<string>> {
+  const methodsOf = new Map<string, Set<string>>();
+  fastify.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsOf.get(url) ?? new Set<string>();
+    methodsOf.set(url, methods);
+    for (const one of [method].flat()) {
+      methods.add(one);
+    }
+  });
+  return methodsOf;
+}
+
+// As routes, so that the router itself tells a wrong method (405) from a wrong address (404).
+function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<string, Set<string>>): void {
+  for (const [url, methods] of [...methodsOf]) {
+    const allowed = [...methods].toSorted();
+    const others = fastify.supportedMethods.filter((method) => !allowed.includes(method));
+    if (url === '*' || others.length === 0) {
+      continue;
+    }
+    fastify.route({
+      method: others,
+      url,
+      handler: () => {
+        throw new Problem('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
+      },
+    });
+  }
+}
+
+function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const sent = headers['x-request-id'];
+  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
+}
+
+// Fastify takes a bare number for "trust nobody", since hops alone cannot tell a proxy from a client that came directly.
+// Whoever sets a number says that every client comes through that many.
+function trustedProxies({ trustProxy }: AppConfig): false | string[] | ((address: string, hop: number) => boolean) {
+  if (trustProxy === undefined) {
+    return false;
+  }
+  const hops = Number(trustProxy);
+  return Number.isInteger(hops) ? (_address, hop) => hop < hops : trustProxy.split(',').map((range) => range.trim());
+}

@@ -1,0 +1,48 @@
+import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+
+export type AuditEventType = 'login_failed' | 'session_created' | 'session_revoked';
+export type AuditOutcome = 'success' | 'failure';
+
+/**
+ * One line of the durable trail. It points at users and sessions by id alone, without foreign keys, so that it
+ * outlives them. A trigger refuses to change or remove a line, for superusers too.
+ */
+@Entity({ name: 'audit_events' })
+@Index('audit_events_user_id_at_idx', ['userId', 'at'])
+@Index('audit_events_session_id_idx', ['sessionId'])
+export class AuditEvent {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'audit_events_pkey' })
+  readonly id!: string;
+
+  @Column({ type: 'timestamptz', name: 'at', precision: 3, default: () => 'now()' })
+  readonly at!: Date;
+
+  @Column({ type: 'text', name: 'type' })
+  readonly type!: AuditEventType;
+
+  @Column({ type: 'text', name: 'outcome' })
+  readonly outcome!: AuditOutcome;
+
+  /** Whose account it is about; null where none is known. */
+  @Column({ type: 'uuid', name: 'user_id', nullable: true })
+  readonly userId!: string | null;
+
+  @Column({ type: 'uuid', name: 'session_id', nullable: true })
+  readonly sessionId!: string | null;
+
+  /** Who did it: a user's id, or null for the service itself and for strangers. */
+  @Column({ type: 'uuid', name: 'actor_id', nullable: true })
+  readonly actorId!: string | null;
+
+  @Column({ type: 'text', name: 'reason', nullable: true })
+  readonly reason!: string | null;
+
+  @Column({ type: 'text', name: 'ip', nullable: true })
+  readonly ip!: string | null;
+
+  @Column({ type: 'text', name: 'user_agent', nullable: true })
+  readonly userAgent!: string | null;
+
+  @Column({ type: 'text', name: 'request_id', nullable: true })
+  readonly requestId!: string | null;
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { JwtService } from '@nestjs/jwt';
+import { isUUID } from 'class-validator';
+import { AppConfig } from '../config/config.js';
+import type { SessionClaims } from '../sessions/session-checker.js';
+import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
+import type { Account } from '../sessions/sessions.sql.js';
+
+export const ALGORITHM = 'HS256';
+export const TOKEN_TYPE = 'at+jwt';
+export const CLOCK_SKEW_SECONDS = 30;
+
+export interface AccessToken {
+  readonly accessToken: string;
+  /** Seconds. */
+  readonly expiresIn: number;
+}
+
+const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+
+/** Access tokens: JWTs of the profile of RFC 9068, with a session and its generation inside, and nothing about the person. */
+@Injectable()
+export class AccessTokens {
+  constructor(
+    private readonly jwt: JwtService,
+    private readonly config: AppConfig,
+  ) {}
+
+  /** Signs a token for a session as it is now. It never outlives the session. */
+  issue({ session }: Account): AccessToken {
+    const now = seconds(new Date());
+    const exp = Math.min(
+      now + this.config.accessTokenTtlSeconds,
+      seconds(session.idleExpiresAt),
+      seconds(session.expiresAt),
+    );
+    const accessToken = this.jwt.sign({
+      iss: this.config.jwtIssuer,
+      aud: this.config.jwtAudience,
+      sub: session.userId,
+      sid: session.id,
+      gen: session.generation,
+      jti: randomUUID(),
+      iat: now,
+      exp,
+      auth_time: seconds(session.authenticatedAt),
+    });
+    return { accessToken, expiresIn: Math.max(0, exp - now) };
+  }
+}
+
+/**
+ * Reads the claims of a token whose signature, issuer, audience and times were verified. Every claim must be there and
+ * of its type; anything else throws {@link InvalidAccessTokenError} before a database hears of it (JWT-07).
+ */
+export function readClaims(claims: unknown): SessionClaims {
+  if (typeof claims !== 'object' || claims === null) {
+    throw new InvalidAccessTokenError();
+  }
+  const { sub, sid, jti, gen, iat, exp, auth_time: authTime } = claims as Record<string, unknown>;
+  if (!isId(sub) || !isId(sid) || !isId(jti) || !isCount(gen) || !isTime(iat) || !isTime(exp) || !isTime(authTime)) {
+    throw new InvalidAccessTokenError();
+  }
+  const latest = seconds(new Date()) + CLOCK_SKEW_SECONDS;
+  if (iat > latest || authTime > latest || gen < 1) {
+    throw new InvalidAccessTokenError();
+  }
+  return { sessionId: sid, userId: sub, generation: gen, authenticatedAt: authTime };
+}
+
+/** Whether the header is exactly the one we write: no other algorithm, type, key reference or extension (JWT-02, JWT-03). */
+export function hasOurHeader(jwt: string): boolean {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString('utf8'));
+    const expected = { alg: ALGORITHM, typ: TOKEN_TYPE };
+    return (
+      typeof header === 'object' &&
+      header !== null &&
+      Object.keys(header).length === Object.keys(expected).length &&
+      Object.entries(expected).every(([name, value]) => Reflect.get(header, name) === value)
+    );
+  } catch {
+    return false;
+  }
+}
+
+const isId = (value: unknown): value is string => typeof value === 'string' && isUUID(value);
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < 2 ** 31;
+const isTime = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value > 0;

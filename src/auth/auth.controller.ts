@@ -1,0 +1,230 @@
+import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, UseFilters } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiBody,
+  ApiCookieAuth,
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import { type Caller, CurrentCaller } from '../common/caller.js';
+import { Public } from '../common/public.decorator.js';
+import { type RequestSource, Source } from '../common/request-source.js';
+import type { CheckedCaller } from '../sessions/session-checker.js';
+import { SessionDto } from '../sessions/session.dto.js';
+import { RefusedForGoodError } from '../sessions/sessions.errors.js';
+import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
+import { UserDto } from '../users/user.dto.js';
+import { AccessTokens } from './access-tokens.js';
+import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
+import { AuthService } from './auth.service.js';
+import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
+import { TakesRefreshToken } from './jwt-auth.guard.js';
+import { LogoutFilter } from './logout.filter.js';
+import { RefreshCookie } from './refresh-cookie.js';
+
+const SET_COOKIE = {
+  'Set-Cookie': {
+    description: 'The refresh token, where it is delivered as a cookie.',
+    schema: {
+      type: 'string',
+      example: '__Host-refresh_token=v1.5b1f…; Max-Age=604800; Path=/; HttpOnly; Secure; SameSite=Strict',
+    },
+  },
+} as const;
+const CLEARED_COOKIE = {
+  'Set-Cookie': {
+    description: 'Clears the refresh token.',
+    schema: { type: 'string', example: '__Host-refresh_token=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Strict' },
+  },
+  'Clear-Site-Data': {
+    description: 'Where the cookie was sent.',
+    schema: { type: 'string', example: '"cookies", "storage"' },
+  },
+} as const;
+const UNAVAILABLE = ['service_unavailable', 'internal_error'] as const;
+
+@ApiTags('auth')
+@Controller('auth')
+export class AuthController {
+  constructor(
+    private readonly auth: AuthService,
+    private readonly sessions: SessionsService,
+    private readonly accessTokens: AccessTokens,
+    private readonly cookie: RefreshCookie,
+  ) {}
+
+  @Public()
+  @Post('register')
+  @ApiOperation({ summary: 'Create an account and sign this device in' })
+  @ApiCreatedResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
+  @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, ...UNAVAILABLE)
+  async register(
+    @Body() credentials: RegisterDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AuthResultDto> {
+    const account = { ...credentials, name: credentials.name ?? null };
+    return this.deliver(reply, await this.auth.register(account, deviceOf(credentials), source));
+  }
+
+  @Public()
+  @Post('login')
+  @HttpCode(HttpStatus.OK)
+  @ApiOperation({ summary: 'Sign a device in', description: 'Always opens a new session.' })
+  @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
+  @ApiProblems('cross_site_request', 'invalid_credentials', ...BODY_PROBLEMS, ...UNAVAILABLE)
+  async login(
+    @Body() credentials: LoginDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AuthResultDto> {
+    return this.deliver(reply, await this.auth.login(credentials, deviceOf(credentials), source));
+  }
+
+  @Public()
+  @Post('refresh')
+  @HttpCode(HttpStatus.OK)
+  @ApiCookieAuth('refreshCookie')
+  @ApiOperation({
+    summary: 'Exchange a refresh token for the next one',
+    description:
+      'Callers who present the same token together all get the same successor, and a client whose answer was lost may ' +
+      'try again. Any older token is taken for stolen: its session ends.',
+  })
+  @ApiBody({ type: RefreshDto, required: false })
+  @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_refresh_token',
+    'session_revoked',
+    'session_expired',
+    'refresh_token_reused',
+    'ambiguous_refresh_token',
+    ...BODY_PROBLEMS,
+    ...UNAVAILABLE,
+  )
+  async refresh(
+    @Req() request: FastifyRequest,
+    @Body() { refreshToken }: RefreshDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AuthResultDto> {
+    const presented = this.cookie.read(request, refreshToken);
+    return this.deliver(reply, await this.forgetting(presented, reply, this.auth.refresh(presented, source)));
+  }
+
+  @TakesRefreshToken()
+  @UseFilters(LogoutFilter)
+  @Post('logout')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiCookieAuth('refreshCookie')
+  @ApiBearerAuth('bearer')
+  @ApiOperation({
+    summary: 'Log out this device',
+    description: 'Ends the session of the refresh token, or else that of the access token. It works with an expired access token.',
+  })
+  @ApiBody({ type: RefreshDto, required: false })
+  @ApiNoContentResponse({ description: 'Ended.', headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })
+  @ApiProblems(
+    'cross_site_request',
+    { code: 'invalid_refresh_token', status: HttpStatus.BAD_REQUEST },
+    'ambiguous_refresh_token',
+    ...BODY_PROBLEMS,
+    ...PROTECTED_PROBLEMS,
+  )
+  async logout(
+    @Req() request: FastifyRequest,
+    @CurrentCaller() caller: Caller | null,
+    @Body() { refreshToken }: RefreshDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<void> {
+    const presented = this.cookie.read(request, refreshToken);
+    await this.auth.logout(presented, caller, source);
+    this.clear(request, reply);
+  }
+
+  @TakesRefreshToken()
+  @Post('logout-all')
+  @HttpCode(HttpStatus.OK)
+  @ApiCookieAuth('refreshCookie')
+  @ApiBearerAuth('bearer')
+  @ApiOperation({ summary: 'Log out every device, this one included' })
+  @ApiBody({ type: RefreshDto, required: false })
+  @ApiOkResponse({ type: RevokedDto, headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_refresh_token',
+    'refresh_token_reused',
+    'ambiguous_refresh_token',
+    ...BODY_PROBLEMS,
+    ...PROTECTED_PROBLEMS,
+  )
+  async logoutAll(
+    @Req() request: FastifyRequest,
+    @CurrentCaller() caller: Caller | null,
+    @Body() { refreshToken }: RefreshDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RevokedDto> {
+    const presented = this.cookie.read(request, refreshToken);
+    const revoked = await this.forgetting(presented, reply, this.auth.logoutAll(presented, caller, source));
+    this.clear(request, reply);
+    return { revoked };
+  }
+
+  @Post('logout-others')
+  @HttpCode(HttpStatus.OK)
+  @ApiBearerAuth('bearer')
+  @ApiOperation({ summary: 'Log out every other device' })
+  @ApiOkResponse({ type: RevokedDto, headers: COMMON_HEADERS })
+  @ApiProblems('cross_site_request', ...PROTECTED_PROBLEMS)
+  async logoutOthers(@CurrentCaller() caller: Caller, @Source() source: RequestSource): Promise<RevokedDto> {
+    return { revoked: await this.sessions.endOthers(caller, source) };
+  }
+
+  @Get('me')
+  @ApiBearerAuth('bearer')
+  @ApiOperation({ summary: 'Who am I, and on which device?' })
+  @ApiOkResponse({ type: MeDto, headers: COMMON_HEADERS })
+  @ApiProblems(...PROTECTED_PROBLEMS)
+  me(@CurrentCaller() { user, session }: CheckedCaller): MeDto {
+    return { ...UserDto.from(user), session: SessionDto.from(session, session.id) };
+  }
+
+  private deliver(reply: FastifyReply, grant: SessionGrant): AuthResultDto {
+    if (grant.session.delivery === 'cookie') {
+      this.cookie.set(reply, grant.refreshToken, grant.session);
+    }
+    return AuthResultDto.from(grant, this.accessTokens.issue(grant));
+  }
+
+  // The cookie goes only when its token is refused for good, so that a losing request never takes a winner's cookie.
+  private async forgetting<T>(presented: PresentedToken | null, reply: FastifyReply, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof RefusedForGoodError && presented?.delivery === 'cookie') {
+        this.cookie.clear(reply);
+      }
+      throw error;
+    }
+  }
+
+  private clear(request: FastifyRequest, reply: FastifyReply): void {
+    this.cookie.clear(reply);
+    if (this.cookie.isSent(request)) {
+      reply.header('Clear-Site-Data', '"cookies", "storage"');
+    }
+  }
+}
+
+const deviceOf = ({ tokenDelivery, deviceName }: LoginDto): Device => ({
+  delivery: tokenDelivery ?? 'cookie',
+  deviceName: deviceName ?? null,
+});

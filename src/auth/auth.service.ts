@@ -1,0 +1,84 @@
+import { Injectable } from '@nestjs/common';
+import type { Caller } from '../common/caller.js';
+import type { RequestSource } from '../common/request-source.js';
+import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
+import { InvalidRefreshTokenError } from '../sessions/sessions.errors.js';
+import { type NewAccount, UsersService } from '../users/users.service.js';
+import { InvalidCredentialsError } from './auth.errors.js';
+import { AuthRepository } from './auth.repository.js';
+
+const LOGIN_ATTEMPTS = 3;
+const BAD_REQUEST = 400;
+
+/** Who are you? Turns credentials into sessions, and ends them for whoever holds a token. */
+@Injectable()
+export class AuthService {
+  constructor(
+    private readonly users: UsersService,
+    private readonly sessions: SessionsService,
+    private readonly attempts: AuthRepository,
+  ) {}
+
+  /** Makes an account and signs its first device in. Throws `email_taken`, or `validation_failed` for a bad password. */
+  async register(account: NewAccount, device: Device, source: RequestSource): Promise<SessionGrant> {
+    await this.users.create(account);
+    return this.login(account, device, source);
+  }
+
+  /** Signs a device in: always a new session. Throws {@link InvalidCredentialsError}, and never says what was wrong. */
+  async login(
+    { email, password }: Pick<NewAccount, 'email' | 'password'>,
+    device: Device,
+    source: RequestSource,
+  ): Promise<SessionGrant> {
+    let userId: string | null = null;
+    // The password may change, or its hash be strengthened by a parallel login, between the verification and the
+    // opening of the session. Then what was verified no longer counts, and is verified again.
+    for (let attempt = 0; attempt < LOGIN_ATTEMPTS; attempt++) {
+      const { isRight, user } = await this.users.verify(email, password);
+      userId = user?.id ?? null;
+      if (!user || !isRight) {
+        break;
+      }
+      const grant = await this.sessions.open(user, device, source);
+      if (grant) {
+        return grant;
+      }
+    }
+    await this.attempts.recordRefusedLogin(userId, source);
+    throw new InvalidCredentialsError();
+  }
+
+  /** Exchanges a refresh token for its successor; see {@link SessionsService.rotate}. */
+  async refresh(presented: PresentedToken | null, source: RequestSource): Promise<SessionGrant> {
+    if (!presented) {
+      throw new InvalidRefreshTokenError();
+    }
+    return this.sessions.rotate(presented, source);
+  }
+
+  /**
+   * Logs out one session: the one that honours the refresh token, or else the caller's. Throws
+   * {@link InvalidRefreshTokenError} where neither is good, whatever is wrong with them.
+   */
+  async logout(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<void> {
+    if (presented && (await this.sessions.endPresented(presented, source))) {
+      return;
+    }
+    if (!caller) {
+      throw new InvalidRefreshTokenError(BAD_REQUEST);
+    }
+    await this.sessions.endCurrent(caller, source);
+  }
+
+  /** Logs out every session of whoever holds the refresh token, or else of the caller. Returns how many. */
+  async logoutAll(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<number> {
+    if (presented) {
+      return this.sessions.endAllOfPresented(presented, source);
+    }
+    if (!caller) {
+      throw new InvalidRefreshTokenError();
+    }
+    return this.sessions.endAll(caller, source);
+  }
+}

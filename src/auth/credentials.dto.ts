@@ -1,0 +1,88 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import {
+  IsEmail,
+  IsIn,
+  IsString,
+  MaxLength,
+  MinLength,
+  registerDecorator,
+  ValidateIf,
+} from 'class-validator';
+import { NoControlCharacters, PlainText } from '../common/validation.js';
+import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
+import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
+import { PASSWORD_MAX_LENGTH, passwordLength } from '../users/password-policy.js';
+
+const NAME_MAX_LENGTH = 100;
+
+/** May be left out, but not null: null is no value of any field. */
+const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
+
+// Counted in code points, before anything is hashed (PW-01).
+function IsNotTooLong(): PropertyDecorator {
+  return (target, propertyKey) => {
+    registerDecorator({
+      name: 'isNotTooLong',
+      target: target.constructor,
+      propertyName: String(propertyKey),
+      validator: {
+        validate: (value: unknown) => typeof value === 'string' && passwordLength(value) <= PASSWORD_MAX_LENGTH,
+        defaultMessage: () => `$property must not have more than ${PASSWORD_MAX_LENGTH} characters`,
+      },
+    });
+  };
+}
+
+export class LoginDto {
+  @ApiProperty({ format: 'email', maxLength: 254, example: 'ada@example.com', description: 'Its case does not matter.' })
+  // ASCII only: case folding of other scripts can turn one address into another (IN-06).
+  @IsEmail({ allow_utf8_local_part: false })
+  @MaxLength(254)
+  @IsString()
+  @Transform(({ value }) => (typeof value === 'string' ? value.toLowerCase() : value))
+  readonly email!: string;
+
+  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'correct horse battery staple' })
+  @NoControlCharacters()
+  @IsNotTooLong()
+  @MinLength(1)
+  @IsString()
+  readonly password!: string;
+
+  @ApiPropertyOptional({ minLength: 1, maxLength: DEVICE_NAME_MAX_LENGTH, example: 'Work laptop' })
+  @PlainText()
+  @MaxLength(DEVICE_NAME_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly deviceName?: string;
+
+  @ApiPropertyOptional({
+    enum: TOKEN_DELIVERIES,
+    default: 'cookie',
+    example: 'cookie',
+    description: 'How the refresh token travels: as an HttpOnly cookie (browsers), or in JSON (mobile, CLI).',
+  })
+  @IsIn(TOKEN_DELIVERIES)
+  @IsOptionalField()
+  readonly tokenDelivery?: TokenDelivery;
+}
+
+export class RegisterDto extends LoginDto {
+  @ApiPropertyOptional({ minLength: 1, maxLength: NAME_MAX_LENGTH, example: 'Ada Lovelace' })
+  @PlainText()
+  @MaxLength(NAME_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly name?: string;
+}
+
+export class RefreshDto {
+  @ApiPropertyOptional({
+    example: 'v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A',
+    description: 'Only for sessions whose token is delivered in the body; leave it out where the cookie carries it.',
+  })
+  @IsString()
+  @IsOptionalField()
+  readonly refreshToken?: string;
+}

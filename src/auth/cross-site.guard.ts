@@ -1,0 +1,45 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { AppConfig } from '../config/config.js';
+import { CrossSiteRequestError } from './auth.errors.js';
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Refuses state-changing requests that a browser sends from another site (CK-03): fetch metadata where the browser has
+ * it, the origin otherwise. A request with neither does not come from a browser's page.
+ */
+@Injectable()
+export class CrossSiteGuard implements CanActivate {
+  private readonly allowedOrigins: ReadonlySet<string>;
+  private readonly ownOrigin: string;
+
+  constructor(config: AppConfig) {
+    this.allowedOrigins = new Set(config.corsOrigins.map((origin) => new URL(origin).origin));
+    this.ownOrigin = new URL(config.publicUrl).origin;
+  }
+
+  canActivate(context: ExecutionContext): boolean {
+    const { method, headers } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (!SAFE_METHODS.has(method) && !this.isTrusted(headers)) {
+      throw new CrossSiteRequestError();
+    }
+    return true;
+  }
+
+  private isTrusted({ origin, host, ...headers }: IncomingHttpHeaders): boolean {
+    const site = headers['sec-fetch-site'];
+    const isAllowed = origin !== undefined && this.allowedOrigins.has(origin);
+    if (site !== undefined) {
+      const isOtherSite = site === 'cross-site' || site === 'same-site';
+      return site === 'same-origin' || site === 'none' || (isOtherSite && isAllowed);
+    }
+    return origin === undefined || isAllowed || origin === this.ownOrigin || hostOf(origin) === host?.toLowerCase();
+  }
+}
+
+// The scheme is not compared: behind a proxy that ends TLS we see plain http.
+function hostOf(origin: string): string | null {
+  return URL.canParse(origin) ? new URL(origin).host || null : null;
+}

@@ -1,0 +1,45 @@
+import { type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import type { FastifyRequest } from 'fastify';
+import { Problem } from '../common/problem.js';
+import { IS_PUBLIC } from '../common/public.decorator.js';
+import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
+import { RefreshCookie } from './refresh-cookie.js';
+
+const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
+
+/** A route that a refresh token opens too: where one is sent, a missing or refused access token does not matter. */
+export const TakesRefreshToken = () => SetMetadata(TAKES_REFRESH_TOKEN, true);
+
+/** Closes every route that does not say `@Public()`. */
+@Injectable()
+export class JwtAuthGuard extends AuthGuard('jwt') {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly cookie: RefreshCookie,
+  ) {
+    super();
+  }
+
+  override canActivate(context: ExecutionContext): ReturnType<InstanceType<ReturnType<typeof AuthGuard>>['canActivate']> {
+    return this.has(IS_PUBLIC, context) || super.canActivate(context);
+  }
+
+  override handleRequest<TCaller>(error: unknown, caller: TCaller, _: unknown, context: ExecutionContext): TCaller {
+    if (caller) {
+      return caller;
+    }
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const refusal = error ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
+    const isRefusal = refusal instanceof Problem && refusal.status === 401;
+    if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {
+      return caller;
+    }
+    throw refusal;
+  }
+
+  private has(mark: symbol, context: ExecutionContext): boolean {
+    return this.reflector.getAllAndOverride<boolean>(mark, [context.getHandler(), context.getClass()]) ?? false;
+  }
+}

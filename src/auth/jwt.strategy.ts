@@ -1,0 +1,34 @@
+import { createSecretKey } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { PassportStrategy } from '@nestjs/passport';
+import { ExtractJwt, Strategy } from 'passport-jwt';
+import { AppConfig } from '../config/config.js';
+import { type CheckedCaller, SessionChecker } from '../sessions/session-checker.js';
+import { ALGORITHM, CLOCK_SKEW_SECONDS, hasOurHeader, readClaims } from './access-tokens.js';
+
+/** Verifies an access token, and then asks whether its session is still open. A signature alone opens nothing. */
+@Injectable()
+export class JwtStrategy extends PassportStrategy(Strategy) {
+  constructor(
+    config: AppConfig,
+    private readonly checker: SessionChecker,
+  ) {
+    const key = jwtKey(config);
+    super({
+      jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+      // A KeyObject: a string secret would be tried as PEM at every request. The types know strings only.
+      secretOrKeyProvider: (_request: unknown, jwt: string, done) =>
+        hasOurHeader(jwt) ? Reflect.apply(done, null, [null, key]) : done(new Error('not our header')),
+      algorithms: [ALGORITHM],
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      jsonWebTokenOptions: { clockTolerance: CLOCK_SKEW_SECONDS },
+    });
+  }
+
+  validate(claims: unknown): Promise<CheckedCaller> {
+    return this.checker.require(readClaims(claims));
+  }
+}
+
+export const jwtKey = (config: AppConfig) => createSecretKey(Buffer.from(config.jwtSecret, 'utf8'));

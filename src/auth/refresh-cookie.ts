@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppConfig } from '../config/config.js';
+import type { PresentedToken } from '../sessions/sessions.service.js';
+import type { Session } from '../sessions/session.entity.js';
+import { AmbiguousRefreshTokenError } from './auth.errors.js';
+
+export const SECURE_COOKIE_NAME = '__Host-refresh_token';
+export const PLAIN_COOKIE_NAME = 'refresh_token';
+
+/** The cookie that carries a refresh token, and the rule for where one may be found in a request. */
+@Injectable()
+export class RefreshCookie {
+  private readonly name: string;
+  private readonly options;
+
+  constructor(
+    private readonly adapter: HttpAdapterHost,
+    config: AppConfig,
+  ) {
+    this.name = config.isCookieSecure ? SECURE_COOKIE_NAME : PLAIN_COOKIE_NAME;
+    this.options = { path: '/', httpOnly: true, secure: config.isCookieSecure, sameSite: 'strict' } as const;
+  }
+
+  /**
+   * The refresh token of a request. Null if none was sent. Throws {@link AmbiguousRefreshTokenError} where cookie and
+   * body differ, or the cookie stands there twice with two values.
+   */
+  read(request: FastifyRequest, bodyToken: string | undefined): PresentedToken | null {
+    const cookies = this.valuesOf(request);
+    const [cookie] = cookies;
+    const sent = new Set(bodyToken === undefined ? cookies : [...cookies, bodyToken]);
+    if (sent.size > 1) {
+      throw new AmbiguousRefreshTokenError();
+    }
+    if (bodyToken !== undefined) {
+      return { token: bodyToken, delivery: 'body' };
+    }
+    return cookie === undefined ? null : { token: cookie, delivery: 'cookie' };
+  }
+
+  /** Whether a request carries a refresh token at all, good or bad. */
+  isRefreshTokenSent(request: FastifyRequest): boolean {
+    const { body } = request;
+    const isInBody = typeof body === 'object' && body !== null && 'refreshToken' in body && body.refreshToken !== undefined;
+    return isInBody || this.isSent(request);
+  }
+
+  isSent(request: FastifyRequest): boolean {
+    return this.valuesOf(request).length > 0;
+  }
+
+  /** Sets the cookie for the rest of the session's life, idle or absolute, whichever is shorter. */
+  set(reply: FastifyReply, refreshToken: string, { idleExpiresAt, expiresAt }: Session): void {
+    const restMs = Math.min(idleExpiresAt.getTime(), expiresAt.getTime()) - Date.now();
+    const maxAge = Math.max(0, Math.floor(restMs / 1000));
+    this.adapter.httpAdapter.setCookie(reply, this.name, refreshToken, { ...this.options, maxAge });
+  }
+
+  clear(reply: FastifyReply): void {
+    this.adapter.httpAdapter.clearCookie(reply, this.name, this.options);
+  }
+
+  // By hand, since parsers answer one value of a name and forgive look-alikes: the name must match to the byte, and
+  // only a space or tab may stand around a pair (CK-07).
+  private valuesOf({ headers }: FastifyRequest): string[] {
+    return (headers.cookie ?? '').split(';').flatMap((pair) => {
+      const [, name, value] = /^[ \t]*([^=]*)=(.*?)[ \t]*$/s.exec(pair) ?? [];
+      return name === this.name && value !== undefined ? [value] : [];
+    });
+  }
+}

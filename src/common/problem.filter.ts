@@ -1,0 +1,89 @@
+import { STATUS_CODES } from 'node:http';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Problem, type ProblemCode, ServiceUnavailableError } from './problem.js';
+import { isStoreFailure } from './store-failure.js';
+
+const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
+  400: 'bad_request',
+  404: 'not_found',
+  413: 'body_too_large',
+  414: 'uri_too_long',
+  415: 'unsupported_media_type',
+};
+
+/** The body of an error answer, as RFC 9457 shapes it. */
+export function problemBody(problem: Problem, requestId: string): Record<string, unknown> {
+  const { status, code, message, errors } = problem;
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail: message,
+    code,
+    requestId,
+    ...(errors && { errors }),
+  };
+}
+
+/** The one place where a failure becomes an answer. What nobody expected is logged whole and told as nothing. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  catch(exception: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const reply = http.getResponse<FastifyReply>();
+    const { id, method, routeOptions } = http.getRequest<FastifyRequest>();
+
+    const problem = toProblem(exception);
+    if (problem.status >= 500) {
+      const where = `${method} ${routeOptions?.url ?? '(no route)'} ${id}`;
+      this.logger.error(`${problem.code}: ${where}`, exception instanceof Error ? exception.stack : exception);
+    }
+    if (reply.sent) {
+      return;
+    }
+    void reply
+      .code(problem.status)
+      .headers({ ...(problem.status === 401 && { 'WWW-Authenticate': challengeOf(problem) }), ...problem.headers })
+      .type('application/problem+json; charset=utf-8')
+      .send(problemBody(problem, id));
+  }
+}
+
+function toProblem(exception: unknown): Problem {
+  if (exception instanceof Problem) {
+    return exception;
+  }
+  if (isStoreFailure(exception)) {
+    return new ServiceUnavailableError();
+  }
+  const status = statusOf(exception);
+  if (status === 503) {
+    return new ServiceUnavailableError();
+  }
+  return new Problem(CODE_OF_STATUS[status] ?? 'internal_error');
+}
+
+// RFC 6750, section 3.1: say what is wrong with an access token, and nothing more where none was sent.
+const ACCESS_TOKEN_CODES: readonly ProblemCode[] = ['invalid_token', 'session_revoked', 'session_expired'];
+
+function challengeOf({ code, message }: Problem): string {
+  const realm = 'Bearer realm="latchkey"';
+  const description = message.replaceAll('"', "'");
+  return ACCESS_TOKEN_CODES.includes(code)
+    ? `${realm}, error="invalid_token", error_description="${description}"`
+    : realm;
+}
+
+// Nest's own exceptions, and Fastify's, which carry a statusCode.
+function statusOf(exception: unknown): number {
+  if (exception instanceof HttpException) {
+    return exception.getStatus();
+  }
+  if (exception instanceof Error && 'statusCode' in exception && typeof exception.statusCode === 'number') {
+    return exception.statusCode;
+  }
+  return 500;
+}

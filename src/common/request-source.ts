@@ -1,0 +1,29 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+const USER_AGENT_MAX_LENGTH = 512;
+const IPV4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+// oxlint-disable-next-line no-control-regex -- this is where they are taken out
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** Where a request came from, as sessions and the audit trail record it. */
+export interface RequestSource {
+  /** IPv4 or IPv6 in text; IPv4-mapped addresses as IPv4. */
+  readonly ip: string;
+  /** At most 512 characters, control characters removed; empty when none was sent. */
+  readonly userAgent: string;
+  readonly requestId: string;
+}
+
+export function sourceOf(request: FastifyRequest): RequestSource {
+  return {
+    ip: request.ip.replace(IPV4_MAPPED, '$1'),
+    userAgent: (request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '').slice(0, USER_AGENT_MAX_LENGTH),
+    requestId: request.id,
+  };
+}
+
+/** Hands a controller method the source of its request. */
+export const Source = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  sourceOf(context.switchToHttp().getRequest<FastifyRequest>()),
+);

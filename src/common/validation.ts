@@ -1,0 +1,42 @@
+import { ValidationPipe } from '@nestjs/common';
+import { applyDecorators } from '@nestjs/common';
+import { Matches, type ValidationError } from 'class-validator';
+import { Problem } from './problem.js';
+
+/** Checks bodies and queries against their DTO: unknown fields and wrong types are refused, nothing is converted. */
+export const validationPipe = new ValidationPipe({
+  transform: true,
+  whitelist: true,
+  forbidNonWhitelisted: true,
+  forbidUnknownValues: true,
+  stopAtFirstError: true,
+  validationError: { target: false, value: false },
+  exceptionFactory: (errors) => new ValidationFailedError(errors),
+});
+
+export class ValidationFailedError extends Problem {
+  constructor(errors: readonly ValidationError[]) {
+    super('validation_failed', {
+      errors: errors.map(({ property, constraints = {} }) => ({
+        field: property,
+        message: Object.values(constraints)[0] ?? `${property} is not as it should be`,
+      })),
+    });
+  }
+}
+
+// Lone surrogates are not text, and PostgreSQL cannot hold U+0000.
+const NO_CONTROLS = /^(?!.*[\p{Cc}\p{Cs}]).*$/su;
+const NO_CONTROLS_OR_DIRECTION_MARKS = /^(?!.*[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]).*\S.*$/su;
+
+/** A string without control characters or lone surrogates. */
+export const NoControlCharacters = () =>
+  Matches(NO_CONTROLS, { message: '$property must not contain control characters' });
+
+/** Text that will be shown to people: visible, and unable to turn the line around. */
+export const PlainText = () =>
+  applyDecorators(
+    Matches(NO_CONTROLS_OR_DIRECTION_MARKS, {
+      message: '$property must contain a visible character, and no control or text direction characters',
+    }),
+  );

@@ -1,0 +1,120 @@
+import { availableParallelism } from 'node:os';
+import { IsUrl, Matches } from 'class-validator';
+import { IntegerSetting, ListSetting, ProxySetting, SwitchSetting, TextSetting } from './setting.decorators.js';
+
+const YEAR_SECONDS = 365 * 24 * 3600;
+const ORIGIN = /^https?:\/\/[^/?#\s*]+$/i;
+
+/**
+ * Every setting, validated once by `loadConfig`. The class is the injection token. A property is named for what it
+ * means and carries its unit; the environment variable stands beside it.
+ */
+export class AppConfig {
+  @TextSetting('NODE_ENV')
+  readonly environment: string = 'development';
+
+  @IntegerSetting('PORT', { min: 0, max: 65535 })
+  readonly port: number = 3000;
+
+  @TextSetting('HOST')
+  readonly host: string = '127.0.0.1';
+
+  @TextSetting('DATA_DIR')
+  readonly dataDir: string = '.data';
+
+  @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'DATABASE_URL must look like postgres://user:password@host:5432/name' })
+  @TextSetting('DATABASE_URL')
+  readonly databaseUrl?: string;
+
+  @IntegerSetting('DATABASE_POOL_SIZE', { min: 2, max: 1000 })
+  readonly databasePoolSize: number = 10;
+
+  @IntegerSetting('DATABASE_CONNECT_TIMEOUT_MS', { min: 100, max: 60_000 })
+  readonly databaseConnectTimeoutMs: number = 2000;
+
+  @IntegerSetting('DATABASE_STATEMENT_TIMEOUT_MS', { min: 100, max: 60_000 })
+  readonly databaseStatementTimeoutMs: number = 5000;
+
+  @IntegerSetting('SESSION_CHECK_TIMEOUT_MS', { min: 50, max: 60_000 })
+  readonly sessionCheckTimeoutMs: number = 1000;
+
+  @TextSetting('JWT_SECRET')
+  readonly jwtSecret: string = '';
+
+  @TextSetting('JWT_ISSUER')
+  readonly jwtIssuer: string = 'latchkey';
+
+  @TextSetting('JWT_AUDIENCE')
+  readonly jwtAudience: string = 'latchkey';
+
+  /** The first signs, all verify: put a new one in front to rotate. */
+  @ListSetting('REFRESH_TOKEN_SECRET')
+  readonly refreshTokenSecrets: readonly string[] = [];
+
+  // More than 15 minutes would contradict JWT-10.
+  @IntegerSetting('ACCESS_TOKEN_TTL', { min: 1, max: 900 })
+  readonly accessTokenTtlSeconds: number = 600;
+
+  @IntegerSetting('SESSION_IDLE_TTL', { min: 1, max: YEAR_SECONDS })
+  readonly sessionIdleTtlSeconds: number = 604_800;
+
+  @IntegerSetting('SESSION_ABSOLUTE_TTL', { min: 1, max: YEAR_SECONDS })
+  readonly sessionAbsoluteTtlSeconds: number = 2_592_000;
+
+  @IntegerSetting('REFRESH_GRACE_SECONDS', { min: 0, max: 300 })
+  readonly refreshGraceSeconds: number = 10;
+
+  @IntegerSetting('MAX_SESSIONS_PER_USER', { min: 1, max: 100_000 })
+  readonly maxSessionsPerUser: number = 50;
+
+  @IntegerSetting('PASSWORD_MIN_LENGTH', { min: 8, max: 128 })
+  readonly passwordMinLength: number = 8;
+
+  @IntegerSetting('PASSWORD_HASH_MEMORY_KIB', { min: 19_456, max: 1_048_576 })
+  readonly passwordHashMemoryKib: number = 19_456;
+
+  @IntegerSetting('PASSWORD_HASH_PASSES', { min: 2, max: 20 })
+  readonly passwordHashPasses: number = 2;
+
+  /** How many passwords are hashed at once. One core is left for everything else. */
+  @IntegerSetting('PASSWORD_HASH_PARALLEL', { min: 1, max: 64 })
+  readonly passwordHashParallel: number = Math.max(1, Math.min(4, availableParallelism() - 1));
+
+  /** How many more may wait for their turn before logins are answered 503. */
+  @IntegerSetting('PASSWORD_HASH_QUEUE', { min: 0, max: 10_000 })
+  readonly passwordHashQueue: number = 100;
+
+  @SwitchSetting('COOKIE_SECURE')
+  readonly isCookieSecure: boolean = false;
+
+  @Matches(ORIGIN, { each: true, message: 'CORS_ORIGINS must be a list of origins such as https://app.example.com' })
+  @ListSetting('CORS_ORIGINS')
+  readonly corsOrigins: readonly string[] = [];
+
+  @ProxySetting('TRUST_PROXY')
+  readonly trustProxy?: string;
+
+  @SwitchSetting('SWAGGER')
+  readonly hasSwagger: boolean = true;
+
+  @IsUrl({ require_tld: false, require_protocol: true, protocols: ['http', 'https'] }, { message: 'PUBLIC_URL must be an http(s) URL' })
+  @TextSetting('PUBLIC_URL')
+  readonly publicUrl: string = 'http://localhost:3000';
+
+  @IntegerSetting('BODY_LIMIT_BYTES', { min: 1024, max: 1_048_576 })
+  readonly bodyLimitBytes: number = 16_384;
+
+  @IntegerSetting('REQUEST_TIMEOUT_MS', { min: 1000, max: 300_000 })
+  readonly requestTimeoutMs: number = 15_000;
+
+  /** Between SIGTERM and closing the door: readiness says 503, so that a load balancer looks elsewhere. */
+  @IntegerSetting('SHUTDOWN_DELAY_MS', { min: 0, max: 60_000 })
+  readonly shutdownDelayMs: number = 1000;
+
+  @TextSetting('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+  readonly logLevel: string = 'info';
+
+  get isProduction(): boolean {
+    return this.environment === 'production';
+  }
+}

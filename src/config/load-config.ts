@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { AppConfig } from './config.js';
+import { keepSecret } from './kept-secret.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'];
+const SECRET_MIN_BYTES = 32;
+const SECRET_MIN_DISTINCT_CHARACTERS = 8;
+const PLACEHOLDER = /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|todo|dummy/i;
+
+/** Why the service does not start: every bad variable by name, no value. */
+export class ConfigError extends Error {
+  constructor(readonly complaints: readonly string[]) {
+    super(`The configuration is not usable:\n${complaints.map((complaint) => `  - ${complaint}`).join('\n')}`);
+    this.name = 'ConfigError';
+  }
+}
+
+/**
+ * Reads every setting from environment variables. Outside production, secrets that are missing are made once and kept
+ * in the data directory. Throws one {@link ConfigError} that names every bad variable.
+ */
+export function loadConfig(environment: Environment): AppConfig {
+  const complaints: string[] = [];
+  const variables = withFiles(environment, complaints);
+  const isProduction = variables['NODE_ENV'] === 'production';
+
+  const config = plainToInstance(
+    AppConfig,
+    { COOKIE_SECURE: isProduction ? 'on' : 'off', SWAGGER: isProduction ? 'off' : 'on', ...variables },
+    { excludeExtraneousValues: true, exposeDefaultValues: true },
+  );
+  for (const { constraints = {} } of validateSync(config)) {
+    complaints.push(...Object.values(constraints).slice(0, 1));
+  }
+
+  complaints.push(...complaintsAboutSecret('JWT_SECRET', [config.jwtSecret].filter(Boolean), isProduction));
+  complaints.push(...complaintsAboutSecret('REFRESH_TOKEN_SECRET', config.refreshTokenSecrets, isProduction));
+  if (isProduction && !config.databaseUrl) {
+    complaints.push('DATABASE_URL is required in production, such as postgres://user:password@host:5432/latchkey');
+  }
+  if (complaints.length > 0) {
+    throw new ConfigError(complaints);
+  }
+  return withKeptSecrets(config);
+}
+
+/** The same settings, on another database. */
+export function onDatabase(config: AppConfig, databaseUrl: string): AppConfig {
+  return Object.assign(new AppConfig(), config, { databaseUrl });
+}
+
+// An empty variable is one that is not set: compose files and CI systems pass those along.
+function withFiles(environment: Environment, complaints: string[]): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && value !== '') {
+      variables[name] = value;
+    }
+  }
+  if (variables['TRUST_PROXY']?.toLowerCase() === 'off') {
+    delete variables['TRUST_PROXY'];
+  }
+  for (const name of FILE_VARIANTS) {
+    const path = variables[`${name}_FILE`];
+    if (path === undefined) {
+      continue;
+    }
+    if (variables[name] !== undefined) {
+      complaints.push(`${name} and ${name}_FILE are both set; keep one`);
+      continue;
+    }
+    try {
+      variables[name] = readFileSync(path, 'utf8').trim();
+    } catch {
+      complaints.push(`${name}_FILE names a file that cannot be read`);
+    }
+  }
+  return variables;
+}
+
+function complaintsAboutSecret(name: string, secrets: readonly string[], isProduction: boolean): string[] {
+  if (secrets.length === 0) {
+    return isProduction ? [`${name} is required in production: at least 32 random bytes, e.g. openssl rand -base64 48`] : [];
+  }
+  if (secrets.some((secret) => Buffer.byteLength(secret) < SECRET_MIN_BYTES)) {
+    return [`${name} is too short: at least 32 bytes, e.g. openssl rand -base64 48`];
+  }
+  if (isProduction && secrets.some(isPlaceholder)) {
+    return [`${name} looks like a placeholder: make one with openssl rand -base64 48`];
+  }
+  return [];
+}
+
+function isPlaceholder(secret: string): boolean {
+  return PLACEHOLDER.test(secret) || new Set(secret).size < SECRET_MIN_DISTINCT_CHARACTERS;
+}
+
+function withKeptSecrets(config: AppConfig): AppConfig {
+  return Object.assign(new AppConfig(), config, {
+    jwtSecret: config.jwtSecret || keepSecret(config.dataDir, 'jwt-secret'),
+    refreshTokenSecrets:
+      config.refreshTokenSecrets.length > 0
+        ? config.refreshTokenSecrets
+        : [keepSecret(config.dataDir, 'refresh-token-secret')],
+  });
+}

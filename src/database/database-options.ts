@@ -1,0 +1,31 @@
+import type { AppConfig } from '../config/config.js';
+import { DeadlineClient } from './deadline-client.js';
+import { migrations } from './migrations/index.js';
+
+// Room for the server's own statement time-out to speak first.
+const DRIVER_MARGIN_MS = 500;
+
+/** How to reach the database: the one description, for the service and for the command line. */
+export function databaseOptions(config: AppConfig) {
+  const { databaseStatementTimeoutMs: statementMs } = config;
+  return {
+    type: 'postgres' as const,
+    ...(config.databaseUrl !== undefined && { url: config.databaseUrl }),
+    applicationName: 'latchkey',
+    poolSize: config.databasePoolSize,
+    connectTimeoutMS: config.databaseConnectTimeoutMs,
+    migrations,
+    migrationsTableName: 'migrations',
+    synchronize: false,
+    // With the former, plain gen_random_uuid(); PostgreSQL has it without any extension.
+    uuidExtension: 'pgcrypto' as const,
+    installExtensions: false,
+    extra: {
+      Client: DeadlineClient,
+      keepAlive: true,
+      statement_timeout: statementMs,
+      query_timeout: statementMs + DRIVER_MARGIN_MS,
+      idle_in_transaction_session_timeout: statementMs * 2,
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { HealthCheckService, TypeOrmHealthIndicator } from '@nestjs/terminus';
+import { ApiProblems, COMMON_HEADERS } from '../common/api-problems.decorator.js';
+import { ServiceUnavailableError } from '../common/problem.js';
+import { Public } from '../common/public.decorator.js';
+import { AppConfig } from '../config/config.js';
+import { HealthDto } from './health.dto.js';
+import { Readiness } from './readiness.js';
+
+@ApiTags('health')
+@Public()
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly database: TypeOrmHealthIndicator,
+    private readonly readiness: Readiness,
+    private readonly config: AppConfig,
+  ) {}
+
+  @Get('live')
+  @ApiOperation({ summary: 'Does the process run?', description: 'Asks nothing else; restart it when this fails.' })
+  @ApiOkResponse({ type: HealthDto, headers: COMMON_HEADERS })
+  @ApiProblems('internal_error')
+  live(): HealthDto {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @ApiOperation({
+    summary: 'Can it serve requests?',
+    description: 'Asks the database. 503 as soon as the process was told to stop, so that no new work is sent to it.',
+  })
+  @ApiOkResponse({ type: HealthDto, headers: COMMON_HEADERS })
+  @ApiProblems('service_unavailable', 'internal_error')
+  async ready(): Promise<HealthDto> {
+    if (!this.readiness.isReady) {
+      throw new ServiceUnavailableError();
+    }
+    await this.health.check([
+      () => this.database.pingCheck('database', { timeout: this.config.sessionCheckTimeoutMs }),
+    ]);
+    return { status: 'ok' };
+  }
+}

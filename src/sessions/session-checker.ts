@@ -1,0 +1,128 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { Caller } from '../common/caller.js';
+import { ServiceUnavailableError } from '../common/problem.js';
+import { AppConfig } from '../config/config.js';
+import { SessionActivity } from './session-activity.js';
+import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from './sessions.errors.js';
+import { type SessionState, SessionsRepository } from './sessions.repository.js';
+import type { Account } from './sessions.sql.js';
+
+/** What an authentic access token says about its session. */
+export interface SessionClaims {
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly generation: number;
+  /** Seconds since the epoch. */
+  readonly authenticatedAt: number;
+}
+
+/** A caller whose session was open after the request arrived. */
+export interface CheckedCaller extends Caller, Account {}
+
+interface Waiting {
+  readonly sessionId: string;
+  resolve(state: SessionState | null): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Asks for every protected request whether its session is still open.
+ *
+ * Strict: each request sees the row as it is after the request arrived, on any number of instances, with no cache and
+ * no window. Cheap all the same: requests that wait at the same moment share one query. While one is under way the next
+ * gathers, and it starts only after every one of its requests has arrived.
+ */
+@Injectable()
+export class SessionChecker {
+  private readonly logger = new Logger(SessionChecker.name);
+  private waiting: Waiting[] = [];
+  private isAsking = false;
+
+  constructor(
+    private readonly sessions: SessionsRepository,
+    private readonly activity: SessionActivity,
+    private readonly config: AppConfig,
+  ) {}
+
+  /**
+   * Who is calling, if the session exists, belongs to that user and is open. Throws {@link InvalidAccessTokenError}
+   * where the claims contradict the row, {@link SessionRevokedError} or {@link SessionExpiredError} where it is over,
+   * {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
+   */
+  async require(claims: SessionClaims): Promise<CheckedCaller> {
+    const state = await this.ask(claims.sessionId);
+    if (!state) {
+      // We signed for it, so it existed: it was ended, and has been cleaned away since.
+      throw new SessionRevokedError();
+    }
+
+    const { session, user } = state;
+    if (
+      session.userId !== claims.userId ||
+      claims.generation > session.generation ||
+      claims.authenticatedAt !== Math.floor(session.authenticatedAt.getTime() / 1000)
+    ) {
+      throw new InvalidAccessTokenError();
+    }
+    if (state.isRevoked) {
+      throw new SessionRevokedError();
+    }
+    if (state.isExpired) {
+      throw new SessionExpiredError();
+    }
+    this.activity.note(state, claims.generation);
+    return { userId: user.id, sessionId: session.id, role: user.role, session, user };
+  }
+
+  private ask(sessionId: string): Promise<SessionState | null> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ sessionId, resolve, reject });
+      this.askNext();
+    });
+  }
+
+  private askNext(): void {
+    if (this.isAsking || this.waiting.length === 0) {
+      return;
+    }
+    this.isAsking = true;
+    // After this turn of the event loop: requests that were read from their sockets together are asked together.
+    setImmediate(() => {
+      const batch = this.waiting;
+      this.waiting = [];
+      void this.answer(batch).finally(() => {
+        this.isAsking = false;
+        this.askNext();
+      });
+    });
+  }
+
+  private async answer(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const ids = new Set(batch.map(({ sessionId }) => sessionId));
+      // A request waits for the query before its own, and then for its own: half the deadline for each.
+      const states = await within(this.config.sessionCheckTimeoutMs / 2, this.sessions.findStates([...ids]));
+      const stateOf = new Map(states.map((state) => [state.session.id, state]));
+      for (const { sessionId, resolve } of batch) {
+        resolve(stateOf.get(sessionId) ?? null);
+      }
+    } catch (error) {
+      this.logger.warn(`${batch.length} session checks without an answer: ${String(error)}`);
+      for (const { reject } of batch) {
+        reject(new ServiceUnavailableError());
+      }
+    }
+  }
+}
+
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

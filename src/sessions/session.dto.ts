@@ -1,0 +1,80 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { DEVICE_TYPES, describeDevice } from './device-label.js';
+import type { Session } from './session.entity.js';
+
+export class DeviceDto {
+  @ApiProperty({ example: 'Firefox on Windows', description: 'What a person reads.' })
+  readonly label!: string;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'Work laptop', description: "The user's own name for it." })
+  readonly name!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'Firefox' })
+  readonly browser!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'Windows' })
+  readonly os!: string | null;
+
+  @ApiProperty({ enum: DEVICE_TYPES, example: 'desktop' })
+  readonly type!: string;
+}
+
+export class SessionDto {
+  @ApiProperty({ format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  readonly id!: string;
+
+  @ApiProperty({ example: true, description: 'Whether this is the session the request was made with.' })
+  readonly current!: boolean;
+
+  @ApiProperty({ type: DeviceDto })
+  readonly device!: DeviceDto;
+
+  @ApiProperty({ example: '203.0.113.7', description: 'The address the device signed in from.' })
+  readonly ip!: string;
+
+  @ApiProperty({
+    example: 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0',
+    description: 'The user agent the device signed in with, at most 512 characters.',
+  })
+  readonly userAgent!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  readonly createdAt!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T10:02:00.000Z', description: 'To the minute.' })
+  readonly lastSeenAt!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-12-23T09:30:00.000Z', description: 'The absolute end; never moves.' })
+  readonly expiresAt!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-30T09:30:00.000Z', description: 'Ends here unless refreshed before.' })
+  readonly idleExpiresAt!: string;
+
+  static from(session: Session, currentId: string): SessionDto {
+    const { label, browser, os, type } = describeDevice(session.userAgent);
+    return {
+      id: session.id,
+      current: session.id === currentId,
+      device: { label, name: session.deviceName, browser, os, type },
+      ip: session.ip,
+      userAgent: session.userAgent,
+      createdAt: session.createdAt.toISOString(),
+      lastSeenAt: session.lastSeenAt.toISOString(),
+      expiresAt: session.expiresAt.toISOString(),
+      idleExpiresAt: session.idleExpiresAt.toISOString(),
+    };
+  }
+}
+
+export class SessionsPageDto {
+  @ApiProperty({ type: [SessionDto] })
+  readonly items!: SessionDto[];
+
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: null,
+    description: 'Pass it as ?cursor to get the next page; null on the last one.',
+  })
+  readonly nextCursor!: string | null;
+}

@@ -1,0 +1,68 @@
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Query } from '@nestjs/common';
+import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import { type Caller, CurrentCaller } from '../common/caller.js';
+import { decodeCursor, encodeCursor, START } from '../common/cursor.js';
+import { type RequestSource, Source } from '../common/request-source.js';
+import { PageQueryDto } from './page-query.dto.js';
+import { RenameSessionDto } from './rename-session.dto.js';
+import type { CheckedCaller } from './session-checker.js';
+import { SessionDto, SessionsPageDto } from './session.dto.js';
+import { SessionsService } from './sessions.service.js';
+
+@ApiTags('sessions')
+@ApiBearerAuth('bearer')
+@Controller('sessions')
+export class SessionsController {
+  constructor(private readonly sessions: SessionsService) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Your devices', description: 'Active sessions only: the current one first, then the newest.' })
+  @ApiOkResponse({ type: SessionsPageDto, headers: COMMON_HEADERS })
+  @ApiProblems('validation_failed', ...PROTECTED_PROBLEMS)
+  async list(@CurrentCaller() caller: Caller, @Query() { limit, cursor }: PageQueryDto): Promise<SessionsPageDto> {
+    const { sessions, hasMore } = await this.sessions.list(caller, {
+      limit,
+      ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+    });
+    const last = sessions.at(-1);
+    const items = sessions.map((session) => SessionDto.from(session, caller.sessionId));
+    // The current session leads the list out of its turn: the rest starts from the beginning.
+    const position = items.at(-1)?.current || !last ? START : { ...last, createdAt: last.createdAt.toISOString() };
+    return { items, nextCursor: hasMore ? encodeCursor(position) : null };
+  }
+
+  @Get('current')
+  @ApiOperation({ summary: 'The session of this request' })
+  @ApiOkResponse({ type: SessionDto, headers: COMMON_HEADERS })
+  @ApiProblems(...PROTECTED_PROBLEMS)
+  current(@CurrentCaller() { session }: CheckedCaller): SessionDto {
+    return SessionDto.from(session, session.id);
+  }
+
+  @Patch(':id')
+  @ApiOperation({ summary: 'Name a device' })
+  @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  @ApiOkResponse({ type: SessionDto, headers: COMMON_HEADERS })
+  @ApiProblems('cross_site_request', 'session_not_found', ...BODY_PROBLEMS, ...PROTECTED_PROBLEMS)
+  async rename(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Body() { deviceName }: RenameSessionDto,
+  ): Promise<SessionDto> {
+    return SessionDto.from(await this.sessions.rename(caller, id, deviceName), caller.sessionId);
+  }
+
+  @Delete(':id')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({
+    summary: 'Log out one device',
+    description: 'From the moment of the answer its access and refresh tokens are refused, everywhere.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  @ApiNoContentResponse({ description: 'Ended.', headers: COMMON_HEADERS })
+  @ApiProblems('cross_site_request', 'session_not_found', ...PROTECTED_PROBLEMS)
+  endOne(@CurrentCaller() caller: Caller, @Param('id') id: string, @Source() source: RequestSource): Promise<void> {
+    return this.sessions.endOne(caller, id, source);
+  }
+}

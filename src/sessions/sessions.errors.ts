@@ -1,0 +1,43 @@
+import { Problem } from '../common/problem.js';
+
+/** Missing, malformed or forged, or sent in another way than it was delivered: a stranger learns nothing about which. */
+export class InvalidRefreshTokenError extends Problem {
+  constructor(status?: number) {
+    super('invalid_refresh_token', status === undefined ? {} : { status });
+  }
+}
+
+/** The token is authentic, and refused for good: whoever holds it may forget it. */
+export abstract class RefusedForGoodError extends Problem {}
+
+export class SessionRevokedError extends RefusedForGoodError {
+  constructor() {
+    super('session_revoked');
+  }
+}
+
+export class SessionExpiredError extends RefusedForGoodError {
+  constructor() {
+    super('session_expired');
+  }
+}
+
+export class RefreshTokenReusedError extends RefusedForGoodError {
+  constructor() {
+    super('refresh_token_reused');
+  }
+}
+
+/** Unknown, ended, somebody else's, or no id at all: they cannot be told apart. */
+export class SessionNotFoundError extends Problem {
+  constructor() {
+    super('session_not_found');
+  }
+}
+
+/** No access token, or one that we did not issue as it stands, or that is past its time. */
+export class InvalidAccessTokenError extends Problem {
+  constructor(wasTokenSent = true) {
+    super('invalid_token', wasTokenSent ? {} : { headers: { 'WWW-Authenticate': 'Bearer realm="latchkey"' } });
+  }
+}

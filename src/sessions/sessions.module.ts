@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { RefreshTokens } from './refresh-token.js';
+import { SessionActivity } from './session-activity.js';
+import { SessionChecker } from './session-checker.js';
+import { Session } from './session.entity.js';
+import { SessionsController } from './sessions.controller.js';
+import { SessionsRepository } from './sessions.repository.js';
+import { SessionsService } from './sessions.service.js';
+
+/** Which devices are signed in? */
+@Module({
+  imports: [TypeOrmModule.forFeature([Session])],
+  controllers: [SessionsController],
+  providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, RefreshTokens],
+  exports: [SessionsService, SessionChecker],
+})
+export class SessionsModule {}

@@ -1,0 +1,275 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import type { RequestSource } from '../common/request-source.js';
+import { AppConfig } from '../config/config.js';
+import type { AuthenticRefreshToken } from './refresh-token.js';
+import { type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
+import {
+  ACCOUNT,
+  ACTIVE,
+  type Account,
+  type AccountRow,
+  end,
+  honoursPredecessor,
+  type RevocationParameters,
+  toAccount,
+} from './sessions.sql.js';
+
+export interface NewSession {
+  readonly id: string;
+  readonly userId: string;
+  /** The hash the password was verified against. */
+  readonly passwordHash: string;
+  readonly refreshTokenHash: Buffer;
+  readonly delivery: TokenDelivery;
+  readonly deviceName: string | null;
+}
+
+/** How the database sees a session at the moment it was asked. */
+export interface SessionState extends Account {
+  /** Ended on purpose, or its user disabled. */
+  readonly isRevoked: boolean;
+  /** Past its idle or absolute end. */
+  readonly isExpired: boolean;
+  /** Last seen more than a minute ago. */
+  readonly isSeenLongAgo: boolean;
+  readonly honoursPredecessor: boolean;
+}
+
+type StateRow = AccountRow & Omit<SessionState, keyof Account>;
+
+export interface SessionsPage {
+  /** Sessions after this one, in the order of the list. */
+  readonly after?: { readonly createdAt: string; readonly id: string };
+  readonly limit: number;
+}
+
+// A presented token is honoured if it is the current one, or the predecessor of it and still good.
+// $5 session, $6 delivery, $7 generation, $8 its hash, $9 the possible hashes of its successor, $10 grace.
+const PRESENTED = `s.id = $5 AND s.delivery = $6 AND (
+  (s.generation = $7 AND s.refresh_token_hash = $8)
+  OR (s.generation = $7 + 1 AND s.refresh_token_hash = ANY($9::bytea[]) AND ${honoursPredecessor('$10')})
+)`;
+
+@Injectable()
+export class SessionsRepository {
+  constructor(
+    @InjectRepository(Session) private readonly sessions: Repository<Session>,
+    private readonly config: AppConfig,
+  ) {}
+
+  /**
+   * Inserts a session, and ends the user's least recently seen ones beyond the cap. Null if the user is gone or
+   * disabled, or the password is no longer the one that was verified.
+   *
+   * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
+   * the cap holds, and a login cannot slip past a password change or a disabling that is under way.
+   */
+  async open(session: NewSession, source: RequestSource): Promise<Account | null> {
+    const { sessionAbsoluteTtlSeconds, sessionIdleTtlSeconds, maxSessionsPerUser } = this.config;
+
+    return this.sessions.manager.transaction(async (transaction) => {
+      const users = await transaction.query<unknown[]>(
+        `SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR NO KEY UPDATE`,
+        [session.userId, session.passwordHash],
+      );
+      if (users.length === 0) {
+        return null;
+      }
+
+      const surplus = `s.id IN (
+        SELECT s.id FROM sessions s WHERE s.user_id = $5 AND ${ACTIVE}
+        ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $6::integer - 1)`;
+      const [row] = await transaction.query<AccountRow[]>(
+        `WITH ${end(surplus, 'NULL::uuid')}, opened AS (
+           INSERT INTO sessions
+             (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
+           VALUES ($7, $5, $8, $9, $10, $2, $3, now() + make_interval(secs => $11::double precision),
+             now() + make_interval(secs => least($11, $12)::double precision))
+           RETURNING *
+         ), announced AS (
+           INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+           SELECT 'session_created', 'success', user_id, id, user_id, $2, $3, $4 FROM opened
+         )
+         SELECT ${ACCOUNT} FROM opened s JOIN users u ON u.id = s.user_id`,
+        [
+          ...revocation('session_limit', source),
+          session.userId,
+          maxSessionsPerUser,
+          session.id,
+          session.refreshTokenHash,
+          session.delivery,
+          session.deviceName,
+          sessionAbsoluteTtlSeconds,
+          sessionIdleTtlSeconds,
+        ],
+      );
+      return row ? toAccount(row) : null;
+    });
+  }
+
+  /**
+   * Moves a session on to its next generation. Null if the token is not its current one, was delivered otherwise, or
+   * the session is over.
+   *
+   * One statement, so there is nothing to race: of all concurrent callers with one token, exactly one changes the row.
+   */
+  async rotate(
+    token: AuthenticRefreshToken,
+    delivery: TokenDelivery,
+    successorHash: Buffer,
+  ): Promise<Account | null> {
+    const [[row]] = await this.sessions.query<[AccountRow[], number]>(
+      `UPDATE sessions s SET
+         generation = s.generation + 1, refresh_token_hash = $5, rotated_at = now(), last_seen_at = now(),
+         idle_expires_at = least(now() + make_interval(secs => $6::double precision), s.expires_at)
+       FROM users u
+       WHERE s.id = $1 AND s.delivery = $2 AND s.generation = $3 AND s.refresh_token_hash = $4 AND ${ACTIVE}
+         AND u.id = s.user_id AND u.disabled_at IS NULL
+       RETURNING ${ACCOUNT}`,
+      [token.sessionId, delivery, token.generation, token.hash, successorHash, this.config.sessionIdleTtlSeconds],
+    );
+    return row ? toAccount(row) : null;
+  }
+
+  /** How things stand with sessions, ended or not, in one statement. Ids without a session are left out. */
+  async findStates(ids: readonly string[]): Promise<SessionState[]> {
+    const rows = await this.sessions.query<StateRow[]>(
+      `SELECT ${ACCOUNT},
+         (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+         (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired",
+         s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo",
+         ${honoursPredecessor('$2')} AS "honoursPredecessor"
+       FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY($1::uuid[])`,
+      [ids, this.config.refreshGraceSeconds],
+    );
+    return rows.map(({ isRevoked, isExpired, isSeenLongAgo, honoursPredecessor: honours, ...row }) => ({
+      ...toAccount(row),
+      isRevoked,
+      isExpired,
+      isSeenLongAgo,
+      honoursPredecessor: honours,
+    }));
+  }
+
+  /** Active sessions of a user: the given one first, then the newest. One more than the limit, if there are more. */
+  async listActive(userId: string, currentId: string, { after, limit }: SessionsPage): Promise<Session[]> {
+    const rows = await this.sessions.query<AccountRow[]>(
+      `SELECT ${ACCOUNT} FROM sessions s JOIN users u ON u.id = s.user_id
+       WHERE s.user_id = $1 AND ${ACTIVE}
+         AND ($3::timestamptz IS NULL OR (s.id <> $2 AND (s.created_at, s.id) < ($3, $4::uuid)))
+       ORDER BY s.id = $2 DESC, s.created_at DESC, s.id DESC
+       LIMIT $5`,
+      [userId, currentId, after?.createdAt ?? null, after?.id ?? null, limit + 1],
+    );
+    return rows.map((row) => toAccount(row).session);
+  }
+
+  /** Names a device. Null if the user has no active session with this id. */
+  async rename(id: string, userId: string, deviceName: string): Promise<Session | null> {
+    const [[row]] = await this.sessions.query<[AccountRow[], number]>(
+      `UPDATE sessions s SET device_name = $3 FROM users u
+       WHERE s.id = $1 AND s.user_id = $2 AND ${ACTIVE} AND u.id = s.user_id
+       RETURNING ${ACCOUNT}`,
+      [id, userId, deviceName],
+    );
+    return row ? toAccount(row).session : null;
+  }
+
+  /** Ends one session of a user. How many it ended: 0 if it was not theirs or not active. */
+  async end(id: string, userId: string, reason: RevocationReason, source: RequestSource): Promise<number> {
+    return this.countEnded(`WITH ${end('s.id = $5 AND s.user_id = $6', 's.user_id')}`, [
+      ...revocation(reason, source),
+      id,
+      userId,
+    ]);
+  }
+
+  /** Ends all sessions of a user, but for one where given. How many it ended. */
+  async endAllOf(
+    userId: string,
+    exceptId: string | null,
+    reason: RevocationReason,
+    source: RequestSource,
+  ): Promise<number> {
+    const which = 's.user_id = $5 AND s.id IS DISTINCT FROM $6::uuid';
+    return this.countEnded(`WITH ${end(which, 's.user_id')}`, [...revocation(reason, source), userId, exceptId]);
+  }
+
+  /** Ends a session whose spent token came back. How many it ended: 0 if it was over before. */
+  async endReused(id: string, source: RequestSource): Promise<number> {
+    return this.countEnded(`WITH ${end('s.id = $5', 'NULL::uuid')}`, [
+      ...revocation('refresh_token_reuse', source),
+      id,
+    ]);
+  }
+
+  /** Ends the session that honours the token. How many it ended: 0 if none does. */
+  async endPresented(token: AuthenticRefreshToken, delivery: TokenDelivery, source: RequestSource): Promise<number> {
+    return this.countEnded(`WITH ${end(PRESENTED, 's.user_id')}`, [
+      ...revocation('logout', source),
+      ...this.presented(token, delivery),
+    ]);
+  }
+
+  /** Ends every session of the user whose active session honours the token. How many: 0 if none does. */
+  async endAllOfPresented(
+    token: AuthenticRefreshToken,
+    delivery: TokenDelivery,
+    source: RequestSource,
+  ): Promise<number> {
+    return this.countEnded(
+      `WITH caller AS MATERIALIZED (
+         SELECT s.user_id FROM sessions s WHERE ${PRESENTED} AND ${ACTIVE}
+       ), ${end('s.user_id = (SELECT user_id FROM caller)', 's.user_id')}`,
+      [...revocation('logout_all', source), ...this.presented(token, delivery)],
+    );
+  }
+
+  /**
+   * Writes down which sessions were seen, and the generation their access tokens had. Rows that somebody else holds
+   * are skipped rather than waited for. Returns the ids it wrote.
+   */
+  async recordSeen(seen: readonly { id: string; generation: number }[]): Promise<string[]> {
+    const [rows] = await this.sessions.query<[{ id: string }[], number]>(
+      `WITH seen AS (
+         SELECT * FROM unnest($1::uuid[], $2::integer[]) AS seen (id, generation)
+       ), held AS (
+         SELECT s.id, seen.generation FROM sessions s JOIN seen ON seen.id = s.id
+         ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+       )
+       UPDATE sessions s SET
+         last_seen_at = now(),
+         used_generation = greatest(s.used_generation, least(held.generation, s.generation))
+       FROM held WHERE s.id = held.id
+       RETURNING s.id`,
+      [seen.map(({ id }) => id), seen.map(({ generation }) => generation)],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  private presented(token: AuthenticRefreshToken, delivery: TokenDelivery): unknown[] {
+    return [
+      token.sessionId,
+      delivery,
+      token.generation,
+      token.hash,
+      token.successorHashes,
+      this.config.refreshGraceSeconds,
+    ];
+  }
+
+  private async countEnded(steps: string, parameters: unknown[]): Promise<number> {
+    const [counted] = await this.sessions.query<{ count: number }[]>(
+      `${steps} SELECT count(*)::integer AS count FROM ended`,
+      parameters,
+    );
+    return counted?.count ?? 0;
+  }
+}
+
+const revocation = (
+  reason: RevocationReason,
+  { ip, userAgent, requestId }: RequestSource,
+): RevocationParameters => [reason, ip, userAgent, requestId];

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { isUUID } from 'class-validator';
+import type { Caller } from '../common/caller.js';
+import type { RequestSource } from '../common/request-source.js';
+import { ServiceUnavailableError } from '../common/problem.js';
+import type { User } from '../users/user.entity.js';
+import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
+import type { Session, TokenDelivery } from './session.entity.js';
+import {
+  InvalidRefreshTokenError,
+  RefreshTokenReusedError,
+  RefusedForGoodError,
+  SessionExpiredError,
+  SessionNotFoundError,
+  SessionRevokedError,
+} from './sessions.errors.js';
+import { type SessionsPage, SessionsRepository } from './sessions.repository.js';
+import type { Account } from './sessions.sql.js';
+
+/** A refresh token as somebody sent it, and the way it came. */
+export interface PresentedToken {
+  readonly token: string;
+  readonly delivery: TokenDelivery;
+}
+
+export interface Device {
+  readonly delivery: TokenDelivery;
+  readonly deviceName: string | null;
+}
+
+/** A session and the refresh token that keeps it going. */
+export interface SessionGrant extends Account {
+  readonly refreshToken: string;
+}
+
+/** The rules of sessions: how they open, go on and end. */
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly sessions: SessionsRepository,
+    private readonly refreshTokens: RefreshTokens,
+  ) {}
+
+  /**
+   * Signs a device in: always a new session, whatever the client sent along. Null if the user was disabled or their
+   * password changed since it was verified.
+   */
+  async open(user: User, { delivery, deviceName }: Device, source: RequestSource): Promise<SessionGrant | null> {
+    const id = randomUUID();
+    const refreshToken = this.refreshTokens.issue(id);
+
+    const account = await this.sessions.open(
+      {
+        id,
+        userId: user.id,
+        passwordHash: user.passwordHash,
+        refreshTokenHash: hashRefreshToken(refreshToken),
+        delivery,
+        deviceName,
+      },
+      source,
+    );
+    return account && { ...account, refreshToken };
+  }
+
+  /**
+   * Exchanges a refresh token for its successor. Callers who present the same token together get the same successor;
+   * so does one whose answer was lost. Any older token ends its session.
+   */
+  async rotate(presented: PresentedToken, source: RequestSource): Promise<SessionGrant> {
+    const token = this.requireAuthentic(presented);
+    const refreshToken = token.successor;
+
+    const account = await this.sessions.rotate(token, presented.delivery, hashRefreshToken(refreshToken));
+    if (account) {
+      return { ...account, refreshToken };
+    }
+    return this.requireHonoured(token, presented.delivery, source);
+  }
+
+  /** Logs out the session that honours the token. False if none does; a spent token ends its session all the same. */
+  async endPresented(presented: PresentedToken, source: RequestSource): Promise<boolean> {
+    const token = this.refreshTokens.read(presented.token);
+    if (!token) {
+      return false;
+    }
+    if ((await this.sessions.endPresented(token, presented.delivery, source)) > 0) {
+      return true;
+    }
+    // Not honoured. Why not is for us alone to know, but reuse has its consequence here too.
+    await this.requireHonoured(token, presented.delivery, source).catch(ignoreRefusal);
+    return false;
+  }
+
+  /**
+   * Logs out every session of the user whose active session honours the token. Returns how many.
+   * Throws as {@link rotate} does if none does.
+   */
+  async endAllOfPresented(presented: PresentedToken, source: RequestSource): Promise<number> {
+    const token = this.requireAuthentic(presented);
+
+    const ended = await this.sessions.endAllOfPresented(token, presented.delivery, source);
+    if (ended === 0) {
+      await this.requireHonoured(token, presented.delivery, source);
+      // It was over when we tried and is honoured now: no state a session can go through. Let the client try again.
+      throw new ServiceUnavailableError();
+    }
+    return ended;
+  }
+
+  /** Logs out the caller's own session. Nothing happens if it ended meanwhile. */
+  async endCurrent({ userId, sessionId }: Caller, source: RequestSource): Promise<void> {
+    await this.sessions.end(sessionId, userId, 'logout', source);
+  }
+
+  /** Logs out every session of the caller, this one included. Returns how many. */
+  async endAll({ userId }: Caller, source: RequestSource): Promise<number> {
+    return this.sessions.endAllOf(userId, null, 'logout_all', source);
+  }
+
+  /** Logs out every session of the caller but this one. Returns how many. */
+  async endOthers({ userId, sessionId }: Caller, source: RequestSource): Promise<number> {
+    return this.sessions.endAllOf(userId, sessionId, 'logout_others', source);
+  }
+
+  /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */
+  async endOne({ userId }: Caller, id: string, source: RequestSource): Promise<void> {
+    if (!isUUID(id) || (await this.sessions.end(id, userId, 'revoked_by_user', source)) === 0) {
+      throw new SessionNotFoundError();
+    }
+  }
+
+  /** The caller's active sessions, one page, and whether more follow. The current one leads the first page. */
+  async list({ userId, sessionId }: Caller, page: SessionsPage): Promise<{ sessions: Session[]; hasMore: boolean }> {
+    const sessions = await this.sessions.listActive(userId, sessionId, page);
+    return { sessions: sessions.slice(0, page.limit), hasMore: sessions.length > page.limit };
+  }
+
+  /** Gives one of the caller's devices a name of their own. Throws {@link SessionNotFoundError} like {@link endOne}. */
+  async rename({ userId }: Caller, id: string, deviceName: string): Promise<Session> {
+    const session = isUUID(id) ? await this.sessions.rename(id, userId, deviceName) : null;
+    if (!session) {
+      throw new SessionNotFoundError();
+    }
+    return session;
+  }
+
+  private requireAuthentic({ token }: PresentedToken): AuthenticRefreshToken {
+    const authentic = this.refreshTokens.read(token);
+    if (!authentic) {
+      throw new InvalidRefreshTokenError();
+    }
+    return authentic;
+  }
+
+  // What to say to a token that did not rotate: one read decides. The token must first prove that its line leads to
+  // the token the session holds now; a mac alone could come from a leaked secret, and must end nothing.
+  private async requireHonoured(
+    token: AuthenticRefreshToken,
+    delivery: TokenDelivery,
+    source: RequestSource,
+  ): Promise<SessionGrant> {
+    const [state] = await this.sessions.findStates([token.sessionId]);
+    const refreshToken =
+      state && token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));
+    const age = state ? state.session.generation - token.generation : 0;
+    if (!state || !refreshToken || state.session.delivery !== delivery || age < 0) {
+      throw new InvalidRefreshTokenError();
+    }
+
+    if (age > 1 || (age === 1 && !state.honoursPredecessor)) {
+      // Committed on its own, before the error: a rollback would bring the session back.
+      await this.sessions.endReused(token.sessionId, source);
+      throw new RefreshTokenReusedError();
+    }
+    if (state.isRevoked) {
+      throw new SessionRevokedError();
+    }
+    if (state.isExpired) {
+      throw new SessionExpiredError();
+    }
+    if (age === 0) {
+      // Current, open, and yet it did not rotate: its user was just enabled again, say. Nothing was consumed.
+      throw new ServiceUnavailableError();
+    }
+    return { session: state.session, user: state.user, refreshToken };
+  }
+}
+
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof InvalidRefreshTokenError || error instanceof RefusedForGoodError)) {
+    throw error;
+  }
+}

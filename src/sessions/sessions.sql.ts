@@ -1,0 +1,65 @@
+import type { User } from '../users/user.entity.js';
+import type { Session } from './session.entity.js';
+
+// The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
+
+/** What an active session is. */
+export const ACTIVE = `s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()`;
+
+/**
+ * Whether the immediate predecessor of the current refresh token is still good: its rotation is less than the grace
+ * ago, or nobody has used the successor yet, so its answer may have been lost. A grace of 0 turns both off.
+ */
+export const honoursPredecessor = (graceSeconds: string) => `(
+  ${graceSeconds}::double precision > 0 AND (
+    s.rotated_at > now() - make_interval(secs => ${graceSeconds}::double precision)
+    OR s.used_generation < s.generation
+  ))`;
+
+/** What a revocation records, in parameters $1 to $4: reason, ip, user agent and request id. */
+export type RevocationParameters = [reason: string, ip: string, userAgent: string, requestId: string];
+
+/**
+ * The steps that end sessions: CTEs of which `ended` has the rows. Rows are locked in the order of their ids, so that
+ * two of these never wait for each other in a circle. Each ended session gets its line in the audit trail.
+ *
+ * @param which SQL over `s` that picks the sessions; only active ones of them are ended
+ * @param actor SQL for the id of the user who did it
+ */
+export const end = (which: string, actor: 's.user_id' | 'NULL::uuid') => `
+  doomed AS (
+    SELECT s.id FROM sessions s WHERE ${which} AND ${ACTIVE} ORDER BY s.id FOR UPDATE OF s
+  ), ended AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $1, revoked_by = ${actor}
+    FROM doomed WHERE s.id = doomed.id
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $1, $2, $3, $4 FROM ended
+  )`;
+
+/** The columns of a session together with its user. */
+export const ACCOUNT = `
+  s.id, s.user_id AS "userId", s.refresh_token_hash AS "refreshTokenHash", s.delivery, s.generation,
+  s.used_generation AS "usedGeneration", s.rotated_at AS "rotatedAt", s.device_name AS "deviceName",
+  s.user_agent AS "userAgent", s.ip, s.created_at AS "createdAt", s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt", s.idle_expires_at AS "idleExpiresAt", s.expires_at AS "expiresAt",
+  s.revoked_at AS "revokedAt", s.revoked_reason AS "revokedReason", s.revoked_by AS "revokedBy",
+  u.email, u.name, u.role, u.password_hash AS "passwordHash", u.email_verified_at AS "emailVerifiedAt",
+  u.disabled_at AS "disabledAt", u.created_at AS "userCreatedAt"`;
+
+export type AccountRow = Omit<Session, 'user'> & Omit<User, 'id' | 'createdAt'> & { readonly userCreatedAt: Date };
+
+/** A session and whose it is, read at one moment. */
+export interface Account {
+  readonly session: Session;
+  readonly user: User;
+}
+
+export function toAccount(row: AccountRow): Account {
+  const { userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, userCreatedAt, ...session } = row;
+  return {
+    session: { ...session, userId },
+    user: { id: userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, createdAt: userCreatedAt },
+  };
+}

@@ -1,0 +1,26 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { User } from './user.entity.js';
+
+export class UserDto {
+  @ApiProperty({ format: 'uuid', example: '0f8fad5b-d9cb-469f-a165-70867728950e' })
+  readonly id!: string;
+
+  @ApiProperty({ format: 'email', example: 'ada@example.com' })
+  readonly email!: string;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'Ada Lovelace' })
+  readonly name!: string | null;
+
+  @ApiProperty({ enum: ['user', 'admin'], example: 'user' })
+  readonly role!: string;
+
+  @ApiProperty({ example: false })
+  readonly emailVerified!: boolean;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  readonly createdAt!: string;
+
+  static from({ id, email, name, role, emailVerifiedAt, createdAt }: User): UserDto {
+    return { id, email, name, role, emailVerified: emailVerifiedAt !== null, createdAt: createdAt.toISOString() };
+  }
+}

@@ -1,0 +1,33 @@
+import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+
+export type Role = 'user' | 'admin';
+
+/** An account. Its e-mail is kept in lower case, so that it is unique whatever the case it is typed in. */
+@Entity({ name: 'users' })
+@Index('users_email_key', ['email'], { unique: true })
+export class User {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })
+  readonly id!: string;
+
+  @Column({ type: 'text', name: 'email' })
+  readonly email!: string;
+
+  @Column({ type: 'text', name: 'name', nullable: true })
+  readonly name!: string | null;
+
+  @Column({ type: 'text', name: 'role', default: 'user' })
+  readonly role!: Role;
+
+  /** Argon2id, as a PHC string. */
+  @Column({ type: 'text', name: 'password_hash' })
+  readonly passwordHash!: string;
+
+  @Column({ type: 'timestamptz', name: 'email_verified_at', precision: 3, nullable: true })
+  readonly emailVerifiedAt!: Date | null;
+
+  @Column({ type: 'timestamptz', name: 'disabled_at', precision: 3, nullable: true })
+  readonly disabledAt!: Date | null;
+
+  @CreateDateColumn({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
+  readonly createdAt!: Date;
+}

@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../config/config.js';
+import { PasswordHasher } from './password-hasher.js';
+import { requireAcceptablePassword } from './password-policy.js';
+import type { User } from './user.entity.js';
+import { EmailTakenError } from './users.errors.js';
+import { UsersRepository } from './users.repository.js';
+
+export interface NewAccount {
+  readonly email: string;
+  readonly password: string;
+  readonly name: string | null;
+}
+
+/** Who a password belongs to, whether or not it was the right one. */
+export interface Verification {
+  readonly isRight: boolean;
+  /** Null for an e-mail nobody has. */
+  readonly user: User | null;
+}
+
+/** Accounts and their passwords. */
+@Injectable()
+export class UsersService {
+  constructor(
+    private readonly users: UsersRepository,
+    private readonly passwords: PasswordHasher,
+    private readonly config: AppConfig,
+  ) {}
+
+  /** Makes an account. Throws `validation_failed` for a password we would not keep, `email_taken` otherwise. */
+  async create({ email, password, name }: NewAccount): Promise<User> {
+    requireAcceptablePassword(password, { email, minLength: this.config.passwordMinLength, field: 'password' });
+
+    const passwordHash = await this.passwords.hash(password);
+    const user = await this.users.create({ email, name, passwordHash });
+    if (!user) {
+      throw new EmailTakenError();
+    }
+    return user;
+  }
+
+  /**
+   * Checks a password. Unknown e-mail, wrong password and disabled account take the same time, since a hash is always
+   * verified. A hash that is weaker than today's is replaced when the password is right.
+   */
+  async verify(email: string, password: string): Promise<Verification> {
+    const user = await this.users.findByEmail(email);
+    const isRight = await this.passwords.verify(password, user?.passwordHash ?? null);
+    if (!user || !isRight || user.disabledAt) {
+      return { isRight: false, user };
+    }
+    return { isRight: true, user: await this.withCurrentHash(user, password) };
+  }
+
+  private async withCurrentHash(user: User, password: string): Promise<User> {
+    if (!this.passwords.isOutdated(user.passwordHash)) {
+      return user;
+    }
+    const passwordHash = await this.passwords.hash(password);
+    await this.users.replaceHash(user.id, user.passwordHash, passwordHash);
+    return { ...user, passwordHash };
+  }
+}
