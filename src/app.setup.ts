@@ -4,11 +4,11 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import type { FastifyInstance } from 'fastify';
+import { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { registerBodyParser } from './common/body.js';
-import { answerClientError } from './common/http-errors.js';
+import { answerClientError, answerFrameworkError, answerHeaders } from './common/http-errors.js';
 import { NestLogger } from './common/logger.js';
 import { Problem } from './common/problem.js';
 import { validationPipe } from './common/validation.js';
@@ -17,7 +17,6 @@ import { openApiDocument } from './openapi-document.js';
 
 const HEADERS_MAX_BYTES = 16_384;
 const URL_MAX_LENGTH = 8192;
-const HSTS_SECONDS = 2 * 365 * 24 * 3600;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 // Swagger UI styles its elements inline; everything else comes from its own files.
 const DOCS_CSP =
@@ -39,7 +38,7 @@ export async function createApp(config: AppConfig, logger: Logger): Promise<Nest
 export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter {
   return new FastifyAdapter({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestIdOf,
     requestIdHeader: false,
     trustProxy: trustedProxies(config),
@@ -47,6 +46,7 @@ export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter
     http: { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: config.requestTimeoutMs },
     return503OnClosing: false,
     clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
   });
 }
 
@@ -55,11 +55,6 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
 
   app.useGlobalPipes(validationPipe);
-  app.useSecurityHeaders({
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: "'none'", frameAncestors: "'none'" } },
-    strictTransportSecurity: { maxAge: HSTS_SECONDS, includeSubDomains: true },
-    xFrameOptions: { action: 'deny' },
-  });
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: [...config.corsOrigins],
@@ -86,19 +81,16 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 function registerHooks(fastify: FastifyInstance): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     const isPage = request.routeOptions.url?.startsWith('/docs') ?? false;
-    reply.header('X-Request-Id', request.id);
+    reply.headers(answerHeaders(request.id));
     if (isPage) {
-      reply.header('Content-Security-Policy', DOCS_CSP);
-    } else {
-      reply.header('Cache-Control', 'no-store');
+      reply.header('Content-Security-Policy', DOCS_CSP).removeHeader('Cache-Control');
     }
     done(request.raw.url && request.raw.url.length > URL_MAX_LENGTH ? new Problem('uri_too_long') : undefined);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    const { id: requestId, method, routeOptions, user } = request;
+    const { method, routeOptions, user } = request;
     request.log.info(
       {
-        requestId,
         method,
         route: routeOptions.url ?? null,
         status: reply.statusCode,

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { createApp } from './app.setup.js';
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
   const stop = (signal: string) => void shutDown(app, embedded, config, logger, signal);
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  greet(await app.getUrl(), config, logger);
+  greet(await app.getUrl(), config);
 }
 
 // Readiness first, so that nobody sends new work; then the door; the database goes last, when nobody needs it.
@@ -45,15 +46,16 @@ async function shutDown(
   process.exit(0);
 }
 
-function greet(url: string, config: AppConfig, logger: Logger): void {
-  logger.info(`listening on ${url}`);
+function greet(url: string, config: AppConfig): void {
   if (config.isProduction) {
     return;
   }
+  // Another address at each start, so that the line works as pasted on a database that has seen it before.
+  const email = `ada-${randomBytes(3).toString('hex')}@example.com`;
   console.log(`
 Swagger UI   ${config.hasSwagger ? `${url}/docs` : 'off (SWAGGER=on)'}
 Try it       curl -s -X POST ${url}/auth/register -H 'Content-Type: application/json' \\
-               -d '{"email":"ada@example.com","password":"correct horse battery","tokenDelivery":"body"}'
+               -d '{"email":"${email}","password":"correct horse battery","tokenDelivery":"body"}'
 `);
 }
 

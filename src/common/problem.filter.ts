@@ -12,6 +12,8 @@ const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
   415: 'unsupported_media_type',
 };
 
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
 /** The body of an error answer, as RFC 9457 shapes it. */
 export function problemBody(problem: Problem, requestId: string): Record<string, unknown> {
   const { status, code, message, errors } = problem;
@@ -47,7 +49,7 @@ export class ProblemFilter implements ExceptionFilter {
     void reply
       .code(problem.status)
       .headers({ ...(problem.status === 401 && { 'WWW-Authenticate': challengeOf(problem) }), ...problem.headers })
-      .type('application/problem+json; charset=utf-8')
+      .type(PROBLEM_TYPE)
       .send(problemBody(problem, id));
   }
 }

@@ -1,0 +1,50 @@
+import type { AddressInfo } from 'node:net';
+import { Test } from '@nestjs/testing';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { pino } from 'pino';
+import { AppModule } from '../../src/app.module.js';
+import { createAdapter, NEST_OPTIONS, setUpApp } from '../../src/app.setup.js';
+import { NestLogger } from '../../src/common/logger.js';
+import { loadConfig } from '../../src/config/load-config.js';
+import { Api } from './api.js';
+import { createDatabase, type TestDatabase } from './database.js';
+
+export const SECRETS = {
+  JWT_SECRET: 'a-jwt-secret-of-the-tests-0123456789',
+  REFRESH_TOKEN_SECRET: 'a-refresh-secret-of-the-tests-0123456789',
+};
+
+export interface TestApp {
+  api: Api;
+  database: TestDatabase;
+  app: NestFastifyApplication;
+}
+
+/**
+ * The whole service in this process, listening on a port of its own, on a database of its own. One per test file:
+ * passport keeps strategies for the whole process.
+ */
+export function useApp(environment: Record<string, string> = {}): TestApp {
+  const t = {} as TestApp;
+
+  beforeAll(async () => {
+    t.database = await createDatabase();
+    const config = loadConfig({ ...SECRETS, DATABASE_URL: t.database.url, ...environment });
+    const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
+    const testing = await Test.createTestingModule({ imports: [AppModule.with(config)] })
+      .setLogger(new NestLogger(logger))
+      .compile();
+    t.app = testing.createNestApplication<NestFastifyApplication>(createAdapter(config, logger), NEST_OPTIONS);
+    await setUpApp(t.app, config);
+    await t.app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = t.app.getHttpServer().address() as AddressInfo;
+    t.api = new Api(`http://127.0.0.1:${port}`);
+  });
+
+  afterAll(async () => {
+    await t.app?.close();
+    await t.database?.drop();
+  });
+
+  return t;
+}
