@@ -31,7 +31,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('auth', 'Who are you?')
     .addTag('sessions', 'Which devices are signed in?')
     .addTag('health', 'Is the service well?')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The accessToken of a login.' }, 'bearer')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The accessToken of a login.' },
+      'bearer',
+    )
     .addCookieAuth(
       SECURE_COOKIE_NAME,
       {

@@ -126,7 +126,8 @@ export class AuthController {
   @ApiBearerAuth('bearer')
   @ApiOperation({
     summary: 'Log out this device',
-    description: 'Ends the session of the refresh token, or else that of the access token. It works with an expired access token.',
+    description:
+      'Ends the session of the refresh token, or else that of the access token. It works with an expired access token.',
   })
   @ApiBody({ type: RefreshDto, required: false })
   @ApiNoContentResponse({ description: 'Ended.', headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })

@@ -1,14 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import {
-  IsEmail,
-  IsIn,
-  IsString,
-  MaxLength,
-  MinLength,
-  registerDecorator,
-  ValidateIf,
-} from 'class-validator';
+import { IsEmail, IsIn, IsString, MaxLength, MinLength, registerDecorator, ValidateIf } from 'class-validator';
 import { NoControlCharacters, PlainText } from '../common/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
@@ -35,7 +27,12 @@ function IsNotTooLong(): PropertyDecorator {
 }
 
 export class LoginDto {
-  @ApiProperty({ format: 'email', maxLength: 254, example: 'ada@example.com', description: 'Its case does not matter.' })
+  @ApiProperty({
+    format: 'email',
+    maxLength: 254,
+    example: 'ada@example.com',
+    description: 'Its case does not matter.',
+  })
   // ASCII only: case folding of other scripts can turn one address into another (IN-06).
   @IsEmail({ allow_utf8_local_part: false })
   @MaxLength(254)
@@ -43,7 +40,12 @@ export class LoginDto {
   @Transform(({ value }) => (typeof value === 'string' ? value.toLowerCase() : value))
   readonly email!: string;
 
-  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'correct horse battery staple' })
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'correct horse battery staple',
+  })
   @NoControlCharacters()
   @IsNotTooLong()
   @MinLength(1)

@@ -43,7 +43,8 @@ export class RefreshCookie {
   /** Whether a request carries a refresh token at all, good or bad. */
   isRefreshTokenSent(request: FastifyRequest): boolean {
     const { body } = request;
-    const isInBody = typeof body === 'object' && body !== null && 'refreshToken' in body && body.refreshToken !== undefined;
+    const isInBody =
+      typeof body === 'object' && body !== null && 'refreshToken' in body && body.refreshToken !== undefined;
     return isInBody || this.isSent(request);
   }
 

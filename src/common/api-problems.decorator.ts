@@ -27,7 +27,12 @@ export class ProblemDto {
   @ApiProperty({ example: 'This session was ended. Log in again.', description: 'For people; may change.' })
   readonly detail!: string;
 
-  @ApiProperty({ enum: Object.keys(PROBLEMS), enumName: 'ProblemCode', example: 'session_revoked', description: 'For programs; stable.' })
+  @ApiProperty({
+    enum: Object.keys(PROBLEMS),
+    enumName: 'ProblemCode',
+    example: 'session_revoked',
+    description: 'For programs; stable.',
+  })
   readonly code!: string;
 
   @ApiProperty({ example: EXAMPLE_REQUEST_ID, description: 'The X-Request-Id of this answer.' })
@@ -51,7 +56,9 @@ export const COMMON_HEADERS = {
 } as const;
 
 const HEADERS_OF_STATUS: Readonly<Record<number, Record<string, { description: string; schema: object }>>> = {
-  401: { 'WWW-Authenticate': { description: 'RFC 6750.', schema: { type: 'string', example: 'Bearer realm="latchkey"' } } },
+  401: {
+    'WWW-Authenticate': { description: 'RFC 6750.', schema: { type: 'string', example: 'Bearer realm="latchkey"' } },
+  },
   405: { Allow: { description: 'The methods of this address.', schema: { type: 'string', example: 'GET, HEAD' } } },
   503: { 'Retry-After': { description: 'Seconds.', schema: { type: 'string', example: '1' } } },
 };

@@ -10,7 +10,10 @@ export function createLogger({ level, isReadable }: { level: string; isReadable:
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
-    redact: { paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`]), censor: '[redacted]' },
+    redact: {
+      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`]),
+      censor: '[redacted]',
+    },
   };
   return isReadable
     ? pino(options, pretty({ sync: true, colorize: process.stdout.isTTY, translateTime: 'HH:MM:ss', singleLine: true }))

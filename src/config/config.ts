@@ -22,7 +22,9 @@ export class AppConfig {
   @TextSetting('DATA_DIR')
   readonly dataDir: string = '.data';
 
-  @Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'DATABASE_URL must look like postgres://user:password@host:5432/name' })
+  @Matches(/^postgres(ql)?:\/\/\S+$/, {
+    message: 'DATABASE_URL must look like postgres://user:password@host:5432/name',
+  })
   @TextSetting('DATABASE_URL')
   readonly databaseUrl?: string;
 
@@ -97,7 +99,10 @@ export class AppConfig {
   @SwitchSetting('SWAGGER')
   readonly hasSwagger: boolean = true;
 
-  @IsUrl({ require_tld: false, require_protocol: true, protocols: ['http', 'https'] }, { message: 'PUBLIC_URL must be an http(s) URL' })
+  @IsUrl(
+    { require_tld: false, require_protocol: true, protocols: ['http', 'https'] },
+    { message: 'PUBLIC_URL must be an http(s) URL' },
+  )
   @TextSetting('PUBLIC_URL')
   readonly publicUrl: string = 'http://localhost:3000';
 

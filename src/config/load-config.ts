@@ -9,7 +9,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'];
 const SECRET_MIN_BYTES = 32;
 const SECRET_MIN_DISTINCT_CHARACTERS = 8;
-const PLACEHOLDER = /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|todo|dummy/i;
+const PLACEHOLDER =
+  /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|todo|dummy/i;
 
 /** Why the service does not start: every bad variable by name, no value. */
 export class ConfigError extends Error {
@@ -84,7 +85,9 @@ function withFiles(environment: Environment, complaints: string[]): Record<strin
 
 function complaintsAboutSecret(name: string, secrets: readonly string[], isProduction: boolean): string[] {
   if (secrets.length === 0) {
-    return isProduction ? [`${name} is required in production: at least 32 random bytes, e.g. openssl rand -base64 48`] : [];
+    return isProduction
+      ? [`${name} is required in production: at least 32 random bytes, e.g. openssl rand -base64 48`]
+      : [];
   }
   if (secrets.some((secret) => Buffer.byteLength(secret) < SECRET_MIN_BYTES)) {
     return [`${name} is too short: at least 32 bytes, e.g. openssl rand -base64 48`];

@@ -116,7 +116,9 @@ async function untilGone(pid: number): Promise<void> {
 
 // PostgreSQL's own lock file: process id, folder, start time, port, one a line.
 function readPostmaster(dataDir: string): { pid: number; port: number } | null {
-  const [pid, , , port] = readIfThere(join(dataDir, 'postgres', 'postmaster.pid')).split('\n').map(Number);
+  const [pid, , , port] = readIfThere(join(dataDir, 'postgres', 'postmaster.pid'))
+    .split('\n')
+    .map(Number);
   return pid && isAlive(pid) ? { pid, port: port ?? 0 } : null;
 }
 

@@ -69,7 +69,9 @@ export function findIdentity(postgres: string, folder: string): Identity {
   }
   const account = UNPRIVILEGED_ACCOUNTS.map(idsOf).find((ids) => ids !== null);
   if (!account) {
-    throw new Error('PostgreSQL refuses to run as root, and there is no unprivileged account. Set DATABASE_URL instead.');
+    throw new Error(
+      'PostgreSQL refuses to run as root, and there is no unprivileged account. Set DATABASE_URL instead.',
+    );
   }
   const { uid, gid } = account;
   const ways: Identity[] = [

@@ -46,7 +46,19 @@ async function create({ initdb }: Binaries, identity: Identity): Promise<void> {
     chownSync(passwordFile, uid, gid);
   }
   try {
-    const args = ['-D', draft, '-U', EMBEDDED_USER, '-A', 'scram-sha-256', '--pwfile', passwordFile, '-E', 'UTF8', '--locale=C'];
+    const args = [
+      '-D',
+      draft,
+      '-U',
+      EMBEDDED_USER,
+      '-A',
+      'scram-sha-256',
+      '--pwfile',
+      passwordFile,
+      '-E',
+      'UTF8',
+      '--locale=C',
+    ];
     const child = start(identity, initdb, durability === 'durable' ? args : [...args, '--no-sync']);
     const log = tailOf(child);
     const [code] = await once(child, 'close');

@@ -44,10 +44,18 @@ export class SessionDto {
   @ApiProperty({ format: 'date-time', example: '2026-11-23T10:02:00.000Z', description: 'To the minute.' })
   readonly lastSeenAt!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-12-23T09:30:00.000Z', description: 'The absolute end; never moves.' })
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-12-23T09:30:00.000Z',
+    description: 'The absolute end; never moves.',
+  })
   readonly expiresAt!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-30T09:30:00.000Z', description: 'Ends here unless refreshed before.' })
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-11-30T09:30:00.000Z',
+    description: 'Ends here unless refreshed before.',
+  })
   readonly idleExpiresAt!: string;
 
   static from(session: Session, currentId: string): SessionDto {

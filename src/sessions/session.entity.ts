@@ -8,12 +8,7 @@ export type TokenDelivery = (typeof TOKEN_DELIVERIES)[number];
 
 /** Why a session was ended on purpose. Expiry is no revocation. */
 export type RevocationReason =
-  | 'logout'
-  | 'logout_all'
-  | 'logout_others'
-  | 'revoked_by_user'
-  | 'refresh_token_reuse'
-  | 'session_limit';
+  'logout' | 'logout_all' | 'logout_others' | 'revoked_by_user' | 'refresh_token_reuse' | 'session_limit';
 
 /** One signed-in device. Ends by revocation or expiry, and is never revived. */
 @Entity({ name: 'sessions' })

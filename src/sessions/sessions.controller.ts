@@ -17,7 +17,10 @@ export class SessionsController {
   constructor(private readonly sessions: SessionsService) {}
 
   @Get()
-  @ApiOperation({ summary: 'Your devices', description: 'Active sessions only: the current one first, then the newest.' })
+  @ApiOperation({
+    summary: 'Your devices',
+    description: 'Active sessions only: the current one first, then the newest.',
+  })
   @ApiOkResponse({ type: SessionsPageDto, headers: COMMON_HEADERS })
   @ApiProblems('validation_failed', ...PROTECTED_PROBLEMS)
   async list(@CurrentCaller() caller: Caller, @Query() { limit, cursor }: PageQueryDto): Promise<SessionsPageDto> {

@@ -115,11 +115,7 @@ export class SessionsRepository {
    *
    * One statement, so there is nothing to race: of all concurrent callers with one token, exactly one changes the row.
    */
-  async rotate(
-    token: AuthenticRefreshToken,
-    delivery: TokenDelivery,
-    successorHash: Buffer,
-  ): Promise<Account | null> {
+  async rotate(token: AuthenticRefreshToken, delivery: TokenDelivery, successorHash: Buffer): Promise<Account | null> {
     const [[row]] = await this.sessions.query<[AccountRow[], number]>(
       `UPDATE sessions s SET
          generation = s.generation + 1, refresh_token_hash = $5, rotated_at = now(), last_seen_at = now(),
@@ -269,7 +265,9 @@ export class SessionsRepository {
   }
 }
 
-const revocation = (
-  reason: RevocationReason,
-  { ip, userAgent, requestId }: RequestSource,
-): RevocationParameters => [reason, ip, userAgent, requestId];
+const revocation = (reason: RevocationReason, { ip, userAgent, requestId }: RequestSource): RevocationParameters => [
+  reason,
+  ip,
+  userAgent,
+  requestId,
+];

@@ -163,7 +163,8 @@ export class SessionsService {
   ): Promise<SessionGrant> {
     const [state] = await this.sessions.findStates([token.sessionId]);
     const refreshToken =
-      state && token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));
+      state &&
+      token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));
     const age = state ? state.session.generation - token.generation : 0;
     if (!state || !refreshToken || state.session.delivery !== delivery || age < 0) {
       throw new InvalidRefreshTokenError();

@@ -29,7 +29,10 @@ export function requireAcceptablePassword(
   }
   const folded = password.normalize('NFC').toLowerCase();
   if (COMMON_PASSWORDS.has(folded)) {
-    throw new UnacceptablePasswordError(field, `${field} is among the most common passwords; attackers try those first`);
+    throw new UnacceptablePasswordError(
+      field,
+      `${field} is among the most common passwords; attackers try those first`,
+    );
   }
   if (folded === PRODUCT_NAME) {
     throw new UnacceptablePasswordError(field, `${field} is the name of this service`);

@@ -14,13 +14,7 @@ export class UsersRepository {
 
   /** Null if the e-mail is taken: of parallel calls with one e-mail, exactly one gets the account. */
   async create(user: Pick<User, 'email' | 'name' | 'passwordHash'>): Promise<User | null> {
-    const { raw } = await this.users
-      .createQueryBuilder()
-      .insert()
-      .values(user)
-      .orIgnore()
-      .returning('id')
-      .execute();
+    const { raw } = await this.users.createQueryBuilder().insert().values(user).orIgnore().returning('id').execute();
     const [created] = raw as { id: string }[];
     return created ? this.users.findOneByOrFail({ id: created.id }) : null;
   }

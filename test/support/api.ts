@@ -59,7 +59,11 @@ export const someone = (): Credentials => ({
 export class Api {
   constructor(readonly url: string) {}
 
-  async call<Body = any>(method: string, path: string, { bearer, cookie, body, headers }: Call = {}): Promise<Answer<Body>> {
+  async call<Body = any>(
+    method: string,
+    path: string,
+    { bearer, cookie, body, headers }: Call = {},
+  ): Promise<Answer<Body>> {
     const response = await fetch(this.url + path, {
       method,
       headers: {
@@ -72,11 +76,18 @@ export class Api {
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json');
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : null } as Answer<Body>;
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? JSON.parse(text) : null,
+    } as Answer<Body>;
   }
 
   register(credentials: Credentials & Record<string, unknown>, call: Call = {}) {
-    return this.call<AuthResult>('POST', '/auth/register', { body: { tokenDelivery: 'body', ...credentials }, ...call });
+    return this.call<AuthResult>('POST', '/auth/register', {
+      body: { tokenDelivery: 'body', ...credentials },
+      ...call,
+    });
   }
 
   login(credentials: Credentials & Record<string, unknown>, call: Call = {}) {

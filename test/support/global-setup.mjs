@@ -11,7 +11,9 @@ const TEMPLATE = `latchkey_template_${process.pid}`;
  * of which every test file gets a copy.
  */
 export default async function globalSetup() {
-  execFileSync(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 
   let url = process.env.TEST_DATABASE_URL;
   if (!url) {

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import { useApp } from '../support/app.js';
+
+const t = useApp();
+const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0';
+const IPHONE =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1';
+
+describe('the device list', () => {
+  it('shows the current device first, then the newest, and says what each is', async () => {
+    const first = await t.api.signUp();
+    const laptop = (await t.api.login(first.credentials, { headers: { 'user-agent': FIREFOX } })).body;
+    const phone = (
+      await t.api.login({ ...first.credentials, deviceName: 'My phone' }, { headers: { 'user-agent': IPHONE } })
+    ).body;
+
+    const { body } = await t.api.sessions(first.accessToken);
+    expect(body.nextCursor).toBeNull();
+    expect(body.items.map(({ id, current }) => [id, current])).toEqual([
+      [first.session.id, true],
+      [phone.session.id, false],
+      [laptop.session.id, false],
+    ]);
+    expect(body.items[1]!.device).toEqual({
+      label: 'Safari on iOS',
+      name: 'My phone',
+      browser: 'Safari',
+      os: 'iOS',
+      type: 'mobile',
+    });
+    expect(body.items[2]!.device).toEqual({
+      label: 'Firefox on Windows',
+      name: null,
+      browser: 'Firefox',
+      os: 'Windows',
+      type: 'desktop',
+    });
+    expect(JSON.stringify(body)).not.toMatch(/hash|generation|revoked/i);
+  });
+
+  it('comes in pages that leave nothing out and show nothing twice', async () => {
+    const first = await t.api.signUp();
+    for (let i = 0; i < 6; i++) await t.api.signIn(first.credentials);
+
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const { status, body } = await t.api.sessions(first.accessToken, `?limit=2${cursor && `&cursor=${cursor}`}`);
+      expect(status).toBe(200);
+      seen.push(...body.items.map(({ id }) => id));
+      cursor = body.nextCursor;
+    }
+    const whole = (await t.api.sessions(first.accessToken)).body.items.map(({ id }) => id);
+    expect(seen).toEqual(whole);
+    expect(new Set(seen).size).toBe(7);
+
+    const one = (await t.api.sessions(first.accessToken, '?limit=1')).body;
+    expect(one.items[0]!.current).toBe(true);
+    const next = (await t.api.sessions(first.accessToken, `?limit=1&cursor=${one.nextCursor}`)).body;
+    expect(next.items[0]!.id).toBe(whole[1]);
+  });
+
+  it.each([
+    '?limit=0',
+    '?limit=101',
+    '?limit=x',
+    '?limit=1.5',
+    '?limit=-1',
+    '?limit=',
+    '?limit=1&limit=2',
+    '?cursor=nonsense',
+    '?cursor=',
+    '?page=2',
+  ])('refuses %s', async (query) => {
+    const { accessToken } = await t.api.signUp();
+    expect(await t.api.sessions(accessToken, query)).toMatchObject({
+      status: 400,
+      body: { code: 'validation_failed' },
+    });
+  });
+
+  it('shows only active sessions of the caller', async () => {
+    const first = await t.api.signUp();
+    const expired = await t.api.signIn(first.credentials);
+    const ended = await t.api.signIn(first.credentials);
+    await t.api.signUp();
+    await t.database.query(`UPDATE sessions SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [
+      expired.session.id,
+    ]);
+    await t.api.endSession(first.accessToken, ended.session.id);
+
+    expect((await t.api.sessions(first.accessToken)).body.items.map(({ id }) => id)).toEqual([first.session.id]);
+  });
+
+  it('tells the session of the request', async () => {
+    const { accessToken, session } = await t.api.signUp();
+    expect((await t.api.call('GET', '/sessions/current', { bearer: accessToken })).body).toEqual(session);
+  });
+});
+
+describe('naming a device', () => {
+  it('gives it a name of the own', async () => {
+    const { accessToken, session } = await t.api.signUp();
+    const answer = await t.api.call('PATCH', `/sessions/${session.id}`, {
+      bearer: accessToken,
+      body: { deviceName: 'Küche 📱' },
+    });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { id: session.id, current: true, device: { name: 'Küche 📱' } },
+    });
+  });
+
+  it.each([[''], [' '], ['x'.repeat(65)], ['a\u0000b'], ['a\nb'], ['a\u202eb'], [null], [5], [['a']], [{}]])(
+    'refuses %j',
+    async (deviceName) => {
+      const { accessToken, session } = await t.api.signUp();
+      const answer = await t.api.call('PATCH', `/sessions/${session.id}`, {
+        bearer: accessToken,
+        body: { deviceName },
+      });
+      expect(answer).toMatchObject({
+        status: 400,
+        body: { code: 'validation_failed', errors: [{ field: 'deviceName' }] },
+      });
+    },
+  );
+});
+
+describe('logging out one device', () => {
+  it('ends exactly that one', async () => {
+    const laptop = await t.api.signUp();
+    const phone = await t.api.signIn(laptop.credentials);
+    const tablet = await t.api.signIn(laptop.credentials);
+
+    expect((await t.api.endSession(laptop.accessToken, phone.session.id)).status).toBe(204);
+
+    expect(await t.api.me(phone.accessToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+    expect(await t.api.refresh(phone.refreshToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+    expect((await t.api.me(laptop.accessToken)).status).toBe(200);
+    expect((await t.api.refresh(tablet.refreshToken)).status).toBe(200);
+    const [row] = await t.database.query('SELECT revoked_reason, revoked_by FROM sessions WHERE id = $1', [
+      phone.session.id,
+    ]);
+    expect(row).toEqual({ revoked_reason: 'revoked_by_user', revoked_by: laptop.user.id });
+  });
+
+  it('answers unknown, ended, foreign and malformed ids with the same bytes, and touches nothing', async () => {
+    const caller = await t.api.signUp();
+    const stranger = await t.api.signUp();
+    const ended = await t.api.signIn(caller.credentials);
+    await t.api.endSession(caller.accessToken, ended.session.id);
+
+    const bodies = new Set<string>();
+    for (const id of [randomUUID(), ended.session.id, stranger.session.id, 'nonsense', '%00', "1' OR '1'='1"]) {
+      for (const [method, body] of [
+        ['DELETE', undefined],
+        ['PATCH', { deviceName: 'mine now' }],
+      ] as const) {
+        const answer = await t.api.call(method, `/sessions/${encodeURIComponent(id)}`, {
+          bearer: caller.accessToken,
+          ...(body && { body }),
+        });
+        const { requestId, ...rest } = answer.body;
+        bodies.add(JSON.stringify([answer.status, rest]));
+      }
+    }
+    expect([...bodies]).toHaveLength(1);
+    expect([...bodies][0]).toContain('session_not_found');
+    expect((await t.api.me(stranger.accessToken)).body.session.device.name).toBeNull();
+  });
+});
+
+describe('last seen', () => {
+  it('moves with use, and not with a refused call', async () => {
+    const { accessToken, session } = await t.api.signUp();
+    const seen = async () =>
+      (
+        await t.database.query<{ last_seen_at: Date }>('SELECT last_seen_at FROM sessions WHERE id = $1', [session.id])
+      )[0]!.last_seen_at;
+    await t.database.query(
+      `UPDATE sessions SET last_seen_at = now() - interval '2 hours', revoked_at = now() WHERE id = $1`,
+      [session.id],
+    );
+    const before = await seen();
+    await t.api.me(accessToken);
+
+    const other = await t.api.signUp();
+    await t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '2 hours' WHERE id = $1`, [
+      other.session.id,
+    ]);
+    await t.api.me(other.accessToken);
+    const { until } = await import('../support/until.js');
+    await until('the other session is seen', async () => {
+      const [row] = await t.database.query<{ recent: boolean }>(
+        `SELECT last_seen_at > now() - interval '1 minute' AS recent FROM sessions WHERE id = $1`,
+        [other.session.id],
+      );
+      return row!.recent;
+    });
+    expect(await seen()).toEqual(before);
+  });
+});

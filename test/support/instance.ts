@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { Api } from './api.js';
+import { SECRETS } from './app.js';
+
+const MAIN = join(process.cwd(), 'dist/main.js');
+
+/** The service as an operator runs it: a process of its own. */
+export interface Instance {
+  readonly api: Api;
+  readonly url: string;
+  readonly process: ChildProcess;
+  /** Everything it has printed so far. */
+  output(): string;
+  /** Sends a signal and waits until the process is gone. Returns its exit code. */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+interface Options {
+  readonly env?: Record<string, string | undefined>;
+  readonly cwd?: string;
+}
+
+/** Starts a process and waits for its exit, or for its door to open. */
+export function spawnInstance({ env = {}, cwd = process.cwd() }: Options) {
+  const child = spawn(process.execPath, [MAIN], {
+    cwd,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      PORT: '0',
+      LOG_LEVEL: 'info',
+      SHUTDOWN_DELAY_MS: '0',
+      ...SECRETS,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return { child, output: () => output };
+}
+
+/** Starts the service and waits until it listens. Rejects with what it printed if it ends before. */
+export async function startInstance(options: Options): Promise<Instance> {
+  const { child, output } = spawnInstance(options);
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      const [, found] = /Server listening at (http:\/\/[\w.:]+)/.exec(output()) ?? [];
+      if (found) resolve(found);
+    });
+    child.once('exit', (code) => reject(new Error(`the service ended with ${code}:\n${output()}`)));
+  });
+  return {
+    api: new Api(url),
+    url,
+    process: child,
+    output,
+    async kill(signal) {
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = once(child, 'exit');
+        child.kill(signal);
+        await gone;
+      }
+      return child.exitCode;
+    },
+  };
+}
