@@ -1,0 +1,210 @@
+import { cookieOf, someone } from '../support/api.js';
+import { useApp } from '../support/app.js';
+import { resign } from '../support/forge.js';
+
+const t = useApp();
+const CLEARED = /^refresh_token=;.*(Max-Age=0|Expires=Thu, 01 Jan 1970)/;
+const REVOKED = { status: 401, body: { code: 'session_revoked' } };
+
+async function revocationsOf(sessionId: string) {
+  return t.database.query(
+    `SELECT s.revoked_reason AS reason, s.revoked_by AS by, count(e.*)::integer AS events FROM sessions s
+     LEFT JOIN audit_events e ON e.session_id = s.id AND e.type = 'session_revoked' AND e.reason = s.revoked_reason
+     WHERE s.id = $1 GROUP BY s.id`,
+    [sessionId],
+  );
+}
+
+describe('logout', () => {
+  it('by refresh token ends that session alone, at once', async () => {
+    const laptop = await t.api.signUp();
+    const phone = await t.api.signIn(laptop.credentials);
+    expect((await t.api.logout(phone.refreshToken)).status).toBe(204);
+    expect(await t.api.me(phone.accessToken)).toMatchObject(REVOKED);
+    expect(await t.api.refresh(phone.refreshToken)).toMatchObject(REVOKED);
+    expect((await t.api.me(laptop.accessToken)).status).toBe(200);
+    expect(await revocationsOf(phone.session.id)).toEqual([{ reason: 'logout', by: laptop.user.id, events: 1 }]);
+  });
+
+  it('by cookie clears it, and the site data with it', async () => {
+    const login = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
+    const answer = await t.api.call('POST', '/auth/logout', { cookie: cookieOf(login) });
+    expect(answer.status).toBe(204);
+    expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
+    expect(answer.headers.get('clear-site-data')).toBe('"cookies", "storage"');
+    expect(await t.api.me(login.body.accessToken)).toMatchObject(REVOKED);
+  });
+
+  it('by access token ends its session, and clears no site data for a caller without cookie', async () => {
+    const { accessToken, session, user } = await t.api.signUp();
+    const answer = await t.api.call('POST', '/auth/logout', { bearer: accessToken });
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get('clear-site-data')).toBeNull();
+    expect(await t.api.me(accessToken)).toMatchObject(REVOKED);
+    expect(await revocationsOf(session.id)).toEqual([{ reason: 'logout', by: user.id, events: 1 }]);
+  });
+
+  it('works with an expired access token beside a good refresh token', async () => {
+    const login = await t.api.signUp();
+    const expired = resign(login, { exp: Math.floor(Date.now() / 1000) - 100 });
+    expect((await t.api.me(expired)).status).toBe(401);
+    const answer = await t.api.call('POST', '/auth/logout', {
+      bearer: expired,
+      body: { refreshToken: login.refreshToken },
+    });
+    expect(answer.status).toBe(204);
+    expect(await t.api.me(login.accessToken)).toMatchObject(REVOKED);
+  });
+
+  it('lets a good refresh token decide alone', async () => {
+    const a = await t.api.signUp();
+    const b = await t.api.signUp();
+    await t.api.call('POST', '/auth/logout', { bearer: b.accessToken, body: { refreshToken: a.refreshToken } });
+    expect(await t.api.me(a.accessToken)).toMatchObject(REVOKED);
+    expect((await t.api.me(b.accessToken)).status).toBe(200);
+  });
+
+  it('takes the predecessor of a refresh whose answer was lost', async () => {
+    const { refreshToken, session } = await t.api.signUp();
+    await t.api.refresh(refreshToken);
+    expect((await t.api.logout(refreshToken)).status).toBe(204);
+    expect(await revocationsOf(session.id)).toMatchObject([{ reason: 'logout', events: 1 }]);
+  });
+
+  it('falls back to the access token where the refresh token is no good', async () => {
+    const { accessToken, session } = await t.api.signUp();
+    const answer = await t.api.call('POST', '/auth/logout', {
+      bearer: accessToken,
+      body: { refreshToken: 'nonsense' },
+    });
+    expect(answer.status).toBe(204);
+    expect(await revocationsOf(session.id)).toMatchObject([{ reason: 'logout' }]);
+  });
+
+  it('says 400 with neither, without telling what was wrong, and clears the cookie', async () => {
+    const ended = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
+    await t.api.call('POST', '/auth/logout', { cookie: cookieOf(ended) });
+    const bodies = new Set<string>();
+    for (const cookie of [cookieOf(ended), 'refresh_token=nonsense', 'refresh_token=']) {
+      for (const bearer of [undefined, 'nonsense', ended.body.accessToken]) {
+        const answer = await t.api.call('POST', '/auth/logout', { cookie, ...(bearer && { bearer }) });
+        expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
+        const { requestId, ...rest } = answer.body;
+        bodies.add(JSON.stringify(rest));
+      }
+    }
+    expect([...bodies]).toEqual([expect.stringContaining('"status":400')]);
+    expect([...bodies][0]).toContain('invalid_refresh_token');
+  });
+
+  it('says 401 with no credentials at all, or with a refused access token alone', async () => {
+    const answer = await t.api.call('POST', '/auth/logout');
+    expect(answer).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+    expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
+    const { accessToken } = await t.api.signUp();
+    await t.api.call('POST', '/auth/logout', { bearer: accessToken });
+    expect(await t.api.call('POST', '/auth/logout', { bearer: accessToken })).toMatchObject(REVOKED);
+  });
+
+  it('takes an older token for reuse here too, and the session ends', async () => {
+    const first = await t.api.signUp();
+    const second = (await t.api.refresh(first.refreshToken)).body;
+    const third = (await t.api.refresh(second.refreshToken)).body;
+    expect(await t.api.logout(first.refreshToken)).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_refresh_token' },
+    });
+    expect(await t.api.me(third.accessToken)).toMatchObject(REVOKED);
+    expect(await revocationsOf(first.session.id)).toMatchObject([
+      { reason: 'refresh_token_reuse', by: null, events: 1 },
+    ]);
+  });
+});
+
+describe('logout-all', () => {
+  it.each(['refresh token', 'access token'])('by %s ends every session of the user, and of nobody else', async (by) => {
+    const first = await t.api.signUp();
+    const stranger = await t.api.signUp();
+    const second = await t.api.signIn(first.credentials);
+    const third = await t.api.signIn(first.credentials, { tokenDelivery: 'cookie' });
+
+    const answer =
+      by === 'refresh token'
+        ? await t.api.logoutAll(second.refreshToken)
+        : await t.api.call('POST', '/auth/logout-all', { bearer: second.accessToken });
+    expect(answer).toMatchObject({ status: 200, body: { revoked: 3 } });
+    expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
+    for (const { accessToken, session } of [first, second, third]) {
+      expect(await t.api.me(accessToken)).toMatchObject(REVOKED);
+      expect(await revocationsOf(session.id)).toEqual([{ reason: 'logout_all', by: first.user.id, events: 1 }]);
+    }
+    expect((await t.api.me(stranger.accessToken)).status).toBe(200);
+  });
+
+  it('needs a token of an active session', async () => {
+    const first = await t.api.signUp();
+    const other = await t.api.signIn(first.credentials);
+    await t.api.logout(first.refreshToken);
+    expect(await t.api.logoutAll(first.refreshToken)).toMatchObject(REVOKED);
+    expect(await t.api.logoutAll('nonsense')).toMatchObject({ status: 401, body: { code: 'invalid_refresh_token' } });
+    expect(await t.api.call('POST', '/auth/logout-all')).toMatchObject({ status: 401 });
+    expect(await t.api.call('POST', '/auth/logout-all', { bearer: first.accessToken })).toMatchObject(REVOKED);
+    expect((await t.api.me(other.accessToken)).status).toBe(200);
+  });
+
+  it('takes the predecessor of a refresh whose answer was lost', async () => {
+    const { refreshToken, accessToken } = await t.api.signUp();
+    await t.api.refresh(refreshToken);
+    expect(await t.api.logoutAll(refreshToken)).toMatchObject({ status: 200, body: { revoked: 1 } });
+    expect(await t.api.me(accessToken)).toMatchObject(REVOKED);
+  });
+
+  it('takes an older token for reuse: its session ends, and no other', async () => {
+    const first = await t.api.signUp();
+    const other = await t.api.signIn(first.credentials);
+    const second = (await t.api.refresh(first.refreshToken)).body;
+    await t.api.refresh(second.refreshToken);
+    expect(await t.api.logoutAll(first.refreshToken)).toMatchObject({
+      status: 401,
+      body: { code: 'refresh_token_reused' },
+    });
+    expect(await t.api.me(second.accessToken)).toMatchObject(REVOKED);
+    expect((await t.api.me(other.accessToken)).status).toBe(200);
+  });
+
+  it('counts what it ended, each once, when two callers do it together', async () => {
+    const first = await t.api.signUp();
+    const second = await t.api.signIn(first.credentials);
+    for (let i = 0; i < 8; i++) await t.api.signIn(first.credentials);
+    const answers = await Promise.all([first, second].map(({ refreshToken }) => t.api.logoutAll(refreshToken)));
+    const counts = answers.filter(({ status }) => status === 200).map(({ body }) => body.revoked as number);
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(10);
+  });
+});
+
+describe('logout-others', () => {
+  it('ends every session but that of the caller', async () => {
+    const first = await t.api.signUp();
+    const second = await t.api.signIn(first.credentials);
+    expect(await t.api.logoutOthers(second.accessToken)).toMatchObject({ status: 200, body: { revoked: 1 } });
+    expect(await t.api.me(first.accessToken)).toMatchObject(REVOKED);
+    expect((await t.api.me(second.accessToken)).status).toBe(200);
+    expect(await revocationsOf(first.session.id)).toMatchObject([{ reason: 'logout_others', events: 1 }]);
+    expect(await t.api.logoutOthers(second.accessToken)).toMatchObject({ status: 200, body: { revoked: 0 } });
+  });
+});
+
+describe('the audit trail', () => {
+  it('refuses to be changed, for superusers too', async () => {
+    await t.api.signUp();
+    for (const sql of [
+      `UPDATE audit_events SET reason = 'nothing'`,
+      'DELETE FROM audit_events',
+      'TRUNCATE audit_events',
+      `SET session_replication_role = replica; DELETE FROM audit_events`,
+    ]) {
+      await expect(t.database.query(sql)).rejects.toThrow('audit_events is append-only');
+    }
+    await t.database.query('RESET session_replication_role');
+  });
+});

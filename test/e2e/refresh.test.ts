@@ -1,0 +1,264 @@
+import { randomBytes } from 'node:crypto';
+import { type AuthResult, cookieOf, someone } from '../support/api.js';
+import { useApp } from '../support/app.js';
+import { claimsOf, forgeRefreshToken, partsOf } from '../support/forge.js';
+import { until } from '../support/until.js';
+
+const t = useApp();
+
+/** Uses an access token, and waits until the service has written down that its generation is in use. */
+async function use({ accessToken, session }: AuthResult): Promise<void> {
+  expect((await t.api.me(accessToken)).status).toBe(200);
+  const generation = claimsOf(accessToken)['gen'];
+  await until('the use is noticed', async () => {
+    const [row] = await t.database.query<{ used: boolean }>(
+      'SELECT used_generation >= $2 AS used FROM sessions WHERE id = $1',
+      [session.id, generation],
+    );
+    return row!.used;
+  });
+}
+
+const pastTheGrace = (id: string) =>
+  t.database.query(`UPDATE sessions SET rotated_at = rotated_at - interval '11 seconds' WHERE id = $1`, [id]);
+
+async function refreshed(refreshToken: string): Promise<AuthResult> {
+  const { status, body } = await t.api.refresh(refreshToken);
+  expect(status).toBe(200);
+  return body;
+}
+
+async function stateOf(id: string) {
+  const [row] = await t.database.query<{ generation: number; revoked_reason: string | null }>(
+    'SELECT generation, revoked_reason FROM sessions WHERE id = $1',
+    [id],
+  );
+  return row!;
+}
+
+describe('rotation', () => {
+  it('moves to the next generation; the absolute end stays, the idle end moves', async () => {
+    const first = await t.api.signUp();
+    await t.database.query(
+      `UPDATE sessions SET idle_expires_at = now() + interval '1 hour', authenticated_at = authenticated_at - interval '1 day' WHERE id = $1`,
+      [first.session.id],
+    );
+    const next = await refreshed(first.refreshToken);
+
+    expect(next.refreshToken).not.toBe(first.refreshToken);
+    expect(next.session.id).toBe(first.session.id);
+    expect(next.session.expiresAt).toBe(first.session.expiresAt);
+    expect(Date.parse(next.session.idleExpiresAt)).toBeGreaterThan(Date.now() + 6 * 24 * 3600 * 1000);
+    expect(claimsOf(next.accessToken)).toMatchObject({
+      gen: 2,
+      auth_time: Number(claimsOf(first.accessToken)['auth_time']) - 24 * 3600,
+    });
+    expect((await t.api.me(next.accessToken)).status).toBe(200);
+  });
+
+  it('never moves the idle end past the absolute one, and no access token outlives either', async () => {
+    const first = await t.api.signUp();
+    await t.database.query(`UPDATE sessions SET expires_at = now() + interval '100 seconds' WHERE id = $1`, [
+      first.session.id,
+    ]);
+    const next = await refreshed(first.refreshToken);
+    expect(next.session.idleExpiresAt).toBe(next.session.expiresAt);
+    expect(next.expiresIn).toBeLessThanOrEqual(100);
+    expect(Number(claimsOf(next.accessToken)['exp']) * 1000).toBeLessThanOrEqual(Date.parse(next.session.expiresAt));
+  });
+
+  it('gives 50 callers with one token the same successor', async () => {
+    const first = await t.api.signUp();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => t.api.refresh(first.refreshToken)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    expect(new Set(answers.map(({ body }) => body.refreshToken)).size).toBe(1);
+    expect(await stateOf(first.session.id)).toEqual({ generation: 2, revoked_reason: null });
+    await refreshed(answers[0]!.body.refreshToken);
+  });
+
+  it('by cookie sets the successor and its rest of life', async () => {
+    const first = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
+    const next = await t.api.refreshByCookie(cookieOf(first));
+    expect(next.status).toBe(200);
+    expect(next.body).not.toHaveProperty('refreshToken');
+    expect(cookieOf(next)).not.toBe(cookieOf(first));
+    expect(next.headers.getSetCookie()[0]).toMatch(/Max-Age=60479\d/);
+  });
+});
+
+describe('a predecessor', () => {
+  it('is honoured inside the window, though its successor is in use', async () => {
+    const first = await t.api.signUp();
+    const next = await refreshed(first.refreshToken);
+    await use(next);
+    expect((await refreshed(first.refreshToken)).refreshToken).toBe(next.refreshToken);
+  });
+
+  it('is honoured long after, while nobody used its successor: the answer was lost', async () => {
+    const first = await t.api.signUp();
+    const next = await refreshed(first.refreshToken);
+    await pastTheGrace(first.session.id);
+    const healed = await refreshed(first.refreshToken);
+    expect(healed.refreshToken).toBe(next.refreshToken);
+    expect((await t.api.me(healed.accessToken)).status).toBe(200);
+  });
+
+  it('is reuse outside the window once its successor is in use: that session ends, and no other', async () => {
+    const first = await t.api.signUp();
+    const other = await t.api.signIn(first.credentials);
+    const next = await refreshed(first.refreshToken);
+    await use(next);
+    await pastTheGrace(first.session.id);
+
+    expect(await t.api.refresh(first.refreshToken)).toMatchObject({
+      status: 401,
+      body: { code: 'refresh_token_reused' },
+    });
+
+    expect(await t.api.me(next.accessToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+    expect(await t.api.refresh(next.refreshToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+    expect((await t.api.me(other.accessToken)).status).toBe(200);
+    await refreshed(other.refreshToken);
+    expect(await stateOf(first.session.id)).toEqual({ generation: 2, revoked_reason: 'refresh_token_reuse' });
+    const events = await t.database.query(
+      `SELECT reason, actor_id FROM audit_events WHERE session_id = $1 AND type = 'session_revoked'`,
+      [first.session.id],
+    );
+    expect(events).toEqual([{ reason: 'refresh_token_reuse', actor_id: null }]);
+  });
+
+  it('does not count as used through an access token of its own generation', async () => {
+    const first = await t.api.signUp();
+    await refreshed(first.refreshToken);
+    await use(first);
+    await pastTheGrace(first.session.id);
+    await refreshed(first.refreshToken);
+  });
+});
+
+describe('an older token', () => {
+  it.each([
+    ['two generations old', 2, 0],
+    ['five generations old', 5, 0],
+    ['the very first of seven', 7, 0],
+  ])('that is %s is reuse, inside the window too', async (_, rotations, index) => {
+    const first = await t.api.signUp();
+    const tokens = [first.refreshToken];
+    for (let i = 0; i < rotations; i++) {
+      tokens.push((await refreshed(tokens.at(-1)!)).refreshToken);
+    }
+    expect(await t.api.refresh(tokens[index]!)).toMatchObject({ status: 401, body: { code: 'refresh_token_reused' } });
+    expect(await t.api.refresh(tokens.at(-1)!)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+    expect((await stateOf(first.session.id)).revoked_reason).toBe('refresh_token_reuse');
+  });
+
+  it('takes its cookie along when it is refused', async () => {
+    const first = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
+    const second = await t.api.refreshByCookie(cookieOf(first));
+    await t.api.refreshByCookie(cookieOf(second));
+    const refused = await t.api.refreshByCookie(cookieOf(first));
+    expect(refused.body.code).toBe('refresh_token_reused');
+    expect(refused.headers.getSetCookie()).toEqual([
+      expect.stringMatching(/^refresh_token=;.*(Max-Age=0|Expires=Thu, 01 Jan 1970)/),
+    ]);
+  });
+});
+
+describe('a token that is not good', () => {
+  it('ends nothing when it is forged, truncated or nonsense, and clears no cookie', async () => {
+    const { refreshToken, accessToken, session } = await t.api.signUp();
+    const parts = partsOf(refreshToken);
+    const bad = [
+      refreshToken.slice(0, -1),
+      refreshToken.slice(0, 60),
+      `${refreshToken}x`,
+      refreshToken.replace(/.$/, (c) => (c === 'A' ? 'B' : 'A')),
+      refreshToken.replace('v1.', 'v2.'),
+      refreshToken.toUpperCase(),
+      forgeRefreshToken(parts, 'another-secret-of-at-least-32-bytes!'),
+      forgeRefreshToken({ ...parts, generation: 0 }),
+      forgeRefreshToken({ ...parts, generation: '01' }),
+      forgeRefreshToken({ ...parts, generation: 2 }),
+      forgeRefreshToken({ ...parts, generation: 999999999 }),
+      forgeRefreshToken({ ...parts, generation: '9999999999999' }),
+      // With the secret, but without the nonce: a leaked secret alone is no token, and ends nothing.
+      forgeRefreshToken({ ...parts, nonce: randomBytes(32).toString('base64url') }),
+      accessToken,
+      'x',
+      '..',
+      '',
+    ];
+    for (const token of bad) {
+      const answer = await t.api.refresh(token);
+      expect([token, answer.status, answer.body.code]).toEqual([token, 401, 'invalid_refresh_token']);
+      const byCookie = await t.api.refreshByCookie(`refresh_token=${token}`);
+      expect(byCookie.status).toBe(401);
+      expect(byCookie.headers.getSetCookie()).toEqual([]);
+    }
+    expect(await stateOf(session.id)).toEqual({ generation: 1, revoked_reason: null });
+    // The forger knows how: the same parts make the token the service made.
+    expect(forgeRefreshToken(parts)).toBe(refreshToken);
+    await refreshed(refreshToken);
+  });
+
+  it('ends nothing when an old generation is forged with the secret but another nonce', async () => {
+    const first = await t.api.signUp();
+    let token = first.refreshToken;
+    for (let i = 0; i < 3; i++) token = (await refreshed(token)).refreshToken;
+    const forged = forgeRefreshToken({
+      ...partsOf(token),
+      generation: 1,
+      nonce: randomBytes(32).toString('base64url'),
+    });
+    expect(await t.api.refresh(forged)).toMatchObject({ status: 401, body: { code: 'invalid_refresh_token' } });
+    await refreshed(token);
+  });
+
+  it('is 401 when missing and 400 when it is no string', async () => {
+    expect(await t.api.call('POST', '/auth/refresh')).toMatchObject({
+      status: 401,
+      body: { code: 'invalid_refresh_token' },
+    });
+    expect(await t.api.call('POST', '/auth/refresh', { body: {} })).toMatchObject({ status: 401 });
+    for (const refreshToken of [5, null, {}, ['v1'], true]) {
+      expect(await t.api.call('POST', '/auth/refresh', { body: { refreshToken } })).toMatchObject({
+        status: 400,
+        body: { code: 'validation_failed', errors: [{ field: 'refreshToken' }] },
+      });
+    }
+  });
+
+  it.each([
+    ['idle_expires_at', 'session_expired'],
+    ['expires_at', 'session_expired'],
+    ['revoked_at', 'session_revoked'],
+  ])('of a session past its %s is %s, and loses its cookie', async (column, code) => {
+    const answer = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
+    await t.database.query(`UPDATE sessions SET ${column} = now() - interval '1 second' WHERE id = $1`, [
+      answer.body.session.id,
+    ]);
+    const refused = await t.api.refreshByCookie(cookieOf(answer));
+    expect(refused).toMatchObject({ status: 401, body: { code } });
+    expect(refused.headers.getSetCookie()).toHaveLength(1);
+    expect(await t.api.me(answer.body.accessToken)).toMatchObject({ status: 401, body: { code } });
+  });
+
+  it('of a disabled user is refused, and so is the access token', async () => {
+    const { refreshToken, accessToken, user } = await t.api.signUp();
+    await t.database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
+    expect(await t.api.refresh(refreshToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+    expect(await t.api.me(accessToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
+  });
+
+  it('that is spent stays recognised after its session was ended', async () => {
+    const first = await t.api.signUp();
+    const second = await refreshed(first.refreshToken);
+    const third = await refreshed(second.refreshToken);
+    await t.api.logout(third.refreshToken);
+    expect(await t.api.refresh(first.refreshToken)).toMatchObject({
+      status: 401,
+      body: { code: 'refresh_token_reused' },
+    });
+    expect((await stateOf(first.session.id)).revoked_reason).toBe('logout');
+  });
+});
