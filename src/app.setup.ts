@@ -4,7 +4,9 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import { type FastifyInstance, LogController } from 'fastify';
+import type { FastifyCorsOptions } from '@fastify/cors';
+import { isUUID } from 'class-validator';
+import { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { registerBodyParser } from './common/body.js';
@@ -17,6 +19,7 @@ import { openApiDocument } from './openapi-document.js';
 
 const HEADERS_MAX_BYTES = 16_384;
 const URL_MAX_LENGTH = 8192;
+const PREFLIGHT_SECONDS = 600;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 // Swagger UI styles its elements inline; everything else comes from its own files.
 const DOCS_CSP =
@@ -56,14 +59,18 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 
   app.useGlobalPipes(validationPipe);
   if (config.corsOrigins.length > 0) {
-    app.enableCors({
-      origin: [...config.corsOrigins],
-      credentials: true,
-      methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-      allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
-      exposedHeaders: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate'],
-      maxAge: 600,
-    });
+    app.enableCors((request: FastifyRequest, done: (error: null, options: FastifyCorsOptions) => void) =>
+      done(null, {
+        origin: [...config.corsOrigins],
+        credentials: true,
+        methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+        allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
+        exposedHeaders: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate'],
+        maxAge: PREFLIGHT_SECONDS,
+        // Any other OPTIONS is a method like the rest, and gets its 405.
+        preflight: 'access-control-request-method' in request.headers,
+      }),
+    );
   }
   registerBodyParser(fastify, config.bodyLimitBytes);
   registerHooks(fastify);
@@ -126,8 +133,12 @@ function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<str
     fastify.route({
       method: others,
       url,
-      handler: () => {
-        throw new Problem('method_not_allowed', { headers: { Allow: allowed.join(', ') } });
+      handler: ({ params }) => {
+        // A parameter takes any text: without a possible id there is no such address, whatever the method.
+        const isAddress = Object.values(params ?? {}).every((id) => isUUID(id));
+        throw isAddress
+          ? new Problem('method_not_allowed', { headers: { Allow: allowed.join(', ') } })
+          : new Problem('not_found');
       },
     });
   }

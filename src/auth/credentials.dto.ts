@@ -33,11 +33,13 @@ export class LoginDto {
     example: 'ada@example.com',
     description: 'Its case does not matter.',
   })
-  // ASCII only: case folding of other scripts can turn one address into another (IN-06).
+  // ASCII only, and only ASCII is folded: other scripts have letters that fold into somebody else's address (IN-06).
   @IsEmail({ allow_utf8_local_part: false })
   @MaxLength(254)
   @IsString()
-  @Transform(({ value }) => (typeof value === 'string' ? value.toLowerCase() : value))
+  @Transform(({ value }) =>
+    typeof value === 'string' ? value.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : value,
+  )
   readonly email!: string;
 
   @ApiProperty({

@@ -1,0 +1,190 @@
+import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { type AuthResult } from '../support/api.js';
+import { useApp } from '../support/app.js';
+import { claimsOf, resign } from '../support/forge.js';
+
+const t = useApp();
+const now = () => Math.floor(Date.now() / 1000);
+const INVALID = { status: 401, body: { code: 'invalid_token' } };
+
+let me: AuthResult;
+let other: AuthResult;
+beforeAll(async () => {
+  me = await t.api.signUp();
+  other = await t.api.signUp();
+});
+
+describe('an access token', () => {
+  it('has exactly the claims and the header of the contract', () => {
+    const header = JSON.parse(Buffer.from(me.accessToken.split('.')[0]!, 'base64url').toString());
+    const claims = claimsOf(me.accessToken);
+    expect(header).toEqual({ alg: 'HS256', typ: 'at+jwt' });
+    expect(claims).toEqual({
+      iss: 'latchkey',
+      aud: 'latchkey',
+      sub: me.user.id,
+      sid: me.session.id,
+      gen: 1,
+      jti: expect.any(String),
+      iat: expect.any(Number),
+      exp: Number(claims['iat']) + 600,
+      auth_time: expect.any(Number),
+    });
+  });
+
+  it('is accepted when signed again with the right key: the forger below knows how', async () => {
+    expect((await t.api.me(resign(me))).status).toBe(200);
+  });
+
+  it('asks the bearer for its own session only, whatever else is sent', async () => {
+    for (const path of [`/auth/me?access_token=${me.accessToken}`, `/auth/me?token=${me.accessToken}`]) {
+      expect(await t.api.call('GET', path)).toMatchObject(INVALID);
+    }
+    expect(await t.api.call('GET', '/auth/me', { cookie: `access_token=${me.accessToken}` })).toMatchObject(INVALID);
+    expect(await t.api.call('GET', '/auth/me', { headers: { 'x-access-token': me.accessToken } })).toMatchObject(
+      INVALID,
+    );
+    for (const authorization of [
+      `Basic ${me.accessToken}`,
+      `Bearer`,
+      `Bearer `,
+      me.accessToken,
+      `Bearer ${me.refreshToken}`,
+    ]) {
+      expect(await t.api.call('GET', '/auth/me', { headers: { authorization } })).toMatchObject(INVALID);
+    }
+  });
+
+  it('tells a challenge apart from a refusal', async () => {
+    expect((await t.api.call('GET', '/auth/me')).headers.get('www-authenticate')).toBe('Bearer realm="latchkey"');
+    expect((await t.api.me('nonsense')).headers.get('www-authenticate')).toContain('error="invalid_token"');
+  });
+});
+
+const WRONG = [
+  undefined,
+  null,
+  '',
+  0,
+  -1,
+  1.5,
+  true,
+  [],
+  {},
+  ['x'],
+  { $ne: null },
+  'nonsense',
+  `' OR 1=1 --`,
+  '\u0000',
+];
+
+describe('the right key with a wrong claim', () => {
+  it.each(['iss', 'aud', 'sub', 'sid', 'gen', 'jti', 'iat', 'exp', 'auth_time'])(
+    '%s is refused, and never reaches a row',
+    async (claim) => {
+      for (const value of WRONG) {
+        const answer = await t.api.me(resign(me, { [claim]: value }));
+        expect([claim, value, answer.status, answer.body.code]).toEqual([claim, value, 401, 'invalid_token']);
+      }
+    },
+  );
+
+  it.each<[string, () => Record<string, unknown>]>([
+    ["another user's session", () => ({ sid: other.session.id })],
+    ['another user', () => ({ sub: other.user.id })],
+    ['another issuer', () => ({ iss: 'https://elsewhere.example' })],
+    ['another audience', () => ({ aud: 'another-api' })],
+    ['other audiences', () => ({ aud: ['another-api', 'and-another'] })],
+    ['a session id in an array', () => ({ sid: [me.session.id] })],
+    ['a user id in an array', () => ({ sub: [me.user.id] })],
+    ['a generation to come', () => ({ gen: 2 })],
+    ['a generation beyond any integer', () => ({ gen: 2 ** 31 })],
+    ['a text for a number', () => ({ exp: String(now() + 600) })],
+    ['an end long past', () => ({ exp: now() - 3600 })],
+    ['an end just beyond the skew', () => ({ exp: now() - 31 })],
+    ['a start to come', () => ({ nbf: now() + 3600 })],
+    ['an issue time to come', () => ({ iat: now() + 3600 })],
+    ['another time of authentication', () => ({ auth_time: now() - 5000 })],
+  ])('%s is refused', async (_, changes) => {
+    expect(await t.api.me(resign(me, changes()))).toMatchObject(INVALID);
+  });
+
+  it('a session nobody has is refused', async () => {
+    expect((await t.api.me(resign(me, { sid: randomUUID() }))).status).toBe(401);
+  });
+
+  it('an end inside the skew still passes', async () => {
+    expect((await t.api.me(resign(me, { exp: now() - 10 }))).status).toBe(200);
+  });
+});
+
+describe('a wrong header or signature', () => {
+  it.each<[string, Record<string, unknown>]>([
+    ['none', { alg: 'none' }],
+    ['None', { alg: 'None' }],
+    ['nOnE', { alg: 'nOnE' }],
+    ['HS512', { alg: 'HS512' }],
+    ['RS256', { alg: 'RS256' }],
+    ['another type', { typ: 'JWT' }],
+    ['a refresh type', { typ: 'rt+jwt' }],
+    ['no type', { typ: undefined }],
+    ['a key of its own', { jwk: { kty: 'oct', k: 'AAAA' } }],
+    ['a key somewhere', { jku: 'https://evil.example/jwks.json' }],
+    ['a certificate somewhere', { x5u: 'https://evil.example/cert.pem' }],
+    ['a key id that is a path', { kid: '../../../../dev/null' }],
+    ['an extension', { crit: ['exp'], exp: 1 }],
+    ['a compressed body', { zip: 'DEF' }],
+  ])('%s is refused', async (_, header) => {
+    expect(await t.api.me(resign(me, {}, header))).toMatchObject(INVALID);
+  });
+
+  it('an unsigned token is refused', async () => {
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    for (const alg of ['none', 'NONE', 'HS256']) {
+      expect(await t.api.me(`${part({ alg, typ: 'at+jwt' })}.${part(claimsOf(me.accessToken))}.`)).toMatchObject(
+        INVALID,
+      );
+    }
+  });
+
+  it('another secret, a changed body and a cut signature look all alike', async () => {
+    const [header, claims, signature] = me.accessToken.split('.');
+    const admin = Buffer.from(JSON.stringify({ ...claimsOf(me.accessToken), sub: other.user.id })).toString(
+      'base64url',
+    );
+    const bodies = new Set<string>();
+    for (const token of [
+      resign(me, {}, {}, 'another-secret-of-at-least-32-bytes!'),
+      resign(me, {}, {}, ''),
+      `${header}.${admin}.${signature}`,
+      `${header}.${claims}.${signature!.slice(0, -2)}`,
+      `${header}.${claims}`,
+      `${header}.${claims}.${signature}.x`,
+      `${header}..${signature}`,
+      '...',
+      'ey',
+      '\u00ff',
+    ]) {
+      const { status, body } = await t.api.me(token);
+      const { requestId, ...rest } = body;
+      expect(status).toBe(401);
+      bodies.add(JSON.stringify(rest));
+    }
+    expect([...bodies]).toHaveLength(1);
+  });
+
+  it('a token signed with RSA, by a key of the attacker, is refused', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const content = `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part(claimsOf(me.accessToken))}`;
+    const signature = createSign('RSA-SHA256').update(content).sign(privateKey, 'base64url');
+    expect(await t.api.me(`${content}.${signature}`)).toMatchObject(INVALID);
+  });
+});
+
+describe('after all of this', () => {
+  it('both sessions are as they were', async () => {
+    expect((await t.api.me(me.accessToken)).status).toBe(200);
+    expect((await t.api.me(other.accessToken)).status).toBe(200);
+  });
+});

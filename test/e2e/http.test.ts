@@ -1,0 +1,320 @@
+import { connect } from 'node:net';
+import { type Answer, someone } from '../support/api.js';
+import { useApp } from '../support/app.js';
+
+const t = useApp({ CORS_ORIGINS: 'https://app.example.com', PUBLIC_URL: 'https://latchkey.example.com' });
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+function expectProblem(answer: Answer, status: number, code: string): void {
+  expect([answer.status, answer.body?.code]).toEqual([status, code]);
+  expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+  expect(Object.keys(answer.body).filter((key) => key !== 'errors')).toEqual([
+    'type',
+    'title',
+    'status',
+    'detail',
+    'code',
+    'requestId',
+  ]);
+  expect(answer.body.requestId).toBe(answer.headers.get('x-request-id'));
+  expect(answer.headers.get('cache-control')).toBe('no-store');
+  expect(JSON.stringify(answer.body)).not.toMatch(/stack|FST_|node_modules|at Object|SELECT|typeorm|fastify|nest/i);
+}
+
+/** Bytes on a socket, and whatever comes back. */
+function raw(bytes: string): Promise<string> {
+  const { hostname, port } = new URL(t.api.url);
+  return new Promise((resolve, reject) => {
+    let answer = '';
+    const socket = connect(Number(port), hostname, () => socket.write(bytes, 'latin1'));
+    socket.on('data', (chunk) => (answer += chunk.toString()));
+    socket.on('close', () => resolve(answer)).on('error', reject);
+  });
+}
+
+const login = (body: string | Uint8Array<ArrayBuffer> | null, headers: Record<string, string> = JSON_TYPE) =>
+  fetch(`${t.api.url}/auth/login`, { method: 'POST', headers, body }).then(async (response) => ({
+    status: response.status,
+    headers: response.headers,
+    body: await response.json(),
+  }));
+
+describe('errors', () => {
+  it('are problems for an unknown address', async () => {
+    expectProblem(await t.api.call('GET', '/nowhere'), 404, 'not_found');
+    expectProblem(await t.api.call('POST', '/auth/login/', { body: someone() }), 404, 'not_found');
+    expectProblem(await t.api.call('GET', '/%zz'), 400, 'bad_request');
+  });
+
+  it.each([
+    ['GET', '/auth/login', 'POST'],
+    ['PUT', '/auth/me', 'GET, HEAD'],
+    ['POST', '/sessions', 'GET, HEAD'],
+    ['OPTIONS', '/auth/login', 'POST'],
+    ['GET', '/sessions/5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61', 'DELETE, PATCH'],
+    ['DELETE', '/health/live', 'GET, HEAD'],
+  ])('are 405 with Allow for %s %s', async (method, path, allow) => {
+    const answer = await t.api.call(method, path);
+    expectProblem(answer, 405, 'method_not_allowed');
+    expect(answer.headers.get('allow')).toBe(allow);
+  });
+
+  it.each([
+    ['no JSON', '{"email":'],
+    ['NaN', '{"email":NaN}'],
+    ['a byte order mark', '\ufeff{}'],
+    ['prototype keys', '{"__proto__":{"role":"admin"}}'],
+    ['constructor keys', '{"constructor":{"prototype":{"role":"admin"}}}'],
+    ['deep arrays', `{"email":${'['.repeat(5000)}${']'.repeat(5000)}}`],
+    ['deep objects', `${'{"email":'.repeat(1000)}1${'}'.repeat(1000)}`],
+    ['a bare quote', '"'],
+  ])('are 400 for a body with %s', async (_, body) => {
+    expectProblem(await login(body), 400, 'malformed_body');
+  });
+
+  it('are 400 for bytes that are not UTF-8', async () => {
+    expectProblem(await login(new Uint8Array([0x22, 0xc0, 0xaf, 0x22])), 400, 'malformed_body');
+    expectProblem(await login(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])), 400, 'malformed_body');
+    expectProblem(await login('{}', { 'content-type': 'application/json; charset=utf-16' }), 400, 'malformed_body');
+  });
+
+  it.each(['[]', '5', '"x"', 'null', 'true', '{}'])('name the fields that are missing in %s', async (body) => {
+    const answer = await login(body);
+    expectProblem(answer, 400, 'validation_failed');
+  });
+
+  it('name every missing field where there is no body at all', async () => {
+    const answer = await t.api.call('POST', '/auth/login');
+    expectProblem(answer, 400, 'validation_failed');
+    expect(answer.body.errors.map(({ field }: { field: string }) => field)).toEqual(['email', 'password']);
+  });
+
+  it.each([
+    ['no type', {}],
+    ['a form', { 'content-type': 'application/x-www-form-urlencoded' }],
+    ['plain text', { 'content-type': 'text/plain' }],
+    ['something like JSON', { 'content-type': 'application/jsonx' }],
+    ['compression', { ...JSON_TYPE, 'content-encoding': 'gzip' }],
+  ])('are 415 for a body with %s', async (_, headers) => {
+    const body = new TextEncoder().encode(JSON.stringify(someone()));
+    expectProblem(await login(body, headers as Record<string, string>), 415, 'unsupported_media_type');
+  });
+
+  it('are 413 for more than 16 kB, announced or not', async () => {
+    const big = JSON.stringify({ email: 'x'.repeat(17_000) });
+    expectProblem(await login(big), 413, 'body_too_large');
+    const answer = await raw(
+      `POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n` +
+        `4e20\r\n${'x'.repeat(20_000)}\r\n`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    expect(answer).toContain('body_too_large');
+    expect((await login(JSON.stringify({ ...someone(), email: `${'x'.repeat(15_000)}@example.com` }))).status).toBe(
+      400,
+    );
+  });
+
+  it('answer broken HTTP in the same shape', async () => {
+    for (const [bytes, status, code] of [
+      ['NONSENSE\r\n\r\n', 400, 'bad_request'],
+      [`GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+      [
+        'POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+        400,
+        'bad_request',
+      ],
+    ] as const) {
+      const answer = await raw(bytes);
+      expect(answer.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
+      expect(answer).toContain('application/problem+json');
+      expect(answer).toContain(`"code":"${code}"`);
+    }
+    expect(await raw(`GET /${'x'.repeat(9000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)).toContain(
+      'uri_too_long',
+    );
+  });
+
+  it('come in the order of the contract: address, method, site, caller, body', async () => {
+    const evil = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example', 'content-type': 'text/plain' };
+    expect((await t.api.call('POST', '/nowhere', { headers: evil, body: 'x' })).status).toBe(404);
+    expect((await t.api.call('PUT', '/auth/me', { headers: evil, body: 'x' })).status).toBe(405);
+    expect((await t.api.call('POST', '/auth/logout-others', { headers: evil, body: 'x' })).status).toBe(403);
+    const plain = { 'content-type': 'text/plain' };
+    expect((await t.api.call('POST', '/auth/logout-others', { headers: plain, body: 'x' })).status).toBe(401);
+    expect((await t.api.call('PATCH', '/sessions/x', { headers: JSON_TYPE, body: 'x'.repeat(20_000) })).status).toBe(
+      401,
+    );
+    const { accessToken } = await t.api.signUp();
+    expect(
+      (await t.api.call('POST', '/auth/logout-others', { bearer: accessToken, headers: plain, body: 'x' })).status,
+    ).toBe(415);
+  });
+});
+
+describe('fields', () => {
+  const bad: [string, Record<string, unknown>][] = [
+    ['an unknown one', { admin: true }],
+    ['a role', { role: 'admin' }],
+    ['an e-mail that is no string', { email: ['a@example.com'] }],
+    ['an e-mail object', { email: { $gt: '' } }],
+    ['an e-mail without @', { email: 'example.com' }],
+    ['an e-mail with two @', { email: 'a@b@example.com' }],
+    ['an e-mail with a space', { email: ' a@example.com' }],
+    ['an e-mail with a line break', { email: 'a@example.com\n' }],
+    ['an e-mail with NUL', { email: 'a\u0000@example.com' }],
+    ['an e-mail beyond ASCII', { email: 'ma\u0131l@example.com' }],
+    ['an e-mail with a look-alike', { email: '\u212Aate@example.com' }],
+    ['a local part of 65', { email: `${'a'.repeat(65)}@example.com` }],
+    ['an e-mail of 255', { email: `a@${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.${'e'.repeat(66)}.com` }],
+    ['a password that is a number', { password: 12345678 }],
+    ['a password with NUL', { password: 'correct\u0000horse' }],
+    ['a password with a lone surrogate', { password: 'correct horse \ud800' }],
+    ['no password', { password: '' }],
+    ['a name that is null', { name: null }],
+    ['a name with a line break', { name: 'Ada\nLovelace' }],
+    ['a name that turns the line around', { name: 'Ada \u202e' }],
+    ['a name of 101', { name: 'x'.repeat(101) }],
+    ['a device name of 65', { deviceName: 'x'.repeat(65) }],
+    ['an unknown delivery', { tokenDelivery: 'pigeon' }],
+    ['a delivery that is null', { tokenDelivery: null }],
+  ];
+
+  it.each(bad)('refuse %s, and nothing is changed', async (_, changes) => {
+    const count = () => t.database.query('SELECT count(*) FROM users');
+    const before = await count();
+    const answer = await t.api.register({ ...someone(), ...changes });
+    expectProblem(answer, 400, 'validation_failed');
+    expect((answer.body as any).errors).toEqual([{ field: Object.keys(changes)[0], message: expect.any(String) }]);
+    expect(await count()).toEqual(before);
+  });
+
+  it('may be any text otherwise', async () => {
+    const { status, body } = await t.api.register({
+      ...someone(),
+      name: "Zoë O'Brien-Łukasz 王 👩‍👩‍👧",
+      deviceName: '<b>"x"</b>; DROP TABLE',
+    });
+    expect(status).toBe(201);
+    expect(body.user.name).toBe("Zoë O'Brien-Łukasz 王 👩‍👩‍👧");
+    expect(body.session.device.name).toBe('<b>"x"</b>; DROP TABLE');
+  });
+});
+
+describe('headers', () => {
+  it('are strict on every answer', async () => {
+    for (const answer of [
+      await t.api.call('GET', '/health/live'),
+      await t.api.call('GET', '/nowhere'),
+      await t.api.call('GET', '/%zz'),
+    ]) {
+      expect(Object.fromEntries(answer.headers)).toMatchObject({
+        'cache-control': 'no-store',
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+        'cross-origin-resource-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+        'strict-transport-security': 'max-age=63072000; includeSubDomains',
+        'x-content-type-options': 'nosniff',
+      });
+      expect(answer.headers.get('content-type')).toMatch(/charset=utf-8/);
+      expect(answer.headers.get('x-powered-by')).toBeNull();
+      expect(answer.headers.get('server')).toBeNull();
+    }
+  });
+
+  it('keep a request id that is well-formed, and make one otherwise', async () => {
+    const ask = (id: string) => t.api.call('GET', '/health/live', { headers: { 'x-request-id': id } });
+    expect((await ask('my-id_1.2')).headers.get('x-request-id')).toBe('my-id_1.2');
+    for (const id of ['x'.repeat(65), 'with space', '<script>', 'ümlaut']) {
+      expect((await ask(id)).headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+
+  it('record the user agent, cut to 512 characters, and no more of it than that', async () => {
+    const { body } = await t.api.register(someone(), { headers: { 'user-agent': 'x'.repeat(5000) } });
+    expect(body.session.userAgent).toBe('x'.repeat(512));
+  });
+
+  it('do not say who is calling: forwarded addresses are ignored', async () => {
+    const headers = {
+      'x-forwarded-for': '203.0.113.9',
+      forwarded: 'for=203.0.113.9',
+      'x-real-ip': '203.0.113.9',
+      'cf-connecting-ip': '203.0.113.9',
+    };
+    expect((await t.api.register(someone(), { headers })).body.session.ip).toBe('127.0.0.1');
+  });
+});
+
+describe('a request from a browser', () => {
+  const from = (headers: Record<string, string>) =>
+    t.api.register(someone(), { headers: { ...JSON_TYPE, ...headers } });
+  const host = () => new URL(t.api.url).host;
+
+  it.each<[string, () => Record<string, string>]>([
+    ['the same origin', () => ({ 'sec-fetch-site': 'same-origin', origin: 'https://anything.example' })],
+    ['the address bar', () => ({ 'sec-fetch-site': 'none' })],
+    ['another site that is allowed', () => ({ 'sec-fetch-site': 'cross-site', origin: 'https://app.example.com' })],
+    ['a sister site that is allowed', () => ({ 'sec-fetch-site': 'same-site', origin: 'https://app.example.com' })],
+    ['an old browser on this host', () => ({ origin: `http://${host()}` })],
+    ['an old browser on this host over TLS', () => ({ origin: `https://${host()}` })],
+    ['an old browser on the public address', () => ({ origin: 'https://latchkey.example.com' })],
+    ['an old browser on an allowed one', () => ({ origin: 'https://app.example.com' })],
+    ['no browser', () => ({})],
+  ])('passes from %s', async (_, headers) => {
+    expect((await from(headers())).status).toBe(201);
+  });
+
+  it.each<[string, () => Record<string, string>]>([
+    ['another site', () => ({ 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' })],
+    ['another site without origin', () => ({ 'sec-fetch-site': 'cross-site' })],
+    [
+      'another site that claims the public address',
+      () => ({ 'sec-fetch-site': 'cross-site', origin: 'https://latchkey.example.com' }),
+    ],
+    ['a sister site', () => ({ 'sec-fetch-site': 'same-site', origin: 'https://blog.example.com' })],
+    ['a site it has no word for', () => ({ 'sec-fetch-site': 'other', origin: 'https://app.example.com' })],
+    ['a site it says nothing of', () => ({ 'sec-fetch-site': '', origin: 'https://evil.example' })],
+    ['an old browser elsewhere', () => ({ origin: 'https://evil.example' })],
+    ['an old browser on another port', () => ({ origin: 'http://127.0.0.1:1' })],
+    ['an opaque origin', () => ({ origin: 'null' })],
+    ['an origin that starts like ours', () => ({ origin: 'https://app.example.com.evil.example' })],
+    ['another scheme of an allowed host', () => ({ origin: 'http://app.example.com' })],
+  ])('is refused from %s, sets no cookie and changes nothing', async (_, headers) => {
+    const credentials = someone();
+    const answer = await t.api.register(
+      { ...credentials, tokenDelivery: 'cookie' },
+      { headers: { ...JSON_TYPE, ...headers() } },
+    );
+    expectProblem(answer, 403, 'cross_site_request');
+    expect(answer.headers.getSetCookie()).toEqual([]);
+    expect((await t.api.login(credentials)).status).toBe(401);
+  });
+
+  it('may read from anywhere, but only allowed origins may see the answer', async () => {
+    const ask = (origin: string) =>
+      t.api.call('GET', '/health/live', { headers: { origin, 'sec-fetch-site': 'cross-site' } });
+    const allowed = await ask('https://app.example.com');
+    expect(allowed.headers.get('access-control-allow-origin')).toBe('https://app.example.com');
+    expect(allowed.headers.get('access-control-allow-credentials')).toBe('true');
+    expect(allowed.headers.get('vary')).toContain('Origin');
+    for (const origin of ['https://evil.example', 'null']) {
+      expect((await ask(origin)).headers.get('access-control-allow-origin')).toBeNull();
+    }
+    const preflight = await t.api.call('OPTIONS', '/auth/login', {
+      headers: {
+        origin: 'https://app.example.com',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type',
+      },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('POST');
+  });
+});
+
+describe('health', () => {
+  it('is live and ready', async () => {
+    expect(await t.api.call('GET', '/health/live')).toMatchObject({ status: 200, body: { status: 'ok' } });
+    expect(await t.api.call('GET', '/health/ready')).toMatchObject({ status: 200, body: { status: 'ok' } });
+  });
+});
