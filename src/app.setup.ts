@@ -4,9 +4,8 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import type { FastifyCorsOptions } from '@fastify/cors';
 import { isUUID } from 'class-validator';
-import { type FastifyInstance, type FastifyRequest, LogController } from 'fastify';
+import { type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { registerBodyParser } from './common/body.js';
@@ -59,18 +58,19 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 
   app.useGlobalPipes(validationPipe);
   if (config.corsOrigins.length > 0) {
-    app.enableCors((request: FastifyRequest, done: (error: null, options: FastifyCorsOptions) => void) =>
-      done(null, {
-        origin: [...config.corsOrigins],
-        credentials: true,
-        methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-        allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
-        exposedHeaders: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate'],
-        maxAge: PREFLIGHT_SECONDS,
-        // Any other OPTIONS is a method like the rest, and gets its 405.
-        preflight: 'access-control-request-method' in request.headers,
-      }),
-    );
+    app.enableCors({
+      delegator: (request, done) =>
+        done(null, {
+          origin: [...config.corsOrigins],
+          credentials: true,
+          methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
+          allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
+          exposedHeaders: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate'],
+          maxAge: PREFLIGHT_SECONDS,
+          // Any other OPTIONS is a method like the rest, and gets its 405.
+          preflight: 'access-control-request-method' in request.headers,
+        }),
+    });
   }
   registerBodyParser(fastify, config.bodyLimitBytes);
   registerHooks(fastify);

@@ -23,6 +23,8 @@ export interface EmbeddedOptions {
   readonly dataDir: string;
   /** Without, writes are not forced to disk: faster, for tests whose data nobody needs after a power cut. */
   readonly isDurable?: boolean;
+  /** Where it listens on 127.0.0.1; a free port unless given. */
+  readonly port?: number;
   /** Where another process runs the server already, connect to that one instead of refusing. */
   readonly sharesRunning?: boolean;
 }
@@ -57,10 +59,14 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     throw new DataDirInUseError(dataDir, running.ownerPid);
   }
 
-  const supervisor = fork(SUPERVISOR, [dataDir, options.isDurable === false ? 'fast' : 'durable'], {
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
+  const supervisor = fork(
+    SUPERVISOR,
+    [dataDir, options.isDurable === false ? 'fast' : 'durable', String(options.port ?? 0)],
+    {
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    },
+  );
   const [message] = await Promise.race([
     once(supervisor, 'message'),
     once(supervisor, 'exit').then(() => [{ error: 'its supervisor ended' }]),

@@ -1,5 +1,5 @@
 // A process of its own, forked by the service. It owns one PostgreSQL and ends it when its parent is gone: the closed
-// channel tells it so, even where the parent was killed. Arguments: the data folder; "durable" or "fast".
+// channel tells it so, even where the parent was killed. Arguments: the data folder; "durable" or "fast"; the port, 0 for a free one.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ const ENVIRONMENT = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
 const FAST = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 const LOG_TAIL_CHARACTERS = 4000;
 
-const [dataDir = '', durability = 'durable'] = process.argv.slice(2);
+const [dataDir = '', durability = 'durable', wantedPort = '0'] = process.argv.slice(2);
 const cluster = join(dataDir, 'postgres');
 
 // The parent decides when we stop. A Ctrl-C reaches the whole group, and must not end the database under its last writes.
@@ -75,7 +75,7 @@ async function create({ initdb }: Binaries, identity: Identity): Promise<void> {
 }
 
 async function run({ postgres }: Binaries, identity: Identity): Promise<void> {
-  const port = await freePort();
+  const port = Number(wantedPort) || (await freePort());
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',

@@ -45,10 +45,7 @@ interface Call {
 
 export const PASSWORD = 'correct horse battery';
 
-export interface Credentials {
-  readonly email: string;
-  readonly password: string;
-}
+export type Credentials = { readonly email: string; readonly password: string };
 
 export const someone = (): Credentials => ({
   email: `user-${randomBytes(6).toString('hex')}@example.com`,

@@ -1,0 +1,152 @@
+import { Api, type AuthResult } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+
+// Two processes on one database: what one answers must hold at the other.
+let database: TestDatabase;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  const env = { DATABASE_URL: database.url, MAX_SESSIONS_PER_USER: '1000', PASSWORD_HASH_PARALLEL: '2' };
+  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+});
+
+afterAll(async () => {
+  await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+  await database?.drop();
+});
+
+const both = <T>(ask: (api: Api) => Promise<T>): Promise<T[]> => Promise.all([a, b].map(ask));
+const statuses = async ({ accessToken }: AuthResult) =>
+  (await both((api) => api.me(accessToken))).map(({ status }) => status);
+
+it('lets three devices in, one out and then all, at once on both instances', async () => {
+  const laptop = await a.signUp();
+  const phone = await b.signIn(laptop.credentials);
+  const tablet = await a.signIn(laptop.credentials);
+
+  expect((await a.logout(phone.refreshToken)).status).toBe(204);
+  expect(await statuses(phone)).toEqual([401, 401]);
+  expect((await both((api) => api.refresh(phone.refreshToken))).map(({ status }) => status)).toEqual([401, 401]);
+  expect([await statuses(laptop), await statuses(tablet)]).toEqual([
+    [200, 200],
+    [200, 200],
+  ]);
+
+  expect(await b.logoutAll(tablet.refreshToken)).toMatchObject({ status: 200, body: { revoked: 2 } });
+  for (const device of [laptop, phone, tablet]) {
+    expect(await statuses(device)).toEqual([401, 401]);
+    expect((await both((api) => api.refresh(device.refreshToken))).map(({ status }) => status)).toEqual([401, 401]);
+  }
+});
+
+it('never serves a request that started after the answer to a revocation, asked by 64 connections all the time', async () => {
+  const REVOCATIONS = 300;
+  const owner = await a.signUp();
+  const devices: AuthResult[] = [];
+  while (devices.length < REVOCATIONS) {
+    devices.push(...(await Promise.all([a, b, a, b].map((api) => api.signIn(owner.credentials)))));
+  }
+
+  const endedAt = new Map<string, number>();
+  const log: { id: string; startedAt: number; status: number; code: string | undefined }[] = [];
+  let isRunning = true;
+  let next = 0;
+  const asker = async (api: Api, seed: number) => {
+    for (let i = seed; isRunning; i++) {
+      // Around the device whose turn it is: just ended, ending, about to end.
+      const { session, accessToken } = devices[Math.max(0, Math.min(devices.length - 1, next - 2 + (i % 4)))]!;
+      const startedAt = performance.now();
+      const { status, body } = await api.me(accessToken);
+      log.push({ id: session.id, startedAt, status, code: body.code });
+    }
+  };
+  const askers = Array.from({ length: 64 }, (_, i) => asker(i % 2 ? a : b, i));
+  for (next = 0; next < REVOCATIONS; next++) {
+    const { session } = devices[next]!;
+    expect((await (next % 2 ? a : b).endSession(owner.accessToken, session.id)).status).toBe(204);
+    endedAt.set(session.id, performance.now());
+  }
+  isRunning = false;
+  await Promise.all(askers);
+
+  const after = log.filter(({ id, startedAt }) => startedAt > (endedAt.get(id) ?? Infinity));
+  const before = log.filter(({ id, startedAt }) => startedAt < (endedAt.get(id) ?? Infinity));
+  expect(after.length).toBeGreaterThan(REVOCATIONS);
+  expect(before.some(({ status }) => status === 200)).toBe(true);
+  expect(after.filter(({ status, code }) => status !== 401 || code !== 'session_revoked')).toEqual([]);
+}, 120_000);
+
+it('gives 50 callers over both instances one and the same successor, 200 times', async () => {
+  const { refreshToken, session } = await a.signUp();
+  let token = refreshToken;
+  for (let round = 1; round <= 200; round++) {
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 ? a : b).refresh(token)));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+    const successors = new Set(answers.map(({ body }) => body.refreshToken));
+    expect(successors.size).toBe(1);
+    [token] = [...successors] as [string];
+    const [row] = await database.query<{ generation: number }>('SELECT generation FROM sessions WHERE id = $1', [
+      session.id,
+    ]);
+    expect(row!.generation).toBe(round + 1);
+  }
+}, 180_000);
+
+const ROUNDS = 500;
+
+it.each(['logout', 'logout-all'] as const)(
+  'leaves no token alive when a refresh races %s, 500 times',
+  async (end) => {
+    const user = await a.signUp();
+    const tally = { refreshFirst: 0, endFirst: 0 };
+    const round = async (i: number) => {
+      const device = end === 'logout' ? await a.signIn(user.credentials) : await a.signUp();
+      const [one, other] = i % 2 ? [a, b] : [b, a];
+      const [refreshed, ended] = await Promise.all([
+        one.refresh(device.refreshToken),
+        end === 'logout' ? other.logout(device.refreshToken) : other.logoutAll(device.refreshToken),
+      ]);
+      expect(ended.status).toBe(end === 'logout' ? 204 : 200);
+      tally[refreshed.status === 200 ? 'refreshFirst' : 'endFirst']++;
+
+      const out = [device, ...(refreshed.status === 200 ? [refreshed.body] : [])];
+      for (const { accessToken, refreshToken } of out) {
+        const answers = await Promise.all([
+          a.me(accessToken),
+          b.me(accessToken),
+          a.refresh(refreshToken),
+          b.refresh(refreshToken),
+        ]);
+        expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
+      }
+    };
+    for (let i = 0; i < ROUNDS; i += 4) {
+      await Promise.all([0, 1, 2, 3].map((j) => round(i + j)));
+    }
+    // Both orders happened, or nothing was raced.
+    expect(Math.min(tally.refreshFirst, tally.endFirst)).toBeGreaterThan(0);
+  },
+  240_000,
+);
+
+it('keeps the cap of sessions when both instances log the same user in', async () => {
+  const small = await Promise.all(
+    [1, 2].map(() => startInstance({ env: { DATABASE_URL: database.url, MAX_SESSIONS_PER_USER: '3' } })),
+  );
+  try {
+    const { credentials, user } = await a.signUp();
+    await Promise.all(Array.from({ length: 12 }, (_, i) => small[i % 2]!.api.signIn(credentials)));
+    const [row] = await database.query<{ active: number }>(
+      'SELECT count(*)::integer AS active FROM sessions WHERE user_id = $1 AND revoked_at IS NULL',
+      [user.id],
+    );
+    expect(row!.active).toBe(3);
+  } finally {
+    await Promise.all(small.map((instance) => instance.kill('SIGTERM')));
+  }
+});

@@ -1,0 +1,8 @@
+// A PostgreSQL of a test's own, in a process that the test can end: node embedded.mjs <folder> [port]
+import { startEmbeddedPostgres } from '../../dist/database/embedded-postgres.js';
+
+const [dataDir, port] = process.argv.slice(2);
+const server = await startEmbeddedPostgres({ dataDir, isDurable: true, ...(port && { port: Number(port) }) });
+console.log(server.url);
+setInterval(() => undefined, 1 << 30);
+process.once('SIGTERM', () => server.stop().then(() => process.exit(0)));
