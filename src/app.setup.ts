@@ -14,6 +14,7 @@ import { NestLogger } from './common/logger.js';
 import { Problem } from './common/problem.js';
 import { validationPipe } from './common/validation.js';
 import type { AppConfig } from './config/config.js';
+import { Readiness } from './health/readiness.js';
 import { openApiDocument } from './openapi-document.js';
 
 const HEADERS_MAX_BYTES = 16_384;
@@ -73,7 +74,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
     });
   }
   registerBodyParser(fastify, config.bodyLimitBytes);
-  registerHooks(fastify);
+  registerHooks(fastify, app.get(Readiness));
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {
     SwaggerModule.setup('docs', app, () => openApiDocument(app), {
@@ -85,7 +86,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   refuseOtherMethods(fastify, methodsOf);
 }
 
-function registerHooks(fastify: FastifyInstance): void {
+function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     const isPage = request.routeOptions.url?.startsWith('/docs') ?? false;
     reply.headers(answerHeaders(request.id));
@@ -93,6 +94,13 @@ function registerHooks(fastify: FastifyInstance): void {
       reply.header('Content-Security-Policy', DOCS_CSP).removeHeader('Cache-Control');
     }
     done(request.raw.url && request.raw.url.length > URL_MAX_LENGTH ? new Problem('uri_too_long') : undefined);
+  });
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    if (!readiness.isReady) {
+      // A connection that a client means to keep would hold the closing server for as long.
+      reply.header('Connection', 'close');
+    }
+    done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions, user } = request;

@@ -20,17 +20,21 @@ export interface Instance {
 interface Options {
   readonly env?: Record<string, string | undefined>;
   readonly cwd?: string;
+  /** How else to start it, as arguments of spawn. */
+  readonly command?: readonly [command: string, args: readonly string[], options: object];
 }
 
 /** Starts a process and waits for its exit, or for its door to open. */
-export function spawnInstance({ env = {}, cwd = process.cwd() }: Options) {
-  const child = spawn(process.execPath, [MAIN], {
+export function spawnInstance({ env = {}, cwd = process.cwd(), command = [process.execPath, [MAIN], {}] }: Options) {
+  const [program, args, options] = command;
+  const child = spawn(program, args, {
     cwd,
+    ...options,
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       PORT: '0',
-      LOG_LEVEL: 'info',
+      LOG_LEVEL: 'warn',
       SHUTDOWN_DELAY_MS: '0',
       ...SECRETS,
       ...env,
@@ -48,7 +52,7 @@ export async function startInstance(options: Options): Promise<Instance> {
   const { child, output } = spawnInstance(options);
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
-      const [, found] = /Server listening at (http:\/\/[\w.:]+)/.exec(output()) ?? [];
+      const [, found] = /(http:\/\/[\w.]+:\d+)\/docs/.exec(output()) ?? [];
       if (found) resolve(found);
     });
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}:\n${output()}`)));

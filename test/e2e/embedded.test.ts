@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { chmodSync, chownSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { findIdentity, runAs } from '../../src/database/pg-binaries.js';
+import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
+import { childrenOf, temporaryFolder } from '../support/postgres.js';
+
+const NO_SECRETS = { JWT_SECRET: undefined, REFRESH_TOKEN_SECRET: undefined };
+const started: Instance[] = [];
+
+async function start(dataDir: string, env: Record<string, string | undefined> = {}) {
+  const instance = await startInstance({ env: { DATA_DIR: dataDir, ...NO_SECRETS, ...env } });
+  started.push(instance);
+  return instance;
+}
+
+afterAll(async () => {
+  await Promise.all(started.map((instance) => instance.kill('SIGTERM')));
+}, 60_000);
+
+it('needs nothing, keeps its secrets to itself, and goes on where it stopped', async () => {
+  const dataDir = join(temporaryFolder(), 'made/on/the/way');
+  const first = await start(dataDir);
+  const { accessToken, refreshToken } = await first.api.signUp();
+  expect(await first.kill('SIGTERM')).toBe(0);
+  expect(existsSync(join(dataDir, 'postgres/postmaster.pid'))).toBe(false);
+
+  for (const name of ['jwt-secret', 'refresh-token-secret', 'postgres-password']) {
+    const file = join(dataDir, name);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(first.output()).not.toContain(readFileSync(file, 'utf8').trim());
+  }
+
+  const second = await start(dataDir);
+  expect((await second.api.me(accessToken)).status).toBe(200);
+  expect((await second.api.refresh(refreshToken)).status).toBe(200);
+}, 60_000);
+
+it('comes back after kill -9, with what it had answered', async () => {
+  const dataDir = temporaryFolder();
+  const first = await start(dataDir);
+  const laptop = await first.api.signUp();
+  const phone = await first.api.signIn(laptop.credentials);
+  await first.api.endSession(laptop.accessToken, phone.session.id);
+  await first.kill('SIGKILL');
+
+  const second = await start(dataDir);
+  expect((await second.api.me(laptop.accessToken)).status).toBe(200);
+  expect((await second.api.me(phone.accessToken)).status).toBe(401);
+}, 60_000);
+
+it('cleans up after kill -9 of the supervisor too, which leaves PostgreSQL an orphan', async () => {
+  const dataDir = temporaryFolder();
+  const first = await start(dataDir);
+  const { accessToken } = await first.api.signUp();
+  const [supervisor] = childrenOf(first.process.pid!);
+  process.kill(supervisor!, 'SIGKILL');
+  await first.kill('SIGKILL');
+
+  const second = await start(dataDir);
+  expect((await second.api.me(accessToken)).status).toBe(200);
+}, 60_000);
+
+it('refuses a second process on the same folder, says which one has it, and does not disturb it', async () => {
+  const dataDir = temporaryFolder();
+  const first = await start(dataDir);
+  const { accessToken } = await first.api.signUp();
+
+  const second = spawnInstance({ env: { DATA_DIR: dataDir, ...NO_SECRETS } });
+  const [code] = await once(second.child, 'exit');
+  expect(code).toBe(1);
+  expect(second.output()).toContain(`is in use by process ${first.process.pid}`);
+  expect(second.output()).toContain('DATABASE_URL');
+  expect(second.output()).not.toContain('    at ');
+  expect((await first.api.me(accessToken)).status).toBe(200);
+}, 60_000);
+
+// PostgreSQL refuses root, so as root an unprivileged account takes over; here the service has that account itself.
+const asRoot = process.getuid?.() === 0;
+(asRoot ? it : it.skip)(
+  'runs for a normal user as well as for root',
+  async () => {
+    const dataDir = temporaryFolder();
+    const identity = findIdentity(process.execPath, process.cwd());
+    expect(identity.account).not.toBeNull();
+    chownSync(dataDir, identity.account!.uid, identity.account!.gid);
+    chmodSync(dataDir, 0o700);
+
+    const [command, args, options] = runAs(identity, process.execPath, [join(process.cwd(), 'dist/main.js')]);
+    const instance = await startInstance({
+      env: { DATA_DIR: dataDir, ...NO_SECRETS },
+      command: [command, args, options],
+    });
+    started.push(instance);
+    expect(statSync(join(dataDir, 'postgres')).uid).toBe(identity.account!.uid);
+    await instance.api.signUp();
+  },
+  60_000,
+);

@@ -1,0 +1,113 @@
+import { type Answer, type Api, type AuthResult, cookieOf, someone } from '../support/api.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { type OwnPostgres, startPostgres } from '../support/postgres.js';
+import { until } from '../support/until.js';
+
+// A PostgreSQL of its own: these tests stop and freeze it.
+let postgres: OwnPostgres;
+let instance: Instance;
+let api: Api;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  instance = await startInstance({
+    env: {
+      DATABASE_URL: postgres.url,
+      DATABASE_STATEMENT_TIMEOUT_MS: '1500',
+      DATABASE_CONNECT_TIMEOUT_MS: '1000',
+      LOG_LEVEL: 'silent',
+    },
+  });
+  api = instance.api;
+}, 60_000);
+
+afterAll(async () => {
+  await instance?.kill('SIGTERM');
+  await postgres?.stop();
+}, 60_000);
+
+/** Asks without pause in many ways, and keeps every answer. */
+function underLoad(devices: readonly AuthResult[], cookies: readonly string[]) {
+  const answers: { what: string; answer: Answer }[] = [];
+  let isRunning = true;
+  const keep = async (what: string, ask: () => Promise<Answer>) => {
+    while (isRunning) {
+      answers.push({ what, answer: await ask() });
+    }
+  };
+  const running = Promise.all([
+    ...devices.flatMap(({ accessToken, refreshToken }) => [
+      keep('me', () => api.me(accessToken)),
+      keep('sessions', () => api.sessions(accessToken)),
+      keep('refresh by body', () => api.refresh(refreshToken)),
+    ]),
+    ...cookies.map((cookie) => keep('refresh by cookie', () => api.refreshByCookie(cookie))),
+    keep('login', () => api.login(someone())),
+  ]);
+  return {
+    answers,
+    async stop() {
+      isRunning = false;
+      await running;
+    },
+  };
+}
+
+async function outage(begin: () => void | Promise<void>, finish: () => void | Promise<void>): Promise<void> {
+  const devices = await Promise.all([1, 2, 3, 4].map(() => api.signUp()));
+  const cookies = await Promise.all(
+    [1, 2].map(async () => cookieOf(await api.register({ ...someone(), tokenDelivery: 'cookie' }))),
+  );
+  const load = underLoad(devices, cookies);
+  const seen = (what: string, status: number) => async () =>
+    load.answers.some(({ what: kind, answer }) => kind === what && answer.status === status);
+
+  await begin();
+  const from = load.answers.length;
+  // Every kind of request gets its answer while the database is away.
+  for (const what of ['me', 'sessions', 'refresh by body', 'refresh by cookie', 'login']) {
+    await until(`${what} is answered 503`, seen(what, 503), 30);
+  }
+  expect((await api.call('GET', '/health/live')).status).toBe(200);
+  expect((await api.call('GET', '/health/ready')).status).toBe(503);
+  await finish();
+  await until('it is ready again', async () => (await api.call('GET', '/health/ready')).status === 200, 30);
+  await load.stop();
+
+  const during = load.answers.slice(from);
+  const others = during.filter(
+    ({ what, answer: { status } }) => status !== 503 && status !== (what === 'login' ? 401 : 200),
+  );
+  expect(others.map(({ what, answer }) => [what, answer.status, answer.body])).toEqual([]);
+  const refusals = during.filter(({ answer }) => answer.status === 503).map(({ answer }) => answer);
+  for (const { headers, body } of refusals) {
+    expect(body.code).toBe('service_unavailable');
+    expect(headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(headers.getSetCookie()).toEqual([]);
+  }
+
+  // Nothing was consumed, nobody was logged out: the tokens from before the outage still go on.
+  for (const { accessToken, refreshToken } of devices) {
+    expect((await api.me(accessToken)).status).toBe(200);
+    const next = await api.refresh(refreshToken);
+    expect(next.status).toBe(200);
+    expect((await api.refresh(next.body.refreshToken)).status).toBe(200);
+  }
+  for (const cookie of cookies) {
+    expect((await api.refreshByCookie(cookie)).status).toBe(200);
+  }
+}
+
+it('answers 503 and loses nothing while PostgreSQL is stopped, and recovers by itself', async () => {
+  await outage(
+    () => postgres.stop(),
+    () => postgres.restart(),
+  );
+}, 120_000);
+
+it('answers 503 and loses nothing while PostgreSQL is frozen, and recovers by itself', async () => {
+  await outage(
+    () => postgres.pause(),
+    () => postgres.resume(),
+  );
+}, 120_000);

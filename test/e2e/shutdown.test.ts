@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { Agent, get } from 'node:http';
+import { Client } from 'pg';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { startInstance } from '../support/instance.js';
+import { until } from '../support/until.js';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterAll(() => database?.drop());
+
+it('says 503 for ready, finishes what is under way, lets no idle connection hold it, and ends with 0', async () => {
+  const instance = await startInstance({ env: { DATABASE_URL: database.url, SHUTDOWN_DELAY_MS: '1000' } });
+  const { api } = instance;
+  const user = await api.signUp();
+
+  // An idle connection that its client means to keep.
+  const agent = new Agent({ keepAlive: true });
+  const [response] = await once(get(`${instance.url}/health/live`, { agent }), 'response');
+  response.resume();
+  await once(response, 'end');
+
+  // A login that cannot finish: somebody holds the user's row.
+  const holder = new Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [user.user.id]);
+  const login = api.login(user.credentials);
+  await until('the login waits', async () => {
+    const rows = await database.query(
+      `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+    );
+    return rows.length > 0;
+  });
+  // Seen, and not yet written down.
+  await api.me(user.accessToken);
+
+  const gone = once(instance.process, 'exit');
+  instance.process.kill('SIGTERM');
+  await until('ready says 503', async () => (await api.call('GET', '/health/ready')).status === 503);
+  expect((await api.me(user.accessToken)).status).toBe(200);
+  await until('the door is closed', () =>
+    api.call('GET', '/health/live').then(
+      () => false,
+      () => true,
+    ),
+  );
+  await holder.query('COMMIT');
+  await holder.end();
+
+  expect((await login).status).toBe(200);
+  expect(await gone).toEqual([0, null]);
+  agent.destroy();
+  const [row] = await database.query<{ used_generation: number }>(
+    'SELECT used_generation FROM sessions WHERE id = $1',
+    [user.session.id],
+  );
+  expect(row!.used_generation).toBe(1);
+});
