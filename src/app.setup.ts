@@ -132,7 +132,7 @@ function collectMethods(fastify: FastifyInstance): ReadonlyMap<string, Set<strin
 
 // As routes, so that the router itself tells a wrong method (405) from a wrong address (404).
 function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<string, Set<string>>): void {
-  for (const [url, methods] of [...methodsOf]) {
+  for (const [url, methods] of methodsOf) {
     const allowed = [...methods].toSorted();
     const others = fastify.supportedMethods.filter((method) => !allowed.includes(method));
     if (url === '*' || others.length === 0) {

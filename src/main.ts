@@ -4,9 +4,10 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { createApp } from './app.setup.js';
 import { createLogger } from './common/logger.js';
+import { StartError } from './common/start-error.js';
 import type { AppConfig } from './config/config.js';
 import { configOfProcess } from './config/environment.js';
-import { ConfigError, onDatabase } from './config/load-config.js';
+import { onDatabase } from './config/load-config.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { Readiness } from './health/readiness.js';
 
@@ -60,8 +61,6 @@ Try it       curl -s -X POST ${url}/auth/register -H 'Content-Type: application/
 }
 
 main().catch((error: unknown) => {
-  // A wrong setting is the operator's to mend and is told in a sentence; anything else with its stack.
-  const isOurs = error instanceof ConfigError || (error instanceof Error && error.name === 'DataDirInUseError');
-  console.error(isOurs ? error.message : error);
+  console.error(error instanceof StartError ? error.message : error);
   process.exit(1);
 });

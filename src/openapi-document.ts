@@ -50,7 +50,8 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
 
   const document = SwaggerModule.createDocument(app, options, {
     extraModels: [ProblemDto],
-    operationIdFactory: (_, method) => method,
+    operationIdFactory: (controller, method) =>
+      `${controller.replace('Controller', '').toLowerCase()}${method.charAt(0).toUpperCase()}${method.slice(1)}`,
   });
   for (const path of Object.values(document.paths)) {
     for (const method of METHODS) {

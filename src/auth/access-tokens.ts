@@ -55,10 +55,10 @@ export class AccessTokens {
  * of its type; anything else throws {@link InvalidAccessTokenError} before a database hears of it (JWT-07).
  */
 export function readClaims(claims: unknown): SessionClaims {
-  if (typeof claims !== 'object' || claims === null) {
+  if (!isRecord(claims)) {
     throw new InvalidAccessTokenError();
   }
-  const { sub, sid, jti, gen, iat, exp, auth_time: authTime } = claims as Record<string, unknown>;
+  const { sub, sid, jti, gen, iat, exp, auth_time: authTime } = claims;
   if (!isId(sub) || !isId(sid) || !isId(jti) || !isCount(gen) || !isTime(iat) || !isTime(exp) || !isTime(authTime)) {
     throw new InvalidAccessTokenError();
   }
@@ -75,16 +75,16 @@ export function hasOurHeader(jwt: string): boolean {
     const header: unknown = JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString('utf8'));
     const expected = { alg: ALGORITHM, typ: TOKEN_TYPE };
     return (
-      typeof header === 'object' &&
-      header !== null &&
+      isRecord(header) &&
       Object.keys(header).length === Object.keys(expected).length &&
-      Object.entries(expected).every(([name, value]) => Reflect.get(header, name) === value)
+      Object.entries(expected).every(([name, value]) => header[name] === value)
     );
   } catch {
     return false;
   }
 }
 
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isId = (value: unknown): value is string => typeof value === 'string' && isUUID(value);
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < 2 ** 31;

@@ -7,7 +7,7 @@ import type { Session } from '../sessions/session.entity.js';
 import { AmbiguousRefreshTokenError } from './auth.errors.js';
 
 export const SECURE_COOKIE_NAME = '__Host-refresh_token';
-export const PLAIN_COOKIE_NAME = 'refresh_token';
+const PLAIN_COOKIE_NAME = 'refresh_token';
 
 /** The cookie that carries a refresh token, and the rule for where one may be found in a request. */
 @Injectable()

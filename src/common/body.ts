@@ -16,7 +16,7 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
 
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (request, payload, done) => {
-    read(request.headers, payload, limitBytes).then(
+    void read(request.headers, payload, limitBytes).then(
       (text) => {
         if (text === '') {
           return done(null, undefined);
@@ -24,7 +24,7 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
         if (text instanceof Problem) {
           return done(null, text);
         }
-        parseJson(request, text, (error, body: unknown) => {
+        void parseJson(request, text, (error, body: unknown) => {
           done(null, error || isDeeperThan(body, MAX_DEPTH) ? new Problem('malformed_body') : body);
         });
       },

@@ -22,34 +22,34 @@ export function createLogger({ level, isReadable }: { level: string; isReadable:
 
 /** Lets Nest and our own rooms write into the same log. */
 export class NestLogger implements LoggerService {
-  constructor(private readonly pino: Logger) {}
+  constructor(private readonly logger: Logger) {}
 
   log(message: unknown, context?: string): void {
     // What Nest tells of its own start-up is for whoever develops Nest.
     const level = context && NEST_CONTEXTS.has(context) ? 'debug' : 'info';
-    this.pino[level]({ context }, String(message));
+    this.logger[level]({ context }, String(message));
   }
 
   warn(message: unknown, context?: string): void {
-    this.pino.warn({ context }, String(message));
+    this.logger.warn({ context }, String(message));
   }
 
   error(message: unknown, ...rest: unknown[]): void {
     const context = rest.at(-1);
     const stack = rest.length > 1 ? rest[0] : undefined;
-    this.pino.error({ context, stack }, String(message));
+    this.logger.error({ context, stack }, String(message));
   }
 
   fatal(message: unknown, context?: string): void {
-    this.pino.fatal({ context }, String(message));
+    this.logger.fatal({ context }, String(message));
   }
 
   debug(message: unknown, context?: string): void {
-    this.pino.debug({ context }, String(message));
+    this.logger.debug({ context }, String(message));
   }
 
   verbose(message: unknown, context?: string): void {
-    this.pino.trace({ context }, String(message));
+    this.logger.trace({ context }, String(message));
   }
 }
 

@@ -69,14 +69,12 @@ function toProblem(exception: unknown): Problem {
 }
 
 // RFC 6750, section 3.1: say what is wrong with an access token, and nothing more where none was sent.
-const ACCESS_TOKEN_CODES: readonly ProblemCode[] = ['invalid_token', 'session_revoked', 'session_expired'];
+const ACCESS_TOKEN_CODES: ReadonlySet<ProblemCode> = new Set(['invalid_token', 'session_revoked', 'session_expired']);
 
 function challengeOf({ code, message }: Problem): string {
   const realm = 'Bearer realm="latchkey"';
   const description = message.replaceAll('"', "'");
-  return ACCESS_TOKEN_CODES.includes(code)
-    ? `${realm}, error="invalid_token", error_description="${description}"`
-    : realm;
+  return ACCESS_TOKEN_CODES.has(code) ? `${realm}, error="invalid_token", error_description="${description}"` : realm;
 }
 
 // Nest's own exceptions, and Fastify's, which carry a statusCode.

@@ -15,7 +15,7 @@ export interface RequestSource {
   readonly requestId: string;
 }
 
-export function sourceOf(request: FastifyRequest): RequestSource {
+function sourceOf(request: FastifyRequest): RequestSource {
   return {
     ip: request.ip.replace(IPV4_MAPPED, '$1'),
     userAgent: (request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '').slice(0, USER_AGENT_MAX_LENGTH),

@@ -1,3 +1,5 @@
+import { codeOf } from './error-code.js';
+
 // SQLSTATE classes and codes that say "not now", as opposed to "you asked something wrong":
 // 08 connection, 25006 read-only (a failover), 40 rollback, 53 resources, 55P03 lock, 57 intervention, 58 system, XX internal.
 const TRANSIENT_SQLSTATE = /^(08|40|53|57|58|XX)|^(25006|55P03)$/;
@@ -31,7 +33,7 @@ export function isStoreFailure(error: unknown): boolean {
   if ('driverError' in error && error.driverError !== error && isStoreFailure(error.driverError)) {
     return true;
   }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
   return (
     NETWORK_CODES.has(code) ||
     (code.length === 5 && TRANSIENT_SQLSTATE.test(code)) ||

@@ -14,7 +14,7 @@ export const validationPipe = new ValidationPipe({
   exceptionFactory: (errors) => new ValidationFailedError(errors),
 });
 
-export class ValidationFailedError extends Problem {
+class ValidationFailedError extends Problem {
   constructor(errors: readonly ValidationError[]) {
     super('validation_failed', {
       errors: errors.map(({ property, constraints = {} }) => ({

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
+import { StartError } from '../common/start-error.js';
 import { AppConfig } from './config.js';
 import { keepSecret } from './kept-secret.js';
 
@@ -13,10 +14,9 @@ const PLACEHOLDER =
   /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|todo|dummy/i;
 
 /** Why the service does not start: every bad variable by name, no value. */
-export class ConfigError extends Error {
+export class ConfigError extends StartError {
   constructor(readonly complaints: readonly string[]) {
     super(`The configuration is not usable:\n${complaints.map((complaint) => `  - ${complaint}`).join('\n')}`);
-    this.name = 'ConfigError';
   }
 }
 

@@ -1,9 +1,12 @@
 import { Logger, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import { codeOf } from '../common/error-code.js';
+import { StartError } from '../common/start-error.js';
+import { isStoreFailure } from '../common/store-failure.js';
 import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
-import { migrate } from './migrate.js';
+import { migrate, type PostgresOptions } from './migrate.js';
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_AGAIN_AFTER_MS = 1000;
@@ -18,6 +21,7 @@ const CONNECT_AGAIN_AFTER_MS = 1000;
         autoLoadEntities: true,
         retryAttempts: CONNECT_ATTEMPTS,
         retryDelay: CONNECT_AGAIN_AFTER_MS,
+        toRetry: (error: unknown) => error instanceof DatabaseUnreachableError,
       }),
       dataSourceFactory: connect,
     }),
@@ -26,12 +30,29 @@ const CONNECT_AGAIN_AFTER_MS = 1000;
 export class DatabaseModule {}
 
 async function connect(options?: DataSourceOptions): Promise<DataSource> {
-  if (!options) {
-    throw new Error('There are no database options.');
+  if (options?.type !== 'postgres') {
+    throw new Error('There are no options for PostgreSQL.');
   }
-  const ran = await migrate(options);
-  if (ran.length > 0) {
-    new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
+  try {
+    const ran = await migrate(options);
+    if (ran.length > 0) {
+      new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
+    }
+    return await new DataSource(options).initialize();
+  } catch (error) {
+    const isUnreachable = isStoreFailure(error) || NOT_LET_IN_SQLSTATE.test(codeOf(error));
+    throw isUnreachable ? new DatabaseUnreachableError(options, error) : error;
   }
-  return new DataSource(options).initialize();
+}
+
+const NOT_LET_IN_SQLSTATE = /^(28|3D)/;
+
+/** Nobody answers there, or we are not let in. */
+class DatabaseUnreachableError extends StartError {
+  constructor({ url = '' }: PostgresOptions, error: unknown) {
+    const { host, pathname } = new URL(url);
+    super(
+      `The database ${pathname.slice(1)} at ${host} cannot be used (${codeOf(error) || String(error)}). Check DATABASE_URL.`,
+    );
+  }
 }

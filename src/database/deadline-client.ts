@@ -7,6 +7,7 @@ import { Client, type ClientConfig } from 'pg';
 export class DeadlineClient extends Client {
   constructor(config?: string | ClientConfig) {
     super(config);
+    // oxlint-disable-next-line typescript/unbound-method -- bound again where it is applied
     this.query = new Proxy(this.query, {
       apply: (query, _self, args: unknown[]) => {
         const result: unknown = Reflect.apply(query, this, args);

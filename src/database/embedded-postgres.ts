@@ -1,13 +1,17 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { codeOf } from '../common/error-code.js';
+import { StartError } from '../common/start-error.js';
 import { keepSecret } from '../config/kept-secret.js';
 import { EMBEDDED_USER } from './pg-binaries.js';
 
-const SUPERVISOR = fileURLToPath(new URL('./pg-supervisor.js', import.meta.url));
+// As this file is: compiled, or as it is written under the command line's loader.
+const EXTENSION = extname(import.meta.url);
+const SUPERVISOR = fileURLToPath(new URL(`./pg-supervisor${EXTENSION}`, import.meta.url));
 const TAKE_OVER_AFTER_MS = 10_000;
 const LOOK_AGAIN_AFTER_MS = 50;
 const DATABASE = 'postgres';
@@ -30,13 +34,12 @@ export interface EmbeddedOptions {
 }
 
 /** Another living process has the folder. */
-export class DataDirInUseError extends Error {
+class DataDirInUseError extends StartError {
   constructor(dataDir: string, pid: number) {
     super(
       `The embedded PostgreSQL in ${dataDir} is in use by process ${pid}. Stop that one, choose another DATA_DIR, ` +
         `or set DATABASE_URL so that both use one server.`,
     );
-    this.name = 'DataDirInUseError';
   }
 }
 
@@ -63,7 +66,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     SUPERVISOR,
     [dataDir, options.isDurable === false ? 'fast' : 'durable', String(options.port ?? 0)],
     {
-      execArgv: [],
+      execArgv: EXTENSION === '.ts' ? process.execArgv : [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   );
@@ -72,7 +75,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     once(supervisor, 'exit').then(() => [{ error: 'its supervisor ended' }]),
   ]);
   if (message.error) {
-    throw new Error(`The embedded PostgreSQL did not start: ${message.error}`);
+    throw new StartError(`The embedded PostgreSQL did not start: ${message.error}`);
   }
   writeFileSync(ownerFile(dataDir), `${process.pid}\n`);
   supervisor.unref();
@@ -138,6 +141,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return codeOf(error) === 'EPERM';
   }
 }

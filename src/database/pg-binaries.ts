@@ -51,7 +51,8 @@ function linkLibraries(native: string): void {
   if (!existsSync(list)) {
     return;
   }
-  for (const { source, target } of JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]) {
+  const links: { source: string; target: string }[] = JSON.parse(readFileSync(list, 'utf8'));
+  for (const { source, target } of links) {
     const [from, to] = [join(dirname(native), source), join(dirname(native), target)];
     if (!existsSync(to)) {
       symlinkSync(relative(dirname(to), from), to);

@@ -1,4 +1,4 @@
-import Bowser from 'bowser';
+import { parse } from 'bowser';
 
 export const DEVICE_TYPES = ['desktop', 'mobile', 'tablet', 'bot', 'other'] as const;
 type DeviceType = (typeof DEVICE_TYPES)[number];
@@ -14,7 +14,7 @@ export interface DeviceLabel {
 
 /** Reads a user agent. One that says nothing known gets its first product name, such as "curl", or "Unknown device". */
 export function describeDevice(userAgent: string): DeviceLabel {
-  const parsed = userAgent === '' ? null : Bowser.parse(userAgent);
+  const parsed = userAgent === '' ? null : parse(userAgent);
   const browser = parsed?.browser.name || productOf(userAgent);
   const os = parsed?.os.name || null;
   return {

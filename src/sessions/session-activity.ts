@@ -25,7 +25,7 @@ export class SessionActivity implements OnApplicationBootstrap, OnApplicationShu
   constructor(private readonly sessions: SessionsRepository) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => this.write(), WRITE_EVERY_MS).unref();
+    this.timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -21,8 +21,8 @@ export interface CheckedCaller extends Caller, Account {}
 
 interface Waiting {
   readonly sessionId: string;
-  resolve(state: SessionState | null): void;
-  reject(error: Error): void;
+  readonly resolve: (state: SessionState | null) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**

@@ -4,10 +4,10 @@ import { Problem } from '../common/problem.js';
 export const PASSWORD_MAX_LENGTH = 128;
 const PRODUCT_NAME = 'latchkey';
 
-const COMMON_PASSWORDS = new Set(dictionary['passwords-common'].map((password) => String(password).toLowerCase()));
+const COMMON_PASSWORDS = new Set(dictionary['passwords-common'].map((password) => password.toLowerCase()));
 
 /** A password that must not be set. The message says why (NIST SP 800-63B-4, 3.1.1.2). */
-export class UnacceptablePasswordError extends Problem {
+class UnacceptablePasswordError extends Problem {
   constructor(field: string, message: string) {
     super('validation_failed', { errors: [{ field, message }] });
   }

@@ -14,9 +14,9 @@ export class UsersRepository {
 
   /** Null if the e-mail is taken: of parallel calls with one e-mail, exactly one gets the account. */
   async create(user: Pick<User, 'email' | 'name' | 'passwordHash'>): Promise<User | null> {
-    const { raw } = await this.users.createQueryBuilder().insert().values(user).orIgnore().returning('id').execute();
-    const [created] = raw as { id: string }[];
-    return created ? this.users.findOneByOrFail({ id: created.id }) : null;
+    const insert = this.users.createQueryBuilder().insert().values(user).orIgnore().returning('id');
+    const { raw }: { raw: { id: string }[] } = await insert.execute();
+    return raw[0] ? this.users.findOneByOrFail({ id: raw[0].id }) : null;
   }
 
   /** Swaps one hash of a password for a stronger one of the same. Does nothing if the password changed meanwhile. */

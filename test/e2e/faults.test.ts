@@ -59,8 +59,8 @@ async function outage(begin: () => void | Promise<void>, finish: () => void | Pr
     [1, 2].map(async () => cookieOf(await api.register({ ...someone(), tokenDelivery: 'cookie' }))),
   );
   const load = underLoad(devices, cookies);
-  const seen = (what: string, status: number) => async () =>
-    load.answers.some(({ what: kind, answer }) => kind === what && answer.status === status);
+  const seen = (what: string, status: number) => () =>
+    Promise.resolve(load.answers.some(({ what: kind, answer }) => kind === what && answer.status === status));
 
   await begin();
   const from = load.answers.length;

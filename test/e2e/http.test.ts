@@ -97,7 +97,7 @@ describe('errors', () => {
     ['compression', { ...JSON_TYPE, 'content-encoding': 'gzip' }],
   ])('are 415 for a body with %s', async (_, headers) => {
     const body = new TextEncoder().encode(JSON.stringify(someone()));
-    expectProblem(await login(body, headers as Record<string, string>), 415, 'unsupported_media_type');
+    expectProblem(await login(body, headers), 415, 'unsupported_media_type');
   });
 
   it('are 413 for more than 16 kB, announced or not', async () => {

@@ -7,7 +7,7 @@ export interface Answer<Body = any> {
   readonly body: Body;
 }
 
-export interface SessionView {
+interface SessionView {
   readonly id: string;
   readonly current: boolean;
   readonly device: { label: string; name: string | null; browser: string | null; os: string | null; type: string };
@@ -28,7 +28,7 @@ export interface AuthResult {
   readonly session: SessionView;
 }
 
-export interface ProblemView {
+interface ProblemView {
   readonly status: number;
   readonly code: string;
   readonly detail: string;
@@ -73,11 +73,7 @@ export class Api {
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json');
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: isJson ? JSON.parse(text) : null,
-    } as Answer<Body>;
+    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : null };
   }
 
   register(credentials: Credentials & Record<string, unknown>, call: Call = {}) {

@@ -31,7 +31,7 @@ export async function createDatabase({ isEmpty = false } = {}): Promise<TestData
   };
 }
 
-export async function onServer(url: string, sql: string): Promise<void> {
+async function onServer(url: string, sql: string): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {

@@ -5,4 +5,4 @@ const [dataDir, port] = process.argv.slice(2);
 const server = await startEmbeddedPostgres({ dataDir, isDurable: true, ...(port && { port: Number(port) }) });
 console.log(server.url);
 setInterval(() => undefined, 1 << 30);
-process.once('SIGTERM', () => server.stop().then(() => process.exit(0)));
+process.once('SIGTERM', () => void server.stop().then(() => process.exit(0)));

@@ -1,0 +1,54 @@
+// Who may import whom: a room sees only those below it.
+const ROOMS = ['auth', 'sessions', 'users', 'audit', 'database', 'config', 'common'];
+
+const downOnly = ROOMS.map((room, height) => ({
+  name: `${room}-looks-down-only`,
+  comment: `${room} may import what is below it (${ROOMS.slice(height + 1).join(', ') || 'nothing'}) and nothing else of ours.`,
+  severity: 'error',
+  from: { path: `^src/${room}/` },
+  to: { path: '^src/', pathNot: `^src/(${ROOMS.slice(height).join('|')})/` },
+}));
+
+module.exports = {
+  forbidden: [
+    ...downOnly,
+    {
+      name: 'health-stands-aside',
+      comment: 'health knows the settings and nothing of the rooms.',
+      severity: 'error',
+      from: { path: '^src/health/' },
+      to: { path: '^src/', pathNot: '^src/(health|config|common)/' },
+    },
+    {
+      name: 'no-circle',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'repositories-stay-in-their-room',
+      comment: 'A room is asked through its service.',
+      severity: 'error',
+      from: { path: '^src/([^/]+)/' },
+      to: { path: '\\.repository\\.ts$', pathNot: '^src/$1/' },
+    },
+    {
+      name: 'no-test-in-src',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,18 @@
+import 'reflect-metadata';
+import { DataSource } from 'typeorm';
+import { configOfProcess } from './src/config/environment.js';
+import { databaseOptions } from './src/database/database-options.js';
+import { startEmbeddedPostgres } from './src/database/embedded-postgres.js';
+import { onDatabase } from './src/config/load-config.js';
+
+// The same database as the service's: where none is configured the embedded one, which may be running already.
+const config = configOfProcess();
+const databaseUrl =
+  config.databaseUrl ?? (await startEmbeddedPostgres({ dataDir: config.dataDir, sharesRunning: true })).url;
+
+/** What the TypeORM command line works on. It is a developer's: changes to the schema may take their time. */
+export default new DataSource({
+  ...databaseOptions(onDatabase(config, databaseUrl)),
+  entities: ['src/**/*.entity.ts'],
+  extra: {},
+});

@@ -1,0 +1,218 @@
+import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError, loadConfig } from '../../src/config/load-config.js';
+
+const SECRET = 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e';
+const OTHER_SECRET = 'Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l-Eu0y';
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgres://latchkey:pa55phrase@db.internal:5432/latchkey',
+  JWT_SECRET: SECRET,
+  REFRESH_TOKEN_SECRET: OTHER_SECRET,
+};
+
+const folder = () => mkdtempSync(join(tmpdir(), 'latchkey-test-'));
+
+/** What the refusal says. Fails if the settings are taken. */
+function refusalOf(environment: Record<string, string | undefined>): string {
+  try {
+    loadConfig({ DATA_DIR: folder(), ...environment });
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message;
+  }
+  throw new Error('the settings were taken');
+}
+
+describe('defaults', () => {
+  it('are those of the documentation', () => {
+    const dataDir = folder();
+    expect(loadConfig({ DATA_DIR: dataDir })).toMatchObject({
+      port: 3000,
+      host: '127.0.0.1',
+      jwtIssuer: 'latchkey',
+      jwtAudience: 'latchkey',
+      accessTokenTtlSeconds: 600,
+      sessionIdleTtlSeconds: 604_800,
+      sessionAbsoluteTtlSeconds: 2_592_000,
+      refreshGraceSeconds: 10,
+      maxSessionsPerUser: 50,
+      passwordMinLength: 8,
+      isCookieSecure: false,
+      corsOrigins: [],
+      hasSwagger: true,
+      publicUrl: 'http://localhost:3000',
+      isProduction: false,
+    });
+    expect(loadConfig({ DATA_DIR: dataDir }).databaseUrl).toBeUndefined();
+    expect(loadConfig({ DATA_DIR: dataDir }).trustProxy).toBeUndefined();
+  });
+
+  it('are strict in production: a secure cookie and no Swagger UI', () => {
+    expect(loadConfig(PRODUCTION)).toMatchObject({ isProduction: true, isCookieSecure: true, hasSwagger: false });
+    expect(loadConfig({ ...PRODUCTION, SWAGGER: 'on' }).hasSwagger).toBe(true);
+  });
+
+  it('hold for a variable that is set to nothing', () => {
+    expect(loadConfig({ DATA_DIR: folder(), PORT: '', JWT_SECRET: '', CORS_ORIGINS: '' })).toMatchObject({
+      port: 3000,
+      corsOrigins: [],
+    });
+  });
+});
+
+describe('secrets that are missing outside production', () => {
+  it('are made once and kept, readable by their owner alone', () => {
+    const DATA_DIR = folder();
+    const first = loadConfig({ DATA_DIR });
+    const second = loadConfig({ DATA_DIR });
+
+    expect(first.jwtSecret.length).toBeGreaterThanOrEqual(64);
+    expect(first.refreshTokenSecrets[0]).not.toBe(first.jwtSecret);
+    expect([second.jwtSecret, second.refreshTokenSecrets]).toEqual([first.jwtSecret, first.refreshTokenSecrets]);
+    for (const name of ['jwt-secret', 'refresh-token-secret']) {
+      expect(statSync(join(DATA_DIR, name)).mode & 0o777).toBe(0o600);
+      expect(readFileSync(join(DATA_DIR, name), 'utf8').trim()).toMatch(/^[\w-]{64}$/);
+    }
+  });
+
+  it('are nobody elses in another folder', () => {
+    expect(loadConfig({ DATA_DIR: folder() }).jwtSecret).not.toBe(loadConfig({ DATA_DIR: folder() }).jwtSecret);
+  });
+});
+
+describe('production', () => {
+  it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses to start without %s', (name) => {
+    expect(refusalOf({ ...PRODUCTION, [name]: undefined })).toContain(`${name} is required in production`);
+  });
+
+  it.each([
+    ['short', 'Nq8w-2Zk4-vB7x'],
+    ['a placeholder', 'change-me-change-me-change-me-change-me'],
+    ['another placeholder', 'your-secret-key-goes-here-0123456789'],
+    ['one letter repeated', 'a'.repeat(64)],
+  ])('refuses a secret that is %s, and does not print it', (_, secret) => {
+    const refusal = refusalOf({ ...PRODUCTION, JWT_SECRET: secret, REFRESH_TOKEN_SECRET: secret });
+    expect(refusal).toMatch(/JWT_SECRET (is too short|looks like a placeholder)/);
+    expect(refusal).toMatch(/REFRESH_TOKEN_SECRET (is too short|looks like a placeholder)/);
+    expect(refusal).not.toContain(secret);
+  });
+
+  it('refuses a list of refresh secrets with one weak among them', () => {
+    expect(refusalOf({ ...PRODUCTION, REFRESH_TOKEN_SECRET: `${OTHER_SECRET},short` })).toContain(
+      'REFRESH_TOKEN_SECRET',
+    );
+  });
+});
+
+describe('bad values', () => {
+  it.each([
+    ['PORT', '70000'],
+    ['PORT', '3000.5'],
+    ['PORT', 'http'],
+    ['DATABASE_URL', 'mysql://root:pa55phrase@db/latchkey'],
+    ['JWT_SECRET', 'too-short'],
+    ['ACCESS_TOKEN_TTL', '901'],
+    ['ACCESS_TOKEN_TTL', '0'],
+    ['ACCESS_TOKEN_TTL', '10m'],
+    ['SESSION_IDLE_TTL', '-1'],
+    ['SESSION_ABSOLUTE_TTL', '1e3'],
+    ['REFRESH_GRACE_SECONDS', '-1'],
+    ['MAX_SESSIONS_PER_USER', '0'],
+    ['PASSWORD_MIN_LENGTH', '7'],
+    ['PASSWORD_HASH_MEMORY_KIB', '1024'],
+    ['COOKIE_SECURE', 'maybe'],
+    ['CORS_ORIGINS', '*'],
+    ['CORS_ORIGINS', 'https://app.example.com,null'],
+    ['CORS_ORIGINS', 'https://app.example.com/path'],
+    ['TRUST_PROXY', 'true'],
+    ['TRUST_PROXY', '0.0.0.0/0'],
+    ['TRUST_PROXY', '10.0.0.0/33'],
+    ['PUBLIC_URL', 'ftp://example.com'],
+    ['LOG_LEVEL', 'loud'],
+  ])('of %s such as %s stop the start', (name, value) => {
+    const refusal = refusalOf({ [name]: value });
+    expect(refusal).toMatch(new RegExp(`^  - ${name} `, 'm'));
+    expect(refusal.split('\n')).toHaveLength(2);
+  });
+
+  it('are all named in one message that prints no secret', () => {
+    const refusal = refusalOf({
+      NODE_ENV: 'production',
+      PORT: 'x',
+      DATABASE_URL: 'mysql://root:pa55phrase@db/latchkey',
+      JWT_SECRET: 'hunter2',
+      REFRESH_TOKEN_SECRET: 'hunter3',
+      SESSION_IDLE_TTL: 'week',
+      TRUST_PROXY: 'true',
+    });
+    for (const name of [
+      'PORT',
+      'DATABASE_URL',
+      'JWT_SECRET',
+      'REFRESH_TOKEN_SECRET',
+      'SESSION_IDLE_TTL',
+      'TRUST_PROXY',
+    ]) {
+      expect(refusal).toMatch(new RegExp(`^  - ${name} `, 'm'));
+    }
+    expect(refusal).not.toMatch(/hunter|pa55phrase/);
+  });
+});
+
+describe('good values', () => {
+  it.each([
+    ['off', undefined],
+    ['1', '1'],
+    ['10.0.0.0/8, 192.168.1.7', '10.0.0.0/8, 192.168.1.7'],
+    ['fd00::/8', 'fd00::/8'],
+  ])('TRUST_PROXY=%s is understood', (value, expected) => {
+    expect(loadConfig({ DATA_DIR: folder(), TRUST_PROXY: value }).trustProxy).toBe(expected);
+  });
+
+  it('lists are split at commas, spaces trimmed', () => {
+    const { corsOrigins, refreshTokenSecrets } = loadConfig({
+      ...PRODUCTION,
+      CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
+      REFRESH_TOKEN_SECRET: `${SECRET}, ${OTHER_SECRET}`,
+    });
+    expect(corsOrigins).toEqual(['https://app.example.com', 'http://localhost:5173']);
+    expect(refreshTokenSecrets).toEqual([SECRET, OTHER_SECRET]);
+  });
+});
+
+describe('*_FILE', () => {
+  const fileWith = (text: string): string => {
+    const path = join(folder(), 'secret');
+    writeFileSync(path, text);
+    return path;
+  };
+
+  it('reads a secret from a file, without the line end', () => {
+    const { jwtSecret, refreshTokenSecrets, databaseUrl } = loadConfig({
+      NODE_ENV: 'production',
+      JWT_SECRET_FILE: fileWith(`${SECRET}\n`),
+      REFRESH_TOKEN_SECRET_FILE: fileWith(`${OTHER_SECRET}\n`),
+      DATABASE_URL_FILE: fileWith(`${PRODUCTION.DATABASE_URL}\n`),
+    });
+    expect([jwtSecret, refreshTokenSecrets, databaseUrl]).toEqual([SECRET, [OTHER_SECRET], PRODUCTION.DATABASE_URL]);
+  });
+
+  it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses %s and its file together', (name) => {
+    const refusal = refusalOf({ ...PRODUCTION, [`${name}_FILE`]: fileWith(SECRET) });
+    expect(refusal).toContain(`${name} and ${name}_FILE are both set; keep one`);
+  });
+
+  it('refuses a file that cannot be read, by the name of the variable', () => {
+    const path = join(folder(), 'nothing-here');
+    const refusal = refusalOf({ JWT_SECRET_FILE: path });
+    expect(refusal).toContain('JWT_SECRET_FILE names a file that cannot be read');
+  });
+
+  it('refuses an empty file in production', () => {
+    const path = fileWith('');
+    chmodSync(path, 0o400);
+    expect(refusalOf({ ...PRODUCTION, JWT_SECRET: undefined, JWT_SECRET_FILE: path })).toContain('JWT_SECRET');
+  });
+});
