@@ -46,6 +46,7 @@ module.exports = {
     },
   ],
   options: {
+    parser: 'swc',
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },

@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { createApp } from './app.setup.js';
 import { createLogger } from './common/logger.js';
+import { codeOf } from './common/error-code.js';
 import { StartError } from './common/start-error.js';
 import type { AppConfig } from './config/config.js';
 import { configOfProcess } from './config/environment.js';
@@ -20,12 +21,25 @@ async function main(): Promise<void> {
 
   const embedded = config.databaseUrl ? null : await startEmbeddedPostgres({ dataDir: config.dataDir });
   const app = await createApp(embedded ? onDatabase(config, embedded.url) : config, logger);
-  await app.listen({ port: config.port, host: config.host });
+  await listen(app, config);
 
   const stop = (signal: string) => void shutDown(app, embedded, config, logger, signal);
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
   greet(await app.getUrl(), config);
+}
+
+const UNUSABLE_ADDRESS = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND']);
+
+async function listen(app: NestFastifyApplication, { port, host }: AppConfig): Promise<void> {
+  try {
+    await app.listen({ port, host });
+  } catch (error) {
+    const code = codeOf(error);
+    throw UNUSABLE_ADDRESS.has(code)
+      ? new StartError(`Cannot listen on host ${host}, port ${port} (${code}). Set HOST or PORT, or end what uses it.`)
+      : error;
+  }
 }
 
 // Readiness first, so that nobody sends new work; then the door; the database goes last, when nobody needs it.

@@ -52,7 +52,7 @@ export async function startInstance(options: Options): Promise<Instance> {
   const { child, output } = spawnInstance(options);
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
-      const [, found] = /(http:\/\/[\w.]+:\d+)\/docs/.exec(output()) ?? [];
+      const [, found] = /(?:listening at |Swagger UI +)(http:\/\/[\w.]+:\d+)/.exec(output()) ?? [];
       if (found) resolve(found);
     });
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}:\n${output()}`)));

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { PROBLEMS } from '../../src/common/problem.js';
+import { useApp } from '../support/app.js';
+
+const t = useApp();
+
+const ROUTES: Record<string, number[]> = {
+  'POST /auth/register': [201, 400, 403, 409, 413, 415, 503],
+  'POST /auth/login': [200, 400, 401, 403, 413, 415, 503],
+  'POST /auth/refresh': [200, 400, 401, 403, 413, 415, 503],
+  'POST /auth/logout': [204, 400, 401, 403, 413, 415, 503],
+  'POST /auth/logout-all': [200, 400, 401, 403, 413, 415, 503],
+  'POST /auth/logout-others': [200, 401, 403, 503],
+  'GET /auth/me': [200, 401, 503],
+  'GET /sessions': [200, 400, 401, 503],
+  'GET /sessions/current': [200, 401, 503],
+  'PATCH /sessions/{id}': [200, 400, 401, 403, 404, 413, 415, 503],
+  'DELETE /sessions/{id}': [204, 401, 403, 404, 503],
+  'GET /health/live': [200],
+  'GET /health/ready': [200, 503],
+};
+
+let document: any;
+let operations: [name: string, operation: any][];
+
+beforeAll(async () => {
+  document = (await t.api.call('GET', '/docs-json')).body;
+  operations = Object.entries<any>(document.paths).flatMap(([path, methods]) =>
+    Object.entries<any>(methods).map(([method, operation]): [string, any] => [
+      `${method.toUpperCase()} ${path}`,
+      operation,
+    ]),
+  );
+});
+
+/** Every schema a schema leads to. */
+function* schemasIn(schema: any): Generator<any> {
+  const target = schema.$ref ? document.components.schemas[schema.$ref.split('/').at(-1)] : schema;
+  yield target;
+  for (const part of [...Object.values<any>(target.properties ?? {}), target.items, ...(target.allOf ?? [])]) {
+    if (part) yield* schemasIn(part);
+  }
+}
+
+it('is the file openapi.json: run "npm run openapi" and commit it where this fails', () => {
+  expect(JSON.parse(readFileSync('openapi.json', 'utf8'))).toEqual(document);
+});
+
+it('is version 3.1 and describes every route and status of the contract, and no other', () => {
+  expect(document.openapi).toMatch(/^3\.1\./);
+  expect(operations.map(([name]) => name).toSorted()).toEqual(Object.keys(ROUTES).toSorted());
+  for (const [name, { responses }] of operations) {
+    const statuses = Object.keys(responses).filter((status) => status !== 'default' && status !== '500');
+    expect([name, statuses.map(Number)]).toEqual([name, ROUTES[name]]);
+    expect(responses).toHaveProperty('default');
+    expect(responses).toHaveProperty('500');
+  }
+});
+
+it('gives every route a summary, an id, and what it needs', () => {
+  expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'refreshCookie']);
+  expect(new Set(operations.map(([, { operationId }]) => operationId)).size).toBe(operations.length);
+  for (const [name, { summary, security }] of operations) {
+    expect([name, typeof summary, Array.isArray(security)]).toEqual([name, 'string', true]);
+  }
+});
+
+it('gives every field that is sent or answered an example, and every error one of each code', () => {
+  for (const [, { requestBody, responses }] of operations) {
+    const success = Object.entries<any>(responses).filter(([status]) => status.startsWith('2'));
+    for (const { content = {} } of [requestBody ?? {}, ...success.map(([, response]) => response)]) {
+      for (const { schema } of Object.values<any>(content)) {
+        for (const { properties = {} } of schemasIn(schema)) {
+          for (const [field, property] of Object.entries<any>(properties)) {
+            const isDescribed = 'example' in property || property.$ref || property.items || property.allOf;
+            expect([field, Boolean(isDescribed)]).toEqual([field, true]);
+          }
+        }
+      }
+    }
+    for (const [status, { content, headers }] of Object.entries<any>(responses)) {
+      expect(headers).toHaveProperty('X-Request-Id');
+      for (const [code, { value }] of Object.entries<any>(content?.['application/problem+json']?.examples ?? {})) {
+        expect(value).toMatchObject({ code, status: Number(status), detail: PROBLEMS[code as 'not_found'].detail });
+      }
+    }
+  }
+});
+
+it('lists the whole catalogue of error codes', () => {
+  expect(document.components.schemas.ProblemCode.enum).toEqual(Object.keys(PROBLEMS));
+});
+
+it('describes the headers that clients act on', () => {
+  const { paths } = document;
+  expect(paths['/auth/login'].post.responses['200'].headers).toHaveProperty('Set-Cookie');
+  expect(paths['/auth/logout'].post.responses['204'].headers).toHaveProperty('Clear-Site-Data');
+  expect(paths['/auth/me'].get.responses['401'].headers).toHaveProperty('WWW-Authenticate');
+  expect(paths['/auth/me'].get.responses['503'].headers).toHaveProperty('Retry-After');
+});
