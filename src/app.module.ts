@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { AuthModule } from './auth/auth.module.js';
 import { CrossSiteGuard } from './auth/cross-site.guard.js';
+import { HttpsGuard } from './auth/https.guard.js';
 import { JwtAuthGuard } from './auth/jwt-auth.guard.js';
 import { BodyGuard } from './common/body.js';
 import { ProblemFilter } from './common/problem.filter.js';
@@ -12,11 +13,12 @@ import { HealthModule } from './health/health.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { UsersModule } from './users/users.module.js';
 
-/** The list of rooms, and the guards in the order of refusal: 403 cross-site, 401, then what is wrong with the body. */
+/** The list of rooms, and the guards in the order of refusal: 403, 401, then what is wrong with the body. */
 @Module({
   imports: [DatabaseModule, UsersModule, SessionsModule, AuthModule, HealthModule],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_GUARD, useClass: HttpsGuard },
     { provide: APP_GUARD, useClass: CrossSiteGuard },
     { provide: APP_GUARD, useClass: JwtAuthGuard },
     { provide: APP_GUARD, useClass: BodyGuard },

@@ -12,6 +12,7 @@ import { registerBodyParser } from './common/body.js';
 import { answerClientError, answerFrameworkError, answerHeaders } from './common/http-errors.js';
 import { NestLogger } from './common/logger.js';
 import { Problem } from './common/problem.js';
+import { trustedProxies } from './common/trusted-proxies.js';
 import { validationPipe } from './common/validation.js';
 import type { AppConfig } from './config/config.js';
 import { Readiness } from './health/readiness.js';
@@ -44,7 +45,8 @@ export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestIdOf,
     requestIdHeader: false,
-    trustProxy: trustedProxies(config),
+    // Always a function: Fastify takes a bare number of hops for "trust nobody".
+    trustProxy: trustedProxies(config.trustProxy),
     requestTimeout: config.requestTimeoutMs,
     http: { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: config.requestTimeoutMs },
     return503OnClosing: false,
@@ -155,14 +157,4 @@ function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<str
 function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const sent = headers['x-request-id'];
   return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
-}
-
-// Fastify takes a bare number for "trust nobody", since hops alone cannot tell a proxy from a client that came directly.
-// Whoever sets a number says that every client comes through that many.
-function trustedProxies({ trustProxy }: AppConfig): false | string[] | ((address: string, hop: number) => boolean) {
-  if (trustProxy === undefined) {
-    return false;
-  }
-  const hops = Number(trustProxy);
-  return Number.isInteger(hops) ? (_address, hop) => hop < hops : trustProxy.split(',').map((range) => range.trim());
 }

@@ -15,7 +15,8 @@ travels as an HttpOnly cookie that your browser keeps and sends by itself; there
 
 **Errors** are \`application/problem+json\` (RFC 9457), each with a stable \`code\`. Besides those of each route, any
 request may be refused as not HTTP (400 \`bad_request\`), too slow (408), at no address (404 \`not_found\`), with a
-method the address does not take (405 \`method_not_allowed\`, with \`Allow\`), or as too long (414, 431).
+method the address does not take (405 \`method_not_allowed\`, with \`Allow\`), or as too long (414, 431). Behind a proxy that
+received it over plain http it is refused with 403 \`https_required\`.
 
 **Every answer** carries \`X-Request-Id\`; send one of \`[A-Za-z0-9._-]{1,64}\` and it is kept.`;
 

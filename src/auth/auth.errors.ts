@@ -14,6 +14,13 @@ export class AmbiguousRefreshTokenError extends Problem {
   }
 }
 
+/** Whoever listened on the way has the tokens now; they must not be accepted (HDR-03). */
+export class HttpsRequiredError extends Problem {
+  constructor() {
+    super('https_required');
+  }
+}
+
 /** A browser sent it from another site. */
 export class CrossSiteRequestError extends Problem {
   constructor() {

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   },
   invalid_credentials: { status: 401, detail: 'E-mail or password is wrong.' },
   cross_site_request: { status: 403, detail: 'A browser sent this request from another site.' },
+  https_required: { status: 403, detail: 'Plain http is not served here. Use https, and log in again.' },
   not_found: { status: 404, detail: 'There is nothing at this address.' },
   session_not_found: { status: 404, detail: 'You have no active session with this id.' },
   method_not_allowed: { status: 405, detail: 'This address does not take this method; see the Allow header.' },

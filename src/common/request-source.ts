@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
@@ -17,7 +18,8 @@ export interface RequestSource {
 
 function sourceOf(request: FastifyRequest): RequestSource {
   return {
-    ip: request.ip.replace(IPV4_MAPPED, '$1'),
+    // What a proxy passes on need not be an address; where it is none, the proxy's own is the truth we have.
+    ip: (isIP(request.ip) ? request.ip : (request.socket.remoteAddress ?? '')).replace(IPV4_MAPPED, '$1'),
     userAgent: (request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '').slice(0, USER_AGENT_MAX_LENGTH),
     requestId: request.id,
   };

@@ -50,7 +50,8 @@ export class PasswordHasher implements OnModuleInit {
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.limit.pendingCount >= this.config.passwordHashQueue) {
+    const { passwordHashParallel, passwordHashQueue } = this.config;
+    if (this.limit.activeCount + this.limit.pendingCount >= passwordHashParallel + passwordHashQueue) {
       throw new ServiceUnavailableError(RETRY_AFTER_SECONDS);
     }
     return this.limit(work);

@@ -1,5 +1,9 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { loadConfig } from '../../src/config/load-config.js';
+import { databaseOptions } from '../../src/database/database-options.js';
+import { migrate } from '../../src/database/migrate.js';
+import { SECRETS } from '../support/app.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 
@@ -39,6 +43,13 @@ it('lets instances start together on an empty database: one migrates, all serve'
   } finally {
     await Promise.all(instances.map((instance: Instance) => instance.kill('SIGKILL')));
   }
+});
+
+it('runs once, however many ask at the same moment', async () => {
+  database = await createDatabase({ isEmpty: true });
+  const config = loadConfig({ ...SECRETS, DATABASE_URL: database.url });
+  const ran = await Promise.all(Array.from({ length: 8 }, () => migrate(databaseOptions(config))));
+  expect(ran.map((names) => names.length).toSorted()).toEqual([0, 0, 0, 0, 0, 0, 0, 1]);
 });
 
 it('finds nothing to do at the next start, and keeps what is there', async () => {

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { Client } from 'pg';
 import { cookieOf, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { until } from '../support/until.js';
 
-const t = useApp({ MAX_SESSIONS_PER_USER: '5' });
+const t = useApp({ MAX_SESSIONS_PER_USER: '5', PASSWORD_HASH_PARALLEL: '8' });
 
 describe('registering', () => {
   it('makes an account and signs the device in', async () => {
@@ -160,7 +162,21 @@ describe('logging in', () => {
     await t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE id = $1`, [
       first.session.id,
     ]);
-    const others = await Promise.all(Array.from({ length: 12 }, () => t.api.signIn(first.credentials)));
+    // Somebody holds the account until many logins stand at the same point, so that they go on together.
+    const holder = new Client({ connectionString: t.database.url });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [first.user.id]);
+    const logins = Promise.all(Array.from({ length: 12 }, () => t.api.signIn(first.credentials)));
+    await until('eight logins wait', async () => {
+      const waiting = await t.database.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return waiting.length >= 8;
+    });
+    await holder.query('COMMIT');
+    await holder.end();
+    const others = await logins;
 
     const [{ count }] = (await t.database.query(
       'SELECT count(*)::integer AS count FROM sessions WHERE user_id = $1 AND revoked_at IS NULL',

@@ -1,0 +1,82 @@
+import type { Api } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+
+let database: TestDatabase;
+let instance: Instance;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterAll(() => database.drop());
+afterEach(() => instance.kill('SIGTERM'));
+
+async function startBehind(trustProxy: string, env: Record<string, string> = {}): Promise<Api> {
+  instance = await startInstance({ env: { DATABASE_URL: database.url, TRUST_PROXY: trustProxy, ...env } });
+  return instance.api;
+}
+
+/** The address the service believes somebody came from, in the device list and in the audit trail. */
+async function addressSeen(api: Api, headers: Record<string, string>): Promise<string> {
+  const { credentials } = await api.signUp();
+  const { body } = await api.login(credentials, { headers });
+  const [row] = await database.query<{ ip: string }>('SELECT ip FROM audit_events WHERE session_id = $1', [
+    body.session.id,
+  ]);
+  expect(row!.ip).toBe(body.session.ip);
+  return body.session.ip;
+}
+
+it('believes no proxy header unless told to', async () => {
+  const api = await startBehind('off');
+  for (const name of ['X-Forwarded-For', 'X-Real-IP', 'CF-Connecting-IP', 'True-Client-IP', 'X-Client-IP']) {
+    expect([name, await addressSeen(api, { [name]: '203.0.113.9' })]).toEqual([name, '127.0.0.1']);
+  }
+  expect(await addressSeen(api, { Forwarded: 'for=203.0.113.9' })).toBe('127.0.0.1');
+});
+
+it.each([['1'], ['127.0.0.1'], ['10.0.0.0/8, 127.0.0.0/8']])(
+  'takes from a proxy trusted by TRUST_PROXY=%s what the proxy itself added, and nothing that came before',
+  async (trustProxy) => {
+    const api = await startBehind(trustProxy);
+    expect(await addressSeen(api, {})).toBe('127.0.0.1');
+    expect(await addressSeen(api, { 'X-Forwarded-For': '203.0.113.9' })).toBe('203.0.113.9');
+    expect(await addressSeen(api, { 'X-Forwarded-For': '198.51.100.1, 203.0.113.9' })).toBe('203.0.113.9');
+    expect(await addressSeen(api, { 'X-Forwarded-For': '::ffff:203.0.113.9' })).toBe('203.0.113.9');
+    expect(await addressSeen(api, { 'X-Forwarded-For': '2001:db8::7' })).toBe('2001:db8::7');
+    expect(await addressSeen(api, { 'X-Forwarded-For': '<script>' })).toBe('127.0.0.1');
+    expect(await addressSeen(api, { 'X-Real-IP': '198.51.100.1', Forwarded: 'for=198.51.100.1' })).toBe('127.0.0.1');
+  },
+);
+
+it('counts hops from its own side', async () => {
+  const api = await startBehind('2');
+  const headers = { 'X-Forwarded-For': '198.51.100.66, 203.0.113.9, 10.0.0.5' };
+  expect(await addressSeen(api, headers)).toBe('203.0.113.9');
+});
+
+it('does not believe a proxy that is none of the trusted ones', async () => {
+  const api = await startBehind('10.0.0.0/8');
+  expect(await addressSeen(api, { 'X-Forwarded-For': '203.0.113.9' })).toBe('127.0.0.1');
+});
+
+it('refuses what the proxy received over plain http, and does not redirect it', async () => {
+  const api = await startBehind('1', { COOKIE_SECURE: 'on' });
+  const { credentials, accessToken } = await api.signUp();
+  const insecure = { headers: { 'X-Forwarded-Proto': 'http' } };
+  for (const answer of [await api.login(credentials, insecure), await api.me(accessToken, insecure.headers)]) {
+    expect([answer.status, (answer.body as any).code]).toEqual([403, 'https_required']);
+    expect(answer.headers.getSetCookie()).toEqual([]);
+  }
+  expect((await api.me(accessToken, { 'X-Forwarded-Proto': 'https' })).status).toBe(200);
+  // A probe that comes directly.
+  expect((await api.call('GET', '/health/ready')).status).toBe(200);
+});
+
+it('does not let a stranger say that it came over plain http', async () => {
+  const api = await startBehind('10.0.0.0/8', { COOKIE_SECURE: 'on' });
+  const { accessToken } = await api.signUp();
+  for (const protocol of ['http', 'https']) {
+    expect((await api.me(accessToken, { 'X-Forwarded-Proto': protocol })).status).toBe(200);
+  }
+});
