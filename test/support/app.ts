@@ -8,11 +8,7 @@ import { NestLogger } from '../../src/common/logger.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { Api } from './api.js';
 import { createDatabase, type TestDatabase } from './database.js';
-
-export const SECRETS = {
-  JWT_SECRET: 'a-jwt-secret-of-the-tests-0123456789',
-  REFRESH_TOKEN_SECRET: 'a-refresh-secret-of-the-tests-0123456789',
-};
+import { SECRETS } from './secrets.js';
 
 export interface TestApp {
   api: Api;

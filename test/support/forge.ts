@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import { SECRETS } from './app.js';
+import { SECRETS } from './secrets.js';
 import type { AuthResult } from './api.js';
 
 /** The claims of a token the service issued. */

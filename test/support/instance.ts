@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Api } from './api.js';
-import { SECRETS } from './app.js';
+import { SECRETS } from './secrets.js';
 
 const MAIN = join(process.cwd(), 'dist/main.js');
 
