@@ -216,3 +216,26 @@ describe('*_FILE', () => {
     expect(refusalOf({ ...PRODUCTION, JWT_SECRET: undefined, JWT_SECRET_FILE: path })).toContain('JWT_SECRET');
   });
 });
+
+describe('the documentation', () => {
+  const variables = [...readFileSync('src/config/config.ts', 'utf8').matchAll(/Setting\('(\w+)'/g)].map(
+    ([, name]) => name!,
+  );
+  const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'].map((name) => `${name}_FILE`);
+
+  it('has every variable in .env.example, with the default that holds', () => {
+    const example = readFileSync('.env.example', 'utf8');
+    const entries = new Map([...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
+    expect([...entries.keys()].toSorted()).toEqual([...variables, ...files].toSorted());
+
+    const DATA_DIR = folder();
+    const { dataDir: _, ...ofExample } = loadConfig({ ...Object.fromEntries(entries), DATA_DIR });
+    const { dataDir: __, ...byDefault } = loadConfig({ DATA_DIR });
+    expect(ofExample).toEqual(byDefault);
+  });
+
+  it('has every variable in the README', () => {
+    const readme = readFileSync('README.md', 'utf8');
+    expect(variables.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  });
+});
