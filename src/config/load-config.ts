@@ -10,8 +10,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'];
 const SECRET_MIN_BYTES = 32;
 const SECRET_MIN_DISTINCT_CHARACTERS = 8;
-const PLACEHOLDER =
-  /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|dummy/i;
+const PLACEHOLDER = /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|dummy/i;
 
 /** Why the service does not start: every bad variable by name, no value. */
 export class ConfigError extends StartError {
