@@ -59,6 +59,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
       const operation = path[method];
       if (operation) {
         operation.security ??= [];
+        if (operation.security.some((scheme) => 'refreshCookie' in scheme)) {
+          // The token may be in the body instead.
+          operation.security.push({});
+        }
         operation.responses['default'] = {
           description: 'Any other refusal.',
           headers: COMMON_HEADERS,

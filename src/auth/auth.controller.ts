@@ -46,6 +46,14 @@ const CLEARED_COOKIE = {
     schema: { type: 'string', example: '"cookies", "storage"' },
   },
 } as const;
+// The first one is what Swagger UI fills in.
+const REFRESH_EXAMPLES = {
+  cookie: { summary: 'The cookie carries the token', value: {} },
+  body: {
+    summary: 'tokenDelivery "body"',
+    value: { refreshToken: 'v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A' },
+  },
+};
 const UNAVAILABLE = ['service_unavailable', 'internal_error'] as const;
 
 @ApiTags('auth')
@@ -96,7 +104,7 @@ export class AuthController {
       'Callers who present the same token together all get the same successor, and a client whose answer was lost may ' +
       'try again. Any older token is taken for stolen: its session ends.',
   })
-  @ApiBody({ type: RefreshDto, required: false })
+  @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
   @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
   @ApiProblems(
     'cross_site_request',
@@ -129,7 +137,7 @@ export class AuthController {
     description:
       'Ends the session of the refresh token, or else that of the access token. It works with an expired access token.',
   })
-  @ApiBody({ type: RefreshDto, required: false })
+  @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
   @ApiNoContentResponse({ description: 'Ended.', headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })
   @ApiProblems(
     'cross_site_request',
@@ -156,7 +164,7 @@ export class AuthController {
   @ApiCookieAuth('refreshCookie')
   @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Log out every device, this one included' })
-  @ApiBody({ type: RefreshDto, required: false })
+  @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
   @ApiOkResponse({ type: RevokedDto, headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })
   @ApiProblems(
     'cross_site_request',

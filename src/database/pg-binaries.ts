@@ -64,7 +64,7 @@ function linkLibraries(native: string): void {
  * As whom PostgreSQL runs. It refuses to be root; then an unprivileged account takes over, which may have to pass
  * folders that are closed to it, such as a checkout below /root.
  */
-export function findIdentity(postgres: string, folder: string): Identity {
+export function findIdentity(initdb: string, folder: string): Identity {
   if (process.getuid?.() !== 0) {
     return { account: null, prefix: [] };
   }
@@ -84,13 +84,15 @@ export function findIdentity(postgres: string, folder: string): Identity {
         `--reuid=${uid}`,
         `--regid=${gid}`,
         '--clear-groups',
+        // Without, access(2) ignores what the capability allows, and PostgreSQL asks that of its own programs.
+        '--securebits=+no_setuid_fixup',
         `--inh-caps=+${capability}`,
         `--ambient-caps=+${capability}`,
         '--',
       ],
     })),
   ];
-  const way = ways.find((identity) => canReach(identity, postgres, folder));
+  const way = ways.find((identity) => canReach(identity, initdb, folder));
   if (!way) {
     throw new Error(
       `PostgreSQL refuses to run as root, and an unprivileged account cannot reach ${folder}. ` +
@@ -110,10 +112,10 @@ function idsOf(name: string): { uid: number; gid: number } | null {
   }
 }
 
-function canReach(identity: Identity, postgres: string, folder: string): boolean {
+function canReach(identity: Identity, initdb: string, folder: string): boolean {
   const succeeds = (program: string, ...args: string[]) => {
     const [command, rest, options] = runAs(identity, program, args);
     return spawnSync(command, rest, { ...options, stdio: 'ignore' }).status === 0;
   };
-  return succeeds(postgres, '--version') && succeeds('/bin/sh', '-c', 'cd "$0"', folder);
+  return succeeds(initdb, '--show', '-D', folder) && succeeds('/bin/sh', '-c', 'cd "$0"', folder);
 }

@@ -20,7 +20,7 @@ process.on('SIGTERM', () => undefined);
 
 try {
   const binaries = await findBinaries();
-  const identity = findIdentity(binaries.postgres, dataDir);
+  const identity = findIdentity(binaries.initdb, dataDir);
   if (!existsSync(join(cluster, 'PG_VERSION'))) {
     await create(binaries, identity);
   }

