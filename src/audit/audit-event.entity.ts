@@ -1,6 +1,18 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
-export type AuditEventType = 'login_failed' | 'session_created' | 'session_revoked';
+export type AuditEventType =
+  | 'service_started'
+  | 'service_stopped'
+  | 'login_succeeded'
+  | 'login_failed'
+  | 'login_throttled'
+  | 'registration_throttled'
+  | 'refresh_throttled'
+  | 'session_created'
+  | 'session_refreshed'
+  | 'session_revoked'
+  | 'refresh_token_reused'
+  | 'ended_session_used';
 export type AuditOutcome = 'success' | 'failure';
 
 /**

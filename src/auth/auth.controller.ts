@@ -70,7 +70,7 @@ export class AuthController {
   @Post('register')
   @ApiOperation({ summary: 'Create an account and sign this device in' })
   @ApiCreatedResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
-  @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, ...UNAVAILABLE)
+  @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
   async register(
     @Body() credentials: RegisterDto,
     @Source() source: RequestSource,
@@ -85,7 +85,7 @@ export class AuthController {
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ summary: 'Sign a device in', description: 'Always opens a new session.' })
   @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
-  @ApiProblems('cross_site_request', 'invalid_credentials', ...BODY_PROBLEMS, ...UNAVAILABLE)
+  @ApiProblems('cross_site_request', 'invalid_credentials', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
   async login(
     @Body() credentials: LoginDto,
     @Source() source: RequestSource,
@@ -114,6 +114,7 @@ export class AuthController {
     'refresh_token_reused',
     'ambiguous_refresh_token',
     ...BODY_PROBLEMS,
+    'too_many_requests',
     ...UNAVAILABLE,
   )
   async refresh(

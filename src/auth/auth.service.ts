@@ -1,14 +1,18 @@
 import { Injectable } from '@nestjs/common';
+import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
+import { LoginThrottle } from '../limits/login-throttle.js';
+import { RegistrationLimit } from '../limits/registration-limit.js';
 import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
 import { InvalidRefreshTokenError } from '../sessions/sessions.errors.js';
 import { type NewAccount, UsersService } from '../users/users.service.js';
 import { InvalidCredentialsError } from './auth.errors.js';
-import { AuthRepository } from './auth.repository.js';
 
 const LOGIN_ATTEMPTS = 3;
 const BAD_REQUEST = 400;
+
+type Credentials = Pick<NewAccount, 'email' | 'password'>;
 
 /** Who are you? Turns credentials into sessions, and ends them for whoever holds a token. */
 @Injectable()
@@ -16,37 +20,39 @@ export class AuthService {
   constructor(
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
-    private readonly attempts: AuthRepository,
+    private readonly throttle: LoginThrottle,
+    private readonly registrations: RegistrationLimit,
+    private readonly audit: AuditTrail,
   ) {}
 
-  /** Makes an account and signs its first device in. Throws `email_taken`, or `validation_failed` for a bad password. */
+  /**
+   * Makes an account and signs its first device in. Throws `validation_failed` for a password we would not keep,
+   * `too_many_requests`, or `email_taken`.
+   */
   async register(account: NewAccount, device: Device, source: RequestSource): Promise<SessionGrant> {
-    await this.users.create(account);
-    return this.login(account, device, source);
+    // First, since a password that is refused makes no account and should use up no try.
+    this.users.requireAcceptablePassword(account);
+    await this.registrations.consume(source);
+
+    const user = await this.users.create(account);
+    const grant = await this.sessions.open(user, device, source);
+    if (!grant) {
+      // Disabled, or its password changed, within the moment it exists.
+      throw new InvalidCredentialsError();
+    }
+    return grant;
   }
 
-  /** Signs a device in: always a new session. Throws {@link InvalidCredentialsError}, and never says what was wrong. */
-  async login(
-    { email, password }: Pick<NewAccount, 'email' | 'password'>,
-    device: Device,
-    source: RequestSource,
-  ): Promise<SessionGrant> {
-    let userId: string | null = null;
-    // The password may change, or its hash be strengthened by a parallel login, between the verification and the
-    // opening of the session. Then what was verified no longer counts, and is verified again.
-    for (let attempt = 0; attempt < LOGIN_ATTEMPTS; attempt++) {
-      const { isRight, user } = await this.users.verify(email, password);
-      userId = user?.id ?? null;
-      if (!user || !isRight) {
-        break;
-      }
-      const grant = await this.sessions.open(user, device, source);
-      if (grant) {
-        return grant;
-      }
+  /**
+   * Signs a device in: always a new session. Throws {@link InvalidCredentialsError}, and never says what was wrong;
+   * `too_many_requests` while the account or the client's network has to wait.
+   */
+  async login({ email, password }: Credentials, device: Device, source: RequestSource): Promise<SessionGrant> {
+    const grant = await this.throttle.guard(email, source, () => this.signIn({ email, password }, device, source));
+    if (!grant) {
+      throw new InvalidCredentialsError();
     }
-    await this.attempts.recordRefusedLogin(userId, source);
-    throw new InvalidCredentialsError();
+    return grant;
   }
 
   /** Exchanges a refresh token for its successor; see {@link SessionsService.rotate}. */
@@ -80,5 +86,29 @@ export class AuthService {
       throw new InvalidRefreshTokenError();
     }
     return this.sessions.endAll(caller, source);
+  }
+
+  // Null where they are wrong, which the trail then knows.
+  private async signIn(
+    { email, password }: Credentials,
+    device: Device,
+    source: RequestSource,
+  ): Promise<SessionGrant | null> {
+    let userId: string | null = null;
+    // The password may change, or its hash be strengthened by a parallel login, between the verification and the
+    // opening of the session. Then what was verified no longer counts, and is verified again.
+    for (let attempt = 0; attempt < LOGIN_ATTEMPTS; attempt++) {
+      const { isRight, user } = await this.users.verify(email, password);
+      userId = user?.id ?? null;
+      if (!user || !isRight) {
+        break;
+      }
+      const grant = await this.sessions.open(user, device, source);
+      if (grant) {
+        return grant;
+      }
+    }
+    await this.audit.record({ type: 'login_failed', outcome: 'failure', userId }, source);
+    return null;
   }
 }

@@ -4,7 +4,9 @@ import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../common/problem.js';
 import { IS_PUBLIC } from '../common/public.decorator.js';
-import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
+import { sourceOf } from '../common/request-source.js';
+import { EndedUses } from '../sessions/ended-uses.js';
+import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessions.errors.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
 const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
@@ -18,6 +20,7 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
   constructor(
     private readonly reflector: Reflector,
     private readonly cookie: RefreshCookie,
+    private readonly endedUses: EndedUses,
   ) {
     super();
   }
@@ -33,6 +36,9 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
       return caller;
     }
     const request = context.switchToHttp().getRequest<FastifyRequest>();
+    if (error instanceof SessionRevokedError && error.session) {
+      this.endedUses.note(error.session, sourceOf(request));
+    }
     const refusal = error ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
     const isRefusal = refusal instanceof Problem && refusal.status === 401;
     if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {

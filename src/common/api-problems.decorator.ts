@@ -60,6 +60,7 @@ const HEADERS_OF_STATUS: Readonly<Record<number, Record<string, { description: s
     'WWW-Authenticate': { description: 'RFC 6750.', schema: { type: 'string', example: 'Bearer realm="latchkey"' } },
   },
   405: { Allow: { description: 'The methods of this address.', schema: { type: 'string', example: 'GET, HEAD' } } },
+  429: { 'Retry-After': { description: 'Seconds.', schema: { type: 'string', example: '8' } } },
   503: { 'Retry-After': { description: 'Seconds.', schema: { type: 'string', example: '1' } } },
 };
 

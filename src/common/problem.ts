@@ -32,6 +32,7 @@ export const PROBLEMS = {
     status: 415,
     detail: 'Send the body uncompressed, with "Content-Type: application/json".',
   },
+  too_many_requests: { status: 429, detail: 'Too many tries. Wait as long as Retry-After says, then try again.' },
   headers_too_large: { status: 431, detail: 'The headers are larger than this service accepts.' },
   internal_error: { status: 500, detail: 'Something went wrong on our side. Quote the requestId when you report it.' },
   service_unavailable: {
@@ -76,5 +77,12 @@ export class Problem extends Error {
 export class ServiceUnavailableError extends Problem {
   constructor(retryAfterSeconds = 1) {
     super('service_unavailable', { headers: { 'Retry-After': String(retryAfterSeconds) } });
+  }
+}
+
+/** A 429. Says when to come back, and nothing about any account (ERR-03, RL-07). */
+export class TooManyRequestsError extends Problem {
+  constructor(milliseconds: number) {
+    super('too_many_requests', { headers: { 'Retry-After': String(Math.max(1, Math.ceil(milliseconds / 1000))) } });
   }
 }

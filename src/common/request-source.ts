@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, SocketAddress } from 'node:net';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
@@ -16,13 +16,23 @@ export interface RequestSource {
   readonly requestId: string;
 }
 
-function sourceOf(request: FastifyRequest): RequestSource {
+/** Reads it from a request. */
+export function sourceOf(request: FastifyRequest): RequestSource {
   return {
     // What a proxy passes on need not be an address; where it is none, the proxy's own is the truth we have.
-    ip: (isIP(request.ip) ? request.ip : (request.socket.remoteAddress ?? '')).replace(IPV4_MAPPED, '$1'),
+    ip: canonicalAddress(request.ip) ?? canonicalAddress(request.socket.remoteAddress ?? '') ?? '',
     userAgent: (request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '').slice(0, USER_AGENT_MAX_LENGTH),
     requestId: request.id,
   };
+}
+
+/** An address in its one spelling; IPv4 in IPv6 as IPv4. Null for what is no address. */
+function canonicalAddress(text: string): string | null {
+  const [address = ''] = text.split('%');
+  if (isIP(address) !== 6) {
+    return isIP(address) === 4 ? address : null;
+  }
+  return new SocketAddress({ address, family: 'ipv6' }).address.replace(IPV4_MAPPED, '$1');
 }
 
 /** Hands a controller method the source of its request. */

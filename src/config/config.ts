@@ -106,6 +106,36 @@ export class AppConfig {
   @TextSetting('PUBLIC_URL')
   readonly publicUrl: string = 'http://localhost:3000';
 
+  @SwitchSetting('RATE_LIMIT')
+  readonly hasRateLimits: boolean = true;
+
+  /** Wrong passwords per account before each further one has to wait. */
+  @IntegerSetting('LOGIN_FREE_FAILURES', { min: 2, max: 100 })
+  readonly loginFreeFailures: number = 5;
+
+  /** After the free ones; doubles with each further failure. */
+  @IntegerSetting('LOGIN_DELAY_SECONDS', { min: 1, max: 3600 })
+  readonly loginDelaySeconds: number = 1;
+
+  @IntegerSetting('LOGIN_MAX_DELAY_SECONDS', { min: 1, max: 86_400 })
+  readonly loginMaxDelaySeconds: number = 900;
+
+  /** Wrong passwords in a row, within a day of the first, after which an account waits for the next day. */
+  @IntegerSetting('LOGIN_MAX_FAILURES', { min: 2, max: 100 })
+  readonly loginMaxFailures: number = 100;
+
+  /** Wrong passwords a minute. */
+  @IntegerSetting('LOGIN_FAILURES_PER_ADDRESS', { min: 1, max: 1_000_000 })
+  readonly loginFailuresPerAddress: number = 20;
+
+  /** Tries an hour. */
+  @IntegerSetting('REGISTRATIONS_PER_ADDRESS', { min: 1, max: 1_000_000 })
+  readonly registrationsPerAddress: number = 10;
+
+  /** A minute. */
+  @IntegerSetting('REFRESHES_PER_SESSION', { min: 1, max: 1_000_000 })
+  readonly refreshesPerSession: number = 30;
+
   @IntegerSetting('BODY_LIMIT_BYTES', { min: 1024, max: 1_048_576 })
   readonly bodyLimitBytes: number = 16_384;
 

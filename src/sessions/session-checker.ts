@@ -65,7 +65,7 @@ export class SessionChecker {
       throw new InvalidAccessTokenError();
     }
     if (state.isRevoked) {
-      throw new SessionRevokedError();
+      throw new SessionRevokedError(session);
     }
     if (state.isExpired) {
       throw new SessionExpiredError();

@@ -44,6 +44,13 @@ export class Session {
   @Column({ type: 'timestamptz', name: 'rotated_at', precision: 3, nullable: true })
   readonly rotatedAt!: Date | null;
 
+  /** When the minute began in which rotations are counted; null before the first. */
+  @Column({ type: 'timestamptz', name: 'rotation_window_at', precision: 3, nullable: true })
+  readonly rotationWindowAt?: Date | null;
+
+  @Column({ type: 'integer', name: 'rotation_count', default: 0 })
+  readonly rotationCount?: number;
+
   @Column({ type: 'text', name: 'device_name', nullable: true })
   readonly deviceName!: string | null;
 

@@ -11,7 +11,8 @@ export class InvalidRefreshTokenError extends Problem {
 export abstract class RefusedForGoodError extends Problem {}
 
 export class SessionRevokedError extends RefusedForGoodError {
-  constructor() {
+  /** The session, where its row is still there, is for the audit trail; no answer names it. */
+  constructor(readonly session?: { readonly id: string; readonly userId: string }) {
     super('session_revoked');
   }
 }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { EndedUses } from './ended-uses.js';
 import { RefreshTokens } from './refresh-token.js';
 import { SessionActivity } from './session-activity.js';
 import { SessionChecker } from './session-checker.js';
@@ -12,7 +13,7 @@ import { SessionsService } from './sessions.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([Session])],
   controllers: [SessionsController],
-  providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, RefreshTokens],
-  exports: [SessionsService, SessionChecker],
+  providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, EndedUses, RefreshTokens],
+  exports: [SessionsService, SessionChecker, EndedUses],
 })
 export class SessionsModule {}

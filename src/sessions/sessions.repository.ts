@@ -37,6 +37,12 @@ export interface SessionState extends Account {
   readonly honoursPredecessor: boolean;
 }
 
+/** Somebody came with a token of a session that was ended. */
+export interface EndedUse extends RequestSource {
+  readonly sessionId: string;
+  readonly userId: string;
+}
+
 type StateRow = AccountRow & Omit<SessionState, keyof Account>;
 
 export interface SessionsPage {
@@ -51,6 +57,11 @@ const PRESENTED = `s.id = $5 AND s.delivery = $6 AND (
   (s.generation = $7 AND s.refresh_token_hash = $8)
   OR (s.generation = $7 + 1 AND s.refresh_token_hash = ANY($9::bytea[]) AND ${honoursPredecessor('$10')})
 )`;
+
+// The minute in which the rotations of a session are counted.
+const IN_WINDOW = `s.rotation_window_at > now() - interval '1 minute'`;
+const UNLIMITED = 2 ** 31 - 1;
+const DAY = (time: string) => `(${time} AT TIME ZONE 'UTC')::date`;
 
 @Injectable()
 export class SessionsRepository {
@@ -90,7 +101,8 @@ export class SessionsRepository {
            RETURNING *
          ), announced AS (
            INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
-           SELECT 'session_created', 'success', user_id, id, user_id, $2, $3, $4 FROM opened
+           SELECT type, 'success', user_id, id, user_id, $2, $3, $4
+           FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
          )
          SELECT ${ACCOUNT} FROM opened s JOIN users u ON u.id = s.user_id`,
         [
@@ -110,23 +122,75 @@ export class SessionsRepository {
   }
 
   /**
-   * Moves a session on to its next generation. Null if the token is not its current one, was delivered otherwise, or
-   * the session is over.
+   * Moves a session on to its next generation. Null if the token is not its current one, was delivered otherwise, the
+   * session is over, or its rotations of this minute are used up. The first rotation of a day is told to the audit trail.
    *
    * One statement, so there is nothing to race: of all concurrent callers with one token, exactly one changes the row.
    */
-  async rotate(token: AuthenticRefreshToken, delivery: TokenDelivery, successorHash: Buffer): Promise<Account | null> {
-    const [[row]] = await this.sessions.query<[AccountRow[], number]>(
-      `UPDATE sessions s SET
-         generation = s.generation + 1, refresh_token_hash = $5, rotated_at = now(), last_seen_at = now(),
-         idle_expires_at = least(now() + make_interval(secs => $6::double precision), s.expires_at)
-       FROM users u
-       WHERE s.id = $1 AND s.delivery = $2 AND s.generation = $3 AND s.refresh_token_hash = $4 AND ${ACTIVE}
-         AND u.id = s.user_id AND u.disabled_at IS NULL
-       RETURNING ${ACCOUNT}`,
-      [token.sessionId, delivery, token.generation, token.hash, successorHash, this.config.sessionIdleTtlSeconds],
+  async rotate(
+    token: AuthenticRefreshToken,
+    delivery: TokenDelivery,
+    successorHash: Buffer,
+    { ip, userAgent, requestId }: RequestSource,
+  ): Promise<Account | null> {
+    const [row] = await this.sessions.query<AccountRow[]>(
+      `WITH before AS (
+         SELECT rotated_at FROM sessions WHERE id = $1
+       ), rotated AS (
+         UPDATE sessions s SET
+           generation = s.generation + 1, refresh_token_hash = $5, rotated_at = now(), last_seen_at = now(),
+           idle_expires_at = least(now() + make_interval(secs => $6::double precision), s.expires_at),
+           rotation_count = CASE WHEN ${IN_WINDOW} THEN s.rotation_count + 1 ELSE 1 END,
+           rotation_window_at = CASE WHEN ${IN_WINDOW} THEN s.rotation_window_at ELSE now() END
+         FROM users u
+         WHERE s.id = $1 AND s.delivery = $2 AND s.generation = $3 AND s.refresh_token_hash = $4 AND ${ACTIVE}
+           AND (s.rotation_count < $7 OR NOT coalesce(${IN_WINDOW}, false))
+           AND u.id = s.user_id AND u.disabled_at IS NULL
+         RETURNING ${ACCOUNT}
+       ), recorded AS (
+         INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+         SELECT 'session_refreshed', 'success', "userId", id, "userId", $8, $9, $10 FROM rotated
+         WHERE NOT EXISTS (SELECT FROM before WHERE ${DAY('rotated_at')} = ${DAY('now()')})
+       )
+       SELECT * FROM rotated`,
+      [
+        token.sessionId,
+        delivery,
+        token.generation,
+        token.hash,
+        successorHash,
+        this.config.sessionIdleTtlSeconds,
+        this.config.hasRateLimits ? this.config.refreshesPerSession : UNLIMITED,
+        ip,
+        userAgent,
+        requestId,
+      ],
     );
     return row ? toAccount(row) : null;
+  }
+
+  /**
+   * How many milliseconds until a session may rotate again; null if nothing but the limit's end keeps it from doing so.
+   * The first refusal of a minute is told to the audit trail.
+   */
+  async findRotationDelay(id: string, { ip, userAgent, requestId }: RequestSource): Promise<number | null> {
+    const [row] = await this.sessions.query<{ milliseconds: number }[]>(
+      `WITH full_window AS (
+         SELECT s.id, s.user_id, s.rotation_window_at FROM sessions s
+         WHERE s.id = $1 AND s.rotation_count >= $2 AND ${IN_WINDOW}
+       ), recorded AS (
+         INSERT INTO audit_events (type, outcome, user_id, session_id, reason, ip, user_agent, request_id)
+         SELECT 'refresh_throttled', 'failure', user_id, id, 'session', $3, $4, $5 FROM full_window f
+         WHERE NOT EXISTS (
+           SELECT FROM audit_events a
+           WHERE a.session_id = f.id AND a.type = 'refresh_throttled' AND a.at >= f.rotation_window_at
+         )
+       )
+       SELECT ceil(1000 * extract(epoch FROM rotation_window_at + interval '1 minute' - now()))::integer AS milliseconds
+       FROM full_window`,
+      [id, this.config.refreshesPerSession, ip, userAgent, requestId],
+    );
+    return row?.milliseconds ?? null;
   }
 
   /** How things stand with sessions, ended or not, in one statement. Ids without a session are left out. */
@@ -195,7 +259,11 @@ export class SessionsRepository {
 
   /** Ends a session whose spent token came back. How many it ended: 0 if it was over before. */
   async endReused(id: string, source: RequestSource): Promise<number> {
-    return this.countEnded(`WITH ${end('s.id = $5', 'NULL::uuid')}`, [
+    const alarm = `alarm AS (
+      INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+      SELECT 'refresh_token_reused', 'failure', user_id, id, $2, $3, $4 FROM ended
+    )`;
+    return this.countEnded(`WITH ${end('s.id = $5', 'NULL::uuid')}, ${alarm}`, [
       ...revocation('refresh_token_reuse', source),
       id,
     ]);
@@ -243,6 +311,27 @@ export class SessionsRepository {
       [seen.map(({ id }) => id), seen.map(({ generation }) => generation)],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** Tells the audit trail that tokens of ended sessions are still in use: once an hour for each session. */
+  async recordEndedUses(uses: readonly EndedUse[]): Promise<void> {
+    await this.sessions.query(
+      `INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+       SELECT 'ended_session_used', 'failure', u.user_id, u.session_id, u.ip, u.user_agent, u.request_id
+       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+         AS u (session_id, user_id, ip, user_agent, request_id)
+       WHERE NOT EXISTS (
+         SELECT FROM audit_events a
+         WHERE a.session_id = u.session_id AND a.type = 'ended_session_used' AND a.at > now() - interval '1 hour'
+       )`,
+      [
+        uses.map(({ sessionId }) => sessionId),
+        uses.map(({ userId }) => userId),
+        uses.map(({ ip }) => ip),
+        uses.map(({ userAgent }) => userAgent),
+        uses.map(({ requestId }) => requestId),
+      ],
+    );
   }
 
   private presented(token: AuthenticRefreshToken, delivery: TokenDelivery): unknown[] {

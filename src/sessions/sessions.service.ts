@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
-import { ServiceUnavailableError } from '../common/problem.js';
+import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
 import type { User } from '../users/user.entity.js';
 import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
 import type { Session, TokenDelivery } from './session.entity.js';
@@ -15,6 +15,7 @@ import {
   SessionNotFoundError,
   SessionRevokedError,
 } from './sessions.errors.js';
+import { EndedUses } from './ended-uses.js';
 import { type SessionsPage, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
@@ -40,6 +41,7 @@ export class SessionsService {
   constructor(
     private readonly sessions: SessionsRepository,
     private readonly refreshTokens: RefreshTokens,
+    private readonly endedUses: EndedUses,
   ) {}
 
   /**
@@ -72,7 +74,7 @@ export class SessionsService {
     const token = this.requireAuthentic(presented);
     const refreshToken = token.successor;
 
-    const account = await this.sessions.rotate(token, presented.delivery, hashRefreshToken(refreshToken));
+    const account = await this.sessions.rotate(token, presented.delivery, hashRefreshToken(refreshToken), source);
     if (account) {
       return { ...account, refreshToken };
     }
@@ -176,14 +178,16 @@ export class SessionsService {
       throw new RefreshTokenReusedError();
     }
     if (state.isRevoked) {
+      this.endedUses.note(state.session, source);
       throw new SessionRevokedError();
     }
     if (state.isExpired) {
       throw new SessionExpiredError();
     }
     if (age === 0) {
-      // Current, open, and yet it did not rotate: its user was just enabled again, say. Nothing was consumed.
-      throw new ServiceUnavailableError();
+      // Current, open, and yet it did not rotate. Nothing was consumed.
+      const delayMs = await this.sessions.findRotationDelay(token.sessionId, source);
+      throw delayMs === null ? new ServiceUnavailableError() : new TooManyRequestsError(delayMs);
     }
     return { session: state.session, user: state.user, refreshToken };
   }

@@ -28,9 +28,14 @@ export class UsersService {
     private readonly config: AppConfig,
   ) {}
 
-  /** Makes an account. Throws `validation_failed` for a password we would not keep, `email_taken` otherwise. */
-  async create({ email, password, name }: NewAccount): Promise<User> {
+  /** Throws `validation_failed`, with the reason, for a password we would not keep. */
+  requireAcceptablePassword({ email, password }: Pick<NewAccount, 'email' | 'password'>): void {
     requireAcceptablePassword(password, { email, minLength: this.config.passwordMinLength, field: 'password' });
+  }
+
+  /** Makes an account. Throws as {@link requireAcceptablePassword} does, or `email_taken`. */
+  async create({ email, password, name }: NewAccount): Promise<User> {
+    this.requireAcceptablePassword({ email, password });
 
     const passwordHash = await this.passwords.hash(password);
     const user = await this.users.create({ email, name, passwordHash });

@@ -25,7 +25,7 @@ export function useApp(environment: Record<string, string> = {}): TestApp {
 
   beforeAll(async () => {
     t.database = await createDatabase();
-    const config = loadConfig({ ...SECRETS, DATABASE_URL: t.database.url, ...environment });
+    const config = loadConfig({ ...SECRETS, DATABASE_URL: t.database.url, RATE_LIMIT: 'off', ...environment });
     const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
     const testing = await Test.createTestingModule({ imports: [AppModule.with(config)] })
       .setLogger(new NestLogger(logger))

@@ -36,6 +36,7 @@ export function spawnInstance({ env = {}, cwd = process.cwd(), command = [proces
       PORT: '0',
       LOG_LEVEL: 'warn',
       SHUTDOWN_DELAY_MS: '0',
+      RATE_LIMIT: 'off',
       ...SECRETS,
       ...env,
     },

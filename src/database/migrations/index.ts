@@ -1,4 +1,5 @@
 import { CreateUsersSessionsAndAudit1795000000000 } from './1795000000000-create-users-sessions-and-audit.js';
+import { CreateRateLimits1795100000000 } from './1795100000000-create-rate-limits.js';
 
 /** In the order they run. */
-export const migrations = [CreateUsersSessionsAndAudit1795000000000];
+export const migrations = [CreateUsersSessionsAndAudit1795000000000, CreateRateLimits1795100000000];

@@ -1,0 +1,43 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import type { RequestSource } from '../common/request-source.js';
+import { AuditEvent, type AuditEventType, type AuditOutcome } from './audit-event.entity.js';
+
+export interface NewAuditEvent {
+  readonly type: AuditEventType;
+  readonly outcome: AuditOutcome;
+  readonly userId?: string | null;
+  readonly sessionId?: string | null;
+  readonly reason?: string;
+}
+
+/**
+ * The durable trail of what comes without a change of its own. What tells of a change is written by the statement that
+ * makes the change, so that neither is ever there without the other.
+ */
+@Injectable()
+export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(AuditTrail.name);
+
+  constructor(@InjectRepository(AuditEvent) private readonly events: Repository<AuditEvent>) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.record({ type: 'service_started', outcome: 'success' });
+  }
+
+  // Before the others, since the database is closed on the way.
+  async beforeApplicationShutdown(): Promise<void> {
+    try {
+      await this.record({ type: 'service_stopped', outcome: 'success' });
+    } catch (error) {
+      // An unreachable database must not keep the process from stopping.
+      this.logger.warn(`Could not record the stop: ${String(error)}`);
+    }
+  }
+
+  /** Writes one line. Throws what the database throws: whoever asks decides whether that matters. */
+  async record(event: NewAuditEvent, source?: RequestSource): Promise<void> {
+    await this.events.insert({ ...event, ...source });
+  }
+}

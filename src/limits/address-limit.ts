@@ -1,0 +1,39 @@
+import type { RateLimiterPostgres } from 'rate-limiter-flexible';
+import type { DataSource } from 'typeorm';
+import type { AuditEventType } from '../audit/audit-event.entity.js';
+import type { AuditTrail } from '../audit/audit-trail.js';
+import { TooManyRequestsError } from '../common/problem.js';
+import type { RequestSource } from '../common/request-source.js';
+import { createLimiter, type LimiterOptions, refusalOf } from './limiter.js';
+import { networkOf } from './network.js';
+
+/** Bounds what one client network may do in a window. The first refusal of a window leaves a line in the audit trail. */
+export class AddressLimit {
+  private readonly limiter: RateLimiterPostgres;
+
+  constructor(
+    dataSource: DataSource,
+    private readonly audit: AuditTrail,
+    private readonly event: AuditEventType,
+    private readonly options: LimiterOptions,
+  ) {
+    // Far beyond the limit it is no accident: the rest of the window is not worth a statement each.
+    this.limiter = createLimiter(dataSource, { ...options, givesUpAt: options.points * 2 + 1 });
+  }
+
+  /** Counts one. Throws {@link TooManyRequestsError} beyond the limit. */
+  async consume(source: RequestSource): Promise<void> {
+    const refusal = await refusalOf(this.limiter.consume(networkOf(source.ip)));
+    if (!refusal) {
+      return;
+    }
+    if (refusal.consumedPoints === this.options.points + 1) {
+      await this.audit.record({ type: this.event, outcome: 'failure', reason: 'address' }, source);
+    }
+    throw new TooManyRequestsError(refusal.msBeforeNext);
+  }
+
+  async giveBack({ ip }: RequestSource): Promise<void> {
+    await this.limiter.reward(networkOf(ip));
+  }
+}

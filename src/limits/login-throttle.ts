@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { RateLimiterPostgres } from 'rate-limiter-flexible';
+import { DataSource } from 'typeorm';
+import { AuditTrail } from '../audit/audit-trail.js';
+import { TooManyRequestsError } from '../common/problem.js';
+import type { RequestSource } from '../common/request-source.js';
+import { AppConfig } from '../config/config.js';
+import { AddressLimit } from './address-limit.js';
+import { createLimiter, refusalOf } from './limiter.js';
+
+const DAY_SECONDS = 86_400;
+const MINUTE_SECONDS = 60;
+
+/** A try that was let in: what becomes of it decides whether it counts. */
+interface Try {
+  readonly account: string;
+  readonly source: RequestSource;
+  /** Whether it took the turn that the account's delay allows. */
+  readonly isDelayed: boolean;
+}
+
+/**
+ * Bounds the guessing of passwords, for every route that checks one (RA-04): per account, whoever asks and whether or
+ * not there is such an account, and per client network.
+ *
+ * A try is counted before its password is looked at and given back when it was right, so that a burst gets no more of
+ * them than tries one after the other (RL-04). The first few per account are free. Then a gate lets one pass at a time
+ * and stays closed for a delay that doubles with each failure; meanwhile even the right password waits.
+ */
+@Injectable()
+export class LoginThrottle {
+  private readonly free: RateLimiterPostgres;
+  private readonly gate: RateLimiterPostgres;
+  private readonly delayed: RateLimiterPostgres;
+  private readonly delayedMax: number;
+  private readonly addresses: AddressLimit;
+
+  constructor(
+    @InjectDataSource() dataSource: DataSource,
+    private readonly audit: AuditTrail,
+    private readonly config: AppConfig,
+  ) {
+    // The last of the free failures closes the gate, so it goes through it.
+    const freeMax = config.loginFreeFailures - 1;
+    this.delayedMax = config.loginMaxFailures - freeMax;
+    this.free = createLimiter(dataSource, { name: 'login_free', points: freeMax, windowSeconds: DAY_SECONDS });
+    this.gate = createLimiter(dataSource, { name: 'login_gate', points: 1, windowSeconds: 1 });
+    this.delayed = createLimiter(dataSource, {
+      name: 'login_delayed',
+      points: this.delayedMax,
+      windowSeconds: DAY_SECONDS,
+    });
+    this.addresses = new AddressLimit(dataSource, audit, 'login_throttled', {
+      name: 'login_address',
+      points: config.loginFailuresPerAddress,
+      windowSeconds: MINUTE_SECONDS,
+    });
+  }
+
+  /**
+   * Runs a check of a password, if another try is allowed. The check answers null where the password was wrong, and
+   * that is what counts; where it throws, nothing was tried. Throws {@link TooManyRequestsError} without running it.
+   *
+   * @param email normalised
+   */
+  async guard<T>(email: string, source: RequestSource, check: () => Promise<T | null>): Promise<T | null> {
+    if (!this.config.hasRateLimits) {
+      return check();
+    }
+    const attempt = await this.admit(email, source);
+    const result = await check().catch(async (error: unknown) => {
+      await this.giveBack(attempt);
+      throw error;
+    });
+    if (result !== null) {
+      await this.forget(attempt);
+    } else if (attempt.isDelayed) {
+      await this.audit.record({ type: 'login_throttled', outcome: 'failure', reason: 'account' }, source);
+    }
+    return result;
+  }
+
+  private async admit(email: string, source: RequestSource): Promise<Try> {
+    // Hashed: of one length, and nobody's address to read.
+    const account = createHash('sha256').update(email).digest('base64url');
+
+    const closed = await this.gate.get(account);
+    if (closed) {
+      throw new TooManyRequestsError(closed.msBeforeNext);
+    }
+    await this.addresses.consume(source);
+    const isDelayed = (await refusalOf(this.free.consume(account))) !== null;
+    if (isDelayed) {
+      await this.passGate(account);
+    }
+    return { account, source, isDelayed };
+  }
+
+  // Whoever takes the only point of the gate is let in, and alone adds to the count that sets the next delay.
+  private async passGate(account: string): Promise<void> {
+    const counted = await this.delayed.get(account);
+    const failures = counted?.consumedPoints ?? 0;
+    if (counted && failures >= this.delayedMax) {
+      throw new TooManyRequestsError(counted.msBeforeNext);
+    }
+    const { loginDelaySeconds, loginMaxDelaySeconds } = this.config;
+    const delaySeconds = Math.min(loginDelaySeconds * 2 ** failures, loginMaxDelaySeconds);
+    const refusal = await refusalOf(this.gate.consume(account, 1, { customDuration: delaySeconds }));
+    if (refusal) {
+      throw new TooManyRequestsError(refusal.msBeforeNext);
+    }
+    await this.delayed.penalty(account);
+  }
+
+  private async forget({ account, source }: Try): Promise<void> {
+    const counts = [this.free, this.gate, this.delayed].map((limiter) => limiter.delete(account));
+    await Promise.all([...counts, this.addresses.giveBack(source)]);
+  }
+
+  private async giveBack({ account, source, isDelayed }: Try): Promise<void> {
+    const counts = isDelayed ? [this.gate.delete(account), this.delayed.reward(account)] : [this.free.reward(account)];
+    // Where the store fails too, the try stays counted: rather a delay than a guess for free.
+    await Promise.allSettled([...counts, this.addresses.giveBack(source)]);
+  }
+}

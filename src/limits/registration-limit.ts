@@ -1,0 +1,34 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { DataSource } from 'typeorm';
+import { AuditTrail } from '../audit/audit-trail.js';
+import type { RequestSource } from '../common/request-source.js';
+import { AppConfig } from '../config/config.js';
+import { AddressLimit } from './address-limit.js';
+
+const HOUR_SECONDS = 3600;
+
+/** Bounds how many accounts one client network may try to make, whether or not it succeeds. */
+@Injectable()
+export class RegistrationLimit {
+  private readonly addresses: AddressLimit;
+
+  constructor(
+    @InjectDataSource() dataSource: DataSource,
+    audit: AuditTrail,
+    private readonly config: AppConfig,
+  ) {
+    this.addresses = new AddressLimit(dataSource, audit, 'registration_throttled', {
+      name: 'register_address',
+      points: config.registrationsPerAddress,
+      windowSeconds: HOUR_SECONDS,
+    });
+  }
+
+  /** Counts one. Throws `too_many_requests` beyond the limit. */
+  async consume(source: RequestSource): Promise<void> {
+    if (this.config.hasRateLimits) {
+      await this.addresses.consume(source);
+    }
+  }
+}

@@ -1,0 +1,302 @@
+import { type Answer, Api, someone } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { startPostgres } from '../support/postgres.js';
+import { until } from '../support/until.js';
+
+// Two processes on one database, behind a proxy that says where a request came from.
+let database: TestDatabase;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+
+// A minute for the first delay, so that a slow machine does not outlast it.
+const ENV = { RATE_LIMIT: 'on', TRUST_PROXY: '1', LOGIN_DELAY_SECONDS: '60' };
+const start = (url = database.url) => startInstance({ env: { ...ENV, DATABASE_URL: url } });
+
+beforeAll(async () => {
+  database = await createDatabase();
+  instances = await Promise.all([start(), start()]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+});
+afterAll(async () => {
+  await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+  await database?.drop();
+});
+
+let lastHost = 0;
+/** An address nobody came from before. */
+const somewhere = () => `10.${(lastHost += 1) >> 8}.${lastHost & 255}.1`;
+const from = (address: string) => ({ headers: { 'x-forwarded-for': address } });
+const guess = (email: string, address = somewhere(), api = a, password = 'not the password') =>
+  api.login({ email, password }, from(address));
+const statusesOf = (answers: readonly Answer[]) => answers.map(({ status }) => status);
+
+async function signUp() {
+  const credentials = someone();
+  const { body } = await a.register(credentials, from(somewhere()));
+  return { ...body, credentials };
+}
+
+/** How many wrong passwords the service has really looked at. */
+async function evaluated(): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    `SELECT count(*)::integer AS count FROM audit_events WHERE type = 'login_failed'`,
+  );
+  return row!.count;
+}
+
+async function evaluatedDuring(work: () => Promise<unknown>): Promise<number> {
+  const before = await evaluated();
+  await work();
+  return (await evaluated()) - before;
+}
+
+/** As if the delay of every account were over. */
+const letGatesPass = () => database.query(`DELETE FROM rate_limits WHERE key LIKE 'login_gate:%'`);
+
+function expectThrottled({ status, headers, body }: Answer): number {
+  expect([status, body.code]).toEqual([429, 'too_many_requests']);
+  const seconds = Number(headers.get('retry-after'));
+  expect(seconds).toBeGreaterThanOrEqual(1);
+  return seconds;
+}
+
+describe('guessing the password of one account', () => {
+  it('from one address gets 5 tries, and then even the right password waits', async () => {
+    const { credentials } = await signUp();
+    const address = somewhere();
+    const answers: Answer[] = [];
+    const looked = await evaluatedDuring(async () => {
+      for (let i = 0; i < 15; i++) answers.push(await guess(credentials.email, address));
+    });
+    expect(looked).toBe(5);
+    expect(statusesOf(answers).slice(0, 5)).toEqual([401, 401, 401, 401, 401]);
+    answers.slice(5).forEach(expectThrottled);
+    expectThrottled(await a.login(credentials, from(address)));
+    await letGatesPass();
+    expect((await a.login(credentials, from(address))).status).toBe(200);
+  });
+
+  it('from many addresses, at two instances, gets no more', async () => {
+    const { credentials } = await signUp();
+    const looked = await evaluatedDuring(async () => {
+      for (let i = 0; i < 15; i++) await guess(credentials.email, somewhere(), i % 2 ? a : b);
+    });
+    expect(looked).toBe(5);
+  });
+
+  it('with 100 at once, from many addresses and at two instances, gets no more', async () => {
+    const { credentials } = await signUp();
+    let answers: Answer[] = [];
+    const looked = await evaluatedDuring(async () => {
+      answers = await Promise.all(
+        Array.from({ length: 100 }, (_, i) => guess(credentials.email, somewhere(), i % 2 ? a : b)),
+      );
+    });
+    expect(looked).toBe(5);
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(5);
+    answers.filter(({ status }) => status !== 401).forEach(expectThrottled);
+  });
+
+  it('waits twice as long after each failure, up to 15 minutes', async () => {
+    const { credentials } = await signUp();
+    for (let i = 0; i < 5; i++) await guess(credentials.email);
+    const delays: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      delays.push(expectThrottled(await guess(credentials.email)));
+      await letGatesPass();
+      expect((await guess(credentials.email)).status).toBe(401);
+    }
+    expect(delays).toEqual([60, 120, 240, 480, 900, 900]);
+  });
+
+  it('one at a time where the delay is over, though 50 come at once', async () => {
+    const { credentials } = await signUp();
+    for (let i = 0; i < 5; i++) await guess(credentials.email);
+    await letGatesPass();
+    const looked = await evaluatedDuring(() =>
+      Promise.all(Array.from({ length: 50 }, (_, i) => guess(credentials.email, somewhere(), i % 2 ? a : b))),
+    );
+    expect(looked).toBe(1);
+  });
+
+  it('ends for the day at 100 failures in a row', async () => {
+    const { credentials } = await signUp();
+    for (let i = 0; i < 5; i++) await guess(credentials.email);
+    await database.query(`UPDATE rate_limits SET points = 95 WHERE key LIKE 'login_delayed:%'`);
+    await letGatesPass();
+    expect((await guess(credentials.email)).status).toBe(401);
+    await letGatesPass();
+    expect(expectThrottled(await a.login(credentials, from(somewhere())))).toBeGreaterThan(80_000);
+    await database.query(`DELETE FROM rate_limits`);
+    expect((await a.login(credentials, from(somewhere()))).status).toBe(200);
+  });
+
+  it('is forgotten when the right password comes', async () => {
+    const { credentials } = await signUp();
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 4; i++) expect((await guess(credentials.email)).status).toBe(401);
+      expect((await a.login(credentials, from(somewhere()))).status).toBe(200);
+    }
+    for (let i = 0; i < 5; i++) await guess(credentials.email);
+    await letGatesPass();
+    expect((await a.login(credentials, from(somewhere()))).status).toBe(200);
+    for (let i = 0; i < 5; i++) expect((await guess(credentials.email)).status).toBe(401);
+  });
+
+  it('leaves its live sessions alone', async () => {
+    const { credentials, accessToken, refreshToken } = await signUp();
+    for (let i = 0; i < 6; i++) await guess(credentials.email);
+    expect((await a.me(accessToken)).status).toBe(200);
+    expect((await b.refresh(refreshToken)).status).toBe(200);
+  });
+
+  it('is not told apart from guessing at an account that is not there', async () => {
+    const known = (await signUp()).credentials.email;
+    const unknown = someone().email;
+    const seen = await Promise.all(
+      [known, unknown].map(async (email) => {
+        const answers: unknown[] = [];
+        for (let i = 0; i < 7; i++) {
+          const { status, headers, body } = await guess(i % 2 ? email.toUpperCase() : email);
+          const { requestId: _, ...rest } = body as any;
+          const names = [...headers].filter(([name]) => !['date', 'x-request-id'].includes(name));
+          answers.push({ status, names, rest });
+        }
+        return answers;
+      }),
+    );
+    expect(seen[0]).toEqual(seen[1]);
+    expect(seen[0]![6]).toMatchObject({ status: 429 });
+  });
+
+  it('goes on where it was after a restart', async () => {
+    const { credentials } = await signUp();
+    for (let i = 0; i < 5; i++) await guess(credentials.email);
+    const restarted = await start();
+    expectThrottled(await guess(credentials.email, somewhere(), restarted.api));
+    await restarted.kill('SIGTERM');
+    await letGatesPass();
+  });
+
+  it('leaves a trail: each failure, and that the account was made to wait', async () => {
+    const { credentials, user } = await signUp();
+    const address = somewhere();
+    for (let i = 0; i < 9; i++) await guess(credentials.email, address);
+    const rows = await database.query<{ type: string; reason: string | null; user_id: string | null }>(
+      `SELECT type, reason, user_id FROM audit_events WHERE ip = $1 ORDER BY at, type`,
+      [address],
+    );
+    expect(rows.filter(({ type }) => type === 'login_failed').map(({ user_id }) => user_id)).toEqual(
+      Array.from({ length: 5 }, () => user.id),
+    );
+    expect(rows.filter(({ type }) => type === 'login_throttled')).toEqual([
+      expect.objectContaining({ reason: 'account' }),
+    ]);
+  });
+});
+
+describe('guessing at many accounts', () => {
+  it('from one address gets 20 tries a minute, in a row and at once', async () => {
+    for (const together of [false, true]) {
+      const address = somewhere();
+      const guesses = Array.from({ length: 60 }, (_, i) => () => guess(someone().email, address, i % 2 ? a : b));
+      const looked = await evaluatedDuring(async () => {
+        if (together) {
+          await Promise.all(guesses.map((one) => one()));
+        } else {
+          for (const one of guesses) await one();
+        }
+      });
+      expect(looked).toBe(20);
+      const waiting = expectThrottled(await guess(someone().email, address));
+      expect(waiting).toBeLessThanOrEqual(60);
+      const rows = await database.query(`SELECT FROM audit_events WHERE ip = $1 AND type = 'login_throttled'`, [
+        address,
+      ]);
+      expect(rows).toHaveLength(1);
+    }
+  });
+
+  it.each([
+    ['the addresses of one IPv6 /64', (i: number) => `2001:db8:1:2::${i.toString(16)}`, 20],
+    ['IPv6 addresses of different /64', (i: number) => `2001:db8:2:${i.toString(16)}::1`, 40],
+    ['spellings of one IPv6 address', (i: number) => (i % 2 ? '2001:DB8:3:0:0::7' : '2001:db8:3::7'), 20],
+    ['an IPv4 address and the same in IPv6', (i: number) => (i % 2 ? '::ffff:198.51.100.7' : '198.51.100.7'), 20],
+    ['IPv4 addresses in IPv6', (i: number) => `::ffff:203.0.113.${i}`, 40],
+  ])('counts %s', async (_, addressOf, expected) => {
+    const looked = await evaluatedDuring(async () => {
+      for (let i = 1; i <= 40; i++) await guess(someone().email, addressOf(i));
+    });
+    expect(looked).toBe(expected);
+  });
+
+  it('does not hold a right password against anybody', async () => {
+    const { credentials } = await signUp();
+    const address = somewhere();
+    for (let i = 0; i < 30; i++) {
+      expect((await a.login(credentials, from(address))).status).toBe(200);
+    }
+  });
+});
+
+describe('registering', () => {
+  it('is allowed 10 times an hour from one address; a refused password makes no difference', async () => {
+    const address = somewhere();
+    const register = (password?: string) =>
+      b.register({ ...someone(), ...(password !== undefined && { password }) }, from(address));
+    for (let i = 0; i < 5; i++) expect((await register('short')).status).toBe(400);
+    const answers = await Promise.all(Array.from({ length: 15 }, () => register()));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(10);
+    const [refused] = answers.filter(({ status }) => status !== 201);
+    expect(expectThrottled(refused!)).toBeGreaterThan(3000);
+    expect((await b.register(someone(), from(somewhere()))).status).toBe(201);
+  });
+});
+
+describe('refreshing', () => {
+  it('is allowed 30 times a minute for one session, and nothing is spent by a refusal', async () => {
+    const { refreshToken, session } = await signUp();
+    let token = refreshToken;
+    for (let i = 0; i < 30; i++) {
+      const { status, body } = await (i % 2 ? a : b).refresh(token);
+      expect(status).toBe(200);
+      token = body.refreshToken;
+    }
+    for (let i = 0; i < 5; i++) {
+      expect(expectThrottled(await a.refresh(token))).toBeLessThanOrEqual(60);
+    }
+    expect(
+      await database.query(`SELECT FROM audit_events WHERE session_id = $1 AND type = 'refresh_throttled'`, [
+        session.id,
+      ]),
+    ).toHaveLength(1);
+
+    await database.query(
+      `UPDATE sessions SET rotation_window_at = rotation_window_at - interval '1 minute' WHERE id = $1`,
+      [session.id],
+    );
+    expect((await b.refresh(token)).status).toBe(200);
+  });
+
+  it('does not count those who get the same successor', async () => {
+    const { refreshToken } = await signUp();
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => (i % 2 ? a : b).refresh(refreshToken)));
+    expect(new Set(statusesOf(answers))).toEqual(new Set([200]));
+    expect((await a.refresh(answers[0]!.body.refreshToken)).status).toBe(200);
+  });
+});
+
+it('answers 503 to a login while the store of the limits is away, and never lets it through unlimited', async () => {
+  const postgres = await startPostgres();
+  const instance = await start(postgres.url);
+  const credentials = someone();
+  await instance.api.register(credentials);
+  postgres.pause();
+  expect((await instance.api.login(credentials)).status).toBe(503);
+  postgres.resume();
+  await until('it answers again', async () => (await instance.api.login(credentials)).status === 200);
+  await instance.kill('SIGTERM');
+  await postgres.stop();
+}, 60_000);
