@@ -106,6 +106,13 @@ export class AppConfig {
   @TextSetting('PUBLIC_URL')
   readonly publicUrl: string = 'http://localhost:3000';
 
+  /** After their absolute end. */
+  @IntegerSetting('SESSION_RETENTION_DAYS', { min: 0, max: 3650 })
+  readonly sessionRetentionDays: number = 90;
+
+  @IntegerSetting('AUDIT_RETENTION_DAYS', { min: 30, max: 3650 })
+  readonly auditRetentionDays: number = 365;
+
   @SwitchSetting('RATE_LIMIT')
   readonly hasRateLimits: boolean = true;
 

@@ -1,4 +1,4 @@
-import { Logger, Module } from '@nestjs/common';
+import { Global, Logger, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { codeOf } from '../common/error-code.js';
@@ -7,11 +7,13 @@ import { isStoreFailure } from '../common/store-failure.js';
 import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
 import { migrate, type PostgresOptions } from './migrate.js';
+import { Sweeper } from './sweeper.js';
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_AGAIN_AFTER_MS = 1000;
 
 /** The connection to PostgreSQL, with the schema up to date before anything else starts. */
+@Global()
 @Module({
   imports: [
     TypeOrmModule.forRootAsync({
@@ -26,6 +28,8 @@ const CONNECT_AGAIN_AFTER_MS = 1000;
       dataSourceFactory: connect,
     }),
   ],
+  providers: [Sweeper],
+  exports: [Sweeper],
 })
 export class DatabaseModule {}
 

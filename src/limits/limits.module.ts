@@ -1,7 +1,10 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
+import { Sweeper } from '../database/sweeper.js';
 import { LoginThrottle } from './login-throttle.js';
 import { RegistrationLimit } from './registration-limit.js';
+
+const SPENT_FOR_HOURS = 1;
 
 /** How often, and from where. */
 @Module({
@@ -9,4 +12,14 @@ import { RegistrationLimit } from './registration-limit.js';
   providers: [LoginThrottle, RegistrationLimit],
   exports: [LoginThrottle, RegistrationLimit],
 })
-export class LimitsModule {}
+export class LimitsModule {
+  constructor(sweeper: Sweeper) {
+    sweeper.add({
+      table: 'rate_limits',
+      key: 'key',
+      isOver: 'expire < 1000 * extract(epoch FROM now() - make_interval(hours => $1))',
+      // Clocks of instances may differ.
+      parameters: [SPENT_FOR_HOURS],
+    });
+  }
+}

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AppConfig } from '../config/config.js';
+import { Sweeper } from '../database/sweeper.js';
 import { EndedUses } from './ended-uses.js';
 import { RefreshTokens } from './refresh-token.js';
 import { SessionActivity } from './session-activity.js';
@@ -16,4 +18,14 @@ import { SessionsService } from './sessions.service.js';
   providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, EndedUses, RefreshTokens],
   exports: [SessionsService, SessionChecker, EndedUses],
 })
-export class SessionsModule {}
+export class SessionsModule {
+  constructor(sweeper: Sweeper, { sessionRetentionDays }: AppConfig) {
+    sweeper.add({
+      table: 'sessions',
+      key: 'id',
+      // Never before the absolute end: until then a spent token must be recognised (RT-08).
+      isOver: 'expires_at < now() - make_interval(days => $1)',
+      parameters: [sessionRetentionDays],
+    });
+  }
+}

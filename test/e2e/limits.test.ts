@@ -249,7 +249,7 @@ describe('registering', () => {
     for (let i = 0; i < 5; i++) expect((await register('short')).status).toBe(400);
     const answers = await Promise.all(Array.from({ length: 15 }, () => register()));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(10);
-    const [refused] = answers.filter(({ status }) => status !== 201);
+    const refused = answers.find(({ status }) => status !== 201);
     expect(expectThrottled(refused!)).toBeGreaterThan(3000);
     expect((await b.register(someone(), from(somewhere()))).status).toBe(201);
   });

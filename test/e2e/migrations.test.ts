@@ -68,7 +68,7 @@ it('runs and reverts migrations from the command line', async () => {
   database = await createDatabase({ isEmpty: true });
   await typeorm('migration:run', database.url);
   expect(await tablesOf(database)).toEqual(TABLES);
-  for (const _ of migrations) await typeorm('migration:revert', database.url);
+  for (let left = migrations.length; left > 0; left--) await typeorm('migration:revert', database.url);
   expect(await tablesOf(database)).toEqual(['migrations']);
   expect(await database.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)).toEqual([]);
   await typeorm('migration:run', database.url);

@@ -1,0 +1,110 @@
+import { Client } from 'pg';
+import { Sweeper } from '../../src/database/sweeper.js';
+import { someone } from '../support/api.js';
+import { useApp } from '../support/app.js';
+
+const t = useApp();
+// A million takes a minute or two: SWEPT_ROWS=1000000 npm test -- cleanup
+const DEAD_ROWS = Number(process.env['SWEPT_ROWS'] ?? 20_000);
+
+const sweep = () => t.app.get(Sweeper).sweep();
+
+async function exists(id: string): Promise<boolean> {
+  return (await t.database.query('SELECT FROM sessions WHERE id = $1', [id])).length === 1;
+}
+
+it('deletes a session 90 days after its absolute end, and not a moment before', async () => {
+  const [over, kept, revoked] = await Promise.all([t.api.signUp(), t.api.signUp(), t.api.signUp()]);
+  await t.api.logout(revoked.refreshToken);
+  const endedAgo = (id: string, interval: string) =>
+    t.database.query(`UPDATE sessions SET expires_at = now() - $2::interval WHERE id = $1`, [id, interval]);
+  await endedAgo(over.session.id, '90 days 1 second');
+  await endedAgo(kept.session.id, '89 days 23 hours');
+  await sweep();
+  expect(await Promise.all([over, kept, revoked].map(({ session }) => exists(session.id)))).toEqual([
+    false,
+    true,
+    true,
+  ]);
+  // Its access token was ours, so there was a session once.
+  expect((await t.api.me(over.accessToken)).body.code).toBe('session_revoked');
+});
+
+it('keeps reuse recognisable until the absolute end of the session', async () => {
+  const { refreshToken } = await t.api.signUp();
+  const { body } = await t.api.refresh(refreshToken);
+  await t.api.refresh(body.refreshToken);
+  await t.api.refresh(refreshToken);
+  await sweep();
+  expect((await t.api.refresh(refreshToken)).body.code).toBe('refresh_token_reused');
+});
+
+it('deletes lines of the audit trail after 365 days, and lets nobody delete them without saying so', async () => {
+  const { user } = await t.api.signUp();
+  for (const days of [366, 364, 29]) {
+    await t.database.query(
+      `INSERT INTO audit_events (type, outcome, user_id, reason, at)
+       VALUES ('login_failed', 'failure', $1, $2::integer || ' days', now() - make_interval(days => $2::integer))`,
+      [user.id, days],
+    );
+  }
+  for (const [setting, reason] of [
+    ['', '366 days'],
+    ['365', '364 days'],
+    ['0', '29 days'],
+  ]) {
+    const asked = `SET latchkey.audit_retention_days = '${setting}'; DELETE FROM audit_events WHERE reason = '${reason}'`;
+    await expect(t.database.query(asked)).rejects.toThrow('append-only');
+  }
+  await sweep();
+  const left = await t.database.query(
+    `SELECT reason FROM audit_events WHERE user_id = $1 AND reason LIKE '%days' ORDER BY at`,
+    [user.id],
+  );
+  expect(left).toEqual([{ reason: '364 days' }, { reason: '29 days' }]);
+});
+
+it('deletes limits whose window ended an hour ago', async () => {
+  await t.database.query(
+    `INSERT INTO rate_limits (key, points, expire) VALUES
+       ('old', 1, 1000 * extract(epoch FROM now() - interval '2 hours')),
+       ('new', 1, 1000 * extract(epoch FROM now() - interval '10 minutes'))`,
+  );
+  await sweep();
+  expect(await t.database.query(`SELECT key FROM rate_limits WHERE key IN ('old', 'new')`)).toEqual([{ key: 'new' }]);
+});
+
+it('lets logins and refreshes through while it deletes many rows, and leaves alone what others hold', async () => {
+  const { credentials, user, refreshToken } = await t.api.signUp();
+  await t.database.query(
+    `INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, created_at, expires_at, idle_expires_at)
+     SELECT gen_random_uuid(), $1, sha256(i::text::bytea), 'body', 'Old/1.0', '192.0.2.1',
+       now() - interval '200 days', now() - interval '100 days', now() - interval '150 days'
+     FROM generate_series(1, $2::integer) AS i`,
+    [user.id, DEAD_ROWS],
+  );
+  const holder = new Client({ connectionString: t.database.url });
+  await holder.connect();
+  await holder.query('BEGIN');
+  const held = await holder.query(`SELECT id FROM sessions WHERE user_agent = 'Old/1.0' LIMIT 10 FOR UPDATE`);
+
+  let isSweeping = true;
+  const sweeping = Promise.all([sweep(), sweep()]).finally(() => (isSweeping = false));
+  const statuses = new Set<number>();
+  let token = refreshToken;
+  while (isSweeping) {
+    const { status, body } = await t.api.refresh(token);
+    token = body.refreshToken;
+    statuses.add(status);
+    statuses.add((await t.api.login(credentials)).status);
+    statuses.add((await t.api.register(someone())).status);
+  }
+  const swept = await sweeping;
+  expect([...statuses].toSorted((x, y) => x - y)).toEqual([200, 201]);
+  // Two at once share the work, and neither waits for the other or for the held rows.
+  expect(swept[0] + swept[1]).toBe(DEAD_ROWS - 10);
+
+  await holder.query('ROLLBACK');
+  await holder.end();
+  expect(await sweep()).toBe(held.rowCount);
+}, 600_000);
