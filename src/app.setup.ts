@@ -12,6 +12,7 @@ import { registerBodyParser } from './common/body.js';
 import { answerClientError, answerFrameworkError, answerHeaders } from './common/http-errors.js';
 import { NestLogger } from './common/logger.js';
 import { Problem } from './common/problem.js';
+import { requestContext } from './common/request-context.js';
 import { trustedProxies } from './common/trusted-proxies.js';
 import { validationPipe } from './common/validation.js';
 import type { AppConfig } from './config/config.js';
@@ -95,7 +96,8 @@ function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
     if (isPage) {
       reply.header('Content-Security-Policy', DOCS_CSP).removeHeader('Cache-Control');
     }
-    done(request.raw.url && request.raw.url.length > URL_MAX_LENGTH ? new Problem('uri_too_long') : undefined);
+    const isTooLong = request.raw.url !== undefined && request.raw.url.length > URL_MAX_LENGTH;
+    requestContext.run(request.id, done, isTooLong ? new Problem('uri_too_long') : undefined);
   });
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if (!readiness.isReady) {

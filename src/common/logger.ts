@@ -1,8 +1,11 @@
 import type { LoggerService } from '@nestjs/common';
-import { type Logger, pino, stdTimeFunctions } from 'pino';
+import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'refreshToken', 'accessToken'];
+
+// What is not yet written; beyond it lines are dropped.
+const BACKLOG_MAX_BYTES = 1_048_576;
 
 /** JSON lines, or lines for people while developing. Secrets are cut out, wherever a record may carry one. */
 export function createLogger({ level, isReadable }: { level: string; isReadable: boolean }): Logger {
@@ -15,9 +18,13 @@ export function createLogger({ level, isReadable }: { level: string; isReadable:
       censor: '[redacted]',
     },
   };
+  const stdout = destination({ fd: process.stdout.fd, sync: true, maxLength: BACKLOG_MAX_BYTES });
+  // Closed, or on a full disk: requests go on without a log rather than not at all.
+  stdout.on('error', () => undefined);
+  const colorize = process.stdout.isTTY;
   return isReadable
-    ? pino(options, pretty({ sync: true, colorize: process.stdout.isTTY, translateTime: 'HH:MM:ss', singleLine: true }))
-    : pino(options);
+    ? pino(options, pretty({ destination: stdout, colorize, translateTime: 'HH:MM:ss', singleLine: true }))
+    : pino(options, stdout);
 }
 
 /** Lets Nest and our own rooms write into the same log. */

@@ -1,5 +1,5 @@
 import type { AppConfig } from '../config/config.js';
-import { DeadlineClient } from './deadline-client.js';
+import { ServiceClient } from './service-client.js';
 import { migrations } from './migrations/index.js';
 
 // Room for the server's own statement time-out to speak first.
@@ -21,7 +21,7 @@ export function databaseOptions(config: AppConfig) {
     uuidExtension: 'pgcrypto' as const,
     installExtensions: false,
     extra: {
-      Client: DeadlineClient,
+      Client: ServiceClient,
       keepAlive: true,
       statement_timeout: statementMs,
       query_timeout: statementMs + DRIVER_MARGIN_MS,

@@ -1,0 +1,38 @@
+import { Client, type ClientConfig } from 'pg';
+import { requestContext } from '../common/request-context.js';
+
+/**
+ * A connection of the service: its statements carry the id of their request, and it is closed when one runs past
+ * `query_timeout`. The driver reports the time-out and hands the connection back to the pool with the query still on it,
+ * where everybody after would wait behind it.
+ */
+export class ServiceClient extends Client {
+  constructor(config?: string | ClientConfig) {
+    super(config);
+    // oxlint-disable-next-line typescript/unbound-method -- bound again where it is applied
+    this.query = new Proxy(this.query, {
+      apply: (query, _self, args: unknown[]) => {
+        const [text, ...rest] = args;
+        const result: unknown = Reflect.apply(query, this, [withRequestId(text), ...rest]);
+        if (result instanceof Promise) {
+          result.catch((error: unknown) => this.closeIfTimedOut(error));
+        }
+        return result;
+      },
+    });
+  }
+
+  private closeIfTimedOut(error: unknown): void {
+    if (error instanceof Error && error.message === 'Query read timeout') {
+      // With a query under way this cuts the connection instead of waiting for the server to say goodbye.
+      this.end().catch(() => undefined);
+    }
+  }
+}
+
+// A comment, which pg_stat_activity and the server's log show. The id has no characters that could end it. What is
+// prepared under a name must keep its text, and is left alone.
+function withRequestId(text: unknown): unknown {
+  const id = requestContext.getStore();
+  return id !== undefined && typeof text === 'string' ? `/* ${id} */ ${text}` : text;
+}
