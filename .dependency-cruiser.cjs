@@ -20,6 +20,13 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(health|config|common)/' },
     },
     {
+      name: 'nobody-imports-metrics',
+      comment: 'metrics listens to the rooms, which do not know it.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(metrics/|app\\.module\\.ts$)' },
+      to: { path: '^src/metrics/' },
+    },
+    {
       name: 'no-circle',
       severity: 'error',
       from: {},

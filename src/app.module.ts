@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { EventEmitterModule } from '@nestjs/event-emitter';
 import { AuthModule } from './auth/auth.module.js';
 import { CrossSiteGuard } from './auth/cross-site.guard.js';
 import { HttpsGuard } from './auth/https.guard.js';
@@ -10,12 +11,13 @@ import type { AppConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** The list of rooms, and the guards in the order of refusal: 403, 401, then what is wrong with the body. */
 @Module({
-  imports: [DatabaseModule, UsersModule, SessionsModule, AuthModule, HealthModule],
+  imports: [EventEmitterModule.forRoot(), DatabaseModule, UsersModule, SessionsModule, AuthModule, HealthModule],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: HttpsGuard },
@@ -26,6 +28,7 @@ import { UsersModule } from './users/users.module.js';
 })
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
-    return { module: AppModule, imports: [ConfigModule.with(config)] };
+    const metrics = config.metricsPort === undefined ? [] : [MetricsModule];
+    return { module: AppModule, imports: [ConfigModule.with(config), ...metrics] };
   }
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { IsUrl, Matches } from 'class-validator';
+import { IsOptional, IsUrl, Matches } from 'class-validator';
 import { IntegerSetting, ListSetting, ProxySetting, SwitchSetting, TextSetting } from './setting.decorators.js';
 
 const YEAR_SECONDS = 365 * 24 * 3600;
@@ -112,6 +112,14 @@ export class AppConfig {
 
   @IntegerSetting('AUDIT_RETENTION_DAYS', { min: 30, max: 3650 })
   readonly auditRetentionDays: number = 365;
+
+  /** Unset: no metrics. */
+  @IsOptional()
+  @IntegerSetting('METRICS_PORT', { min: 1, max: 65535 })
+  readonly metricsPort?: number;
+
+  @TextSetting('METRICS_HOST')
+  readonly metricsHost: string = '127.0.0.1';
 
   @SwitchSetting('RATE_LIMIT')
   readonly hasRateLimits: boolean = true;

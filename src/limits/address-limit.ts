@@ -1,3 +1,4 @@
+import type { EventEmitter2 } from '@nestjs/event-emitter';
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import type { DataSource } from 'typeorm';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
@@ -5,6 +6,7 @@ import type { AuditTrail } from '../audit/audit-trail.js';
 import { TooManyRequestsError } from '../common/problem.js';
 import type { RequestSource } from '../common/request-source.js';
 import { createLimiter, type LimiterOptions, refusalOf } from './limiter.js';
+import { LimitHit, type LimitName } from './limits.events.js';
 import { networkOf } from './network.js';
 
 /** Bounds what one client network may do in a window. The first refusal of a window leaves a line in the audit trail. */
@@ -14,8 +16,9 @@ export class AddressLimit {
   constructor(
     dataSource: DataSource,
     private readonly audit: AuditTrail,
+    private readonly events: EventEmitter2,
     private readonly event: AuditEventType,
-    private readonly options: LimiterOptions,
+    private readonly options: LimiterOptions & { readonly name: LimitName },
   ) {
     // Far beyond the limit it is no accident: the rest of the window is not worth a statement each.
     this.limiter = createLimiter(dataSource, { ...options, givesUpAt: options.points * 2 + 1 });
@@ -30,6 +33,7 @@ export class AddressLimit {
     if (refusal.consumedPoints === this.options.points + 1) {
       await this.audit.record({ type: this.event, outcome: 'failure', reason: 'address' }, source);
     }
+    this.events.emit(LimitHit.name, new LimitHit(this.options.name));
     throw new TooManyRequestsError(refusal.msBeforeNext);
   }
 

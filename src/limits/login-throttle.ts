@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
-import type { RateLimiterPostgres } from 'rate-limiter-flexible';
+import type { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { TooManyRequestsError } from '../common/problem.js';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { AddressLimit } from './address-limit.js';
+import { LimitHit } from './limits.events.js';
 import { createLimiter, refusalOf } from './limiter.js';
 
 const DAY_SECONDS = 86_400;
@@ -40,6 +42,7 @@ export class LoginThrottle {
   constructor(
     @InjectDataSource() dataSource: DataSource,
     private readonly audit: AuditTrail,
+    private readonly events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
     // The last of the free failures closes the gate, so it goes through it.
@@ -52,7 +55,7 @@ export class LoginThrottle {
       points: this.delayedMax,
       windowSeconds: DAY_SECONDS,
     });
-    this.addresses = new AddressLimit(dataSource, audit, 'login_throttled', {
+    this.addresses = new AddressLimit(dataSource, audit, events, 'login_throttled', {
       name: 'login_address',
       points: config.loginFailuresPerAddress,
       windowSeconds: MINUTE_SECONDS,
@@ -88,7 +91,7 @@ export class LoginThrottle {
 
     const closed = await this.gate.get(account);
     if (closed) {
-      throw new TooManyRequestsError(closed.msBeforeNext);
+      this.refuse(closed);
     }
     await this.addresses.consume(source);
     const isDelayed = (await refusalOf(this.free.consume(account))) !== null;
@@ -103,15 +106,20 @@ export class LoginThrottle {
     const counted = await this.delayed.get(account);
     const failures = counted?.consumedPoints ?? 0;
     if (counted && failures >= this.delayedMax) {
-      throw new TooManyRequestsError(counted.msBeforeNext);
+      this.refuse(counted);
     }
     const { loginDelaySeconds, loginMaxDelaySeconds } = this.config;
     const delaySeconds = Math.min(loginDelaySeconds * 2 ** failures, loginMaxDelaySeconds);
     const refusal = await refusalOf(this.gate.consume(account, 1, { customDuration: delaySeconds }));
     if (refusal) {
-      throw new TooManyRequestsError(refusal.msBeforeNext);
+      this.refuse(refusal);
     }
     await this.delayed.penalty(account);
+  }
+
+  private refuse({ msBeforeNext }: RateLimiterRes): never {
+    this.events.emit(LimitHit.name, new LimitHit('login_account'));
+    throw new TooManyRequestsError(msBeforeNext);
   }
 
   private async forget({ account, source }: Try): Promise<void> {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
@@ -16,9 +17,10 @@ export class RegistrationLimit {
   constructor(
     @InjectDataSource() dataSource: DataSource,
     audit: AuditTrail,
+    events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
-    this.addresses = new AddressLimit(dataSource, audit, 'registration_throttled', {
+    this.addresses = new AddressLimit(dataSource, audit, events, 'registration_throttled', {
       name: 'register_address',
       points: config.registrationsPerAddress,
       windowSeconds: HOUR_SECONDS,

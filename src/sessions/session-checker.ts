@@ -1,9 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import type { Caller } from '../common/caller.js';
 import { ServiceUnavailableError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
 import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from './sessions.errors.js';
+import { SessionCheckRefused, SessionChecksAnswered } from './sessions.events.js';
 import { type SessionState, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
@@ -42,6 +44,7 @@ export class SessionChecker {
     private readonly sessions: SessionsRepository,
     private readonly activity: SessionActivity,
     private readonly config: AppConfig,
+    private readonly events: EventEmitter2,
   ) {}
 
   /**
@@ -53,6 +56,7 @@ export class SessionChecker {
     const state = await this.ask(claims.sessionId);
     if (!state) {
       // We signed for it, so it existed: it was ended, and has been cleaned away since.
+      this.tellRefused('revoked');
       throw new SessionRevokedError();
     }
 
@@ -62,12 +66,15 @@ export class SessionChecker {
       claims.generation > session.generation ||
       claims.authenticatedAt !== Math.floor(session.authenticatedAt.getTime() / 1000)
     ) {
+      this.tellRefused('mismatch');
       throw new InvalidAccessTokenError();
     }
     if (state.isRevoked) {
+      this.tellRefused('revoked');
       throw new SessionRevokedError(session);
     }
     if (state.isExpired) {
+      this.tellRefused('expired');
       throw new SessionExpiredError();
     }
     this.activity.note(state, claims.generation);
@@ -98,6 +105,8 @@ export class SessionChecker {
   }
 
   private async answer(batch: readonly Waiting[]): Promise<void> {
+    const startedAt = performance.now();
+    let isFailure = false;
     try {
       const ids = new Set(batch.map(({ sessionId }) => sessionId));
       // A request waits for the query before its own, and then for its own: half the deadline for each.
@@ -107,11 +116,18 @@ export class SessionChecker {
         resolve(stateOf.get(sessionId) ?? null);
       }
     } catch (error) {
+      isFailure = true;
       this.logger.warn(`${batch.length} session checks without an answer: ${String(error)}`);
       for (const { reject } of batch) {
         reject(new ServiceUnavailableError());
       }
     }
+    const news = new SessionChecksAnswered(batch.length, performance.now() - startedAt, isFailure);
+    this.events.emit(SessionChecksAnswered.name, news);
+  }
+
+  private tellRefused(reason: SessionCheckRefused['reason']): void {
+    this.events.emit(SessionCheckRefused.name, new SessionCheckRefused(reason));
   }
 }
 

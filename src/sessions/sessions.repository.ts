@@ -1,10 +1,12 @@
 import { Injectable } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
 import { type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
+import { SessionOpened, SessionsEnded } from './sessions.events.js';
 import {
   ACCOUNT,
   ACTIVE,
@@ -68,6 +70,7 @@ export class SessionsRepository {
   constructor(
     @InjectRepository(Session) private readonly sessions: Repository<Session>,
     private readonly config: AppConfig,
+    private readonly events: EventEmitter2,
   ) {}
 
   /**
@@ -80,7 +83,7 @@ export class SessionsRepository {
   async open(session: NewSession, source: RequestSource): Promise<Account | null> {
     const { sessionAbsoluteTtlSeconds, sessionIdleTtlSeconds, maxSessionsPerUser } = this.config;
 
-    return this.sessions.manager.transaction(async (transaction) => {
+    const opened = await this.sessions.manager.transaction(async (transaction) => {
       const users = await transaction.query<unknown[]>(
         `SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR NO KEY UPDATE`,
         [session.userId, session.passwordHash],
@@ -92,7 +95,7 @@ export class SessionsRepository {
       const surplus = `s.id IN (
         SELECT s.id FROM sessions s WHERE s.user_id = $5 AND ${ACTIVE}
         ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $6::integer - 1)`;
-      const [row] = await transaction.query<AccountRow[]>(
+      const [row] = await transaction.query<(AccountRow & { surplusCount: number })[]>(
         `WITH ${end(surplus, 'NULL::uuid')}, opened AS (
            INSERT INTO sessions
              (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
@@ -104,7 +107,8 @@ export class SessionsRepository {
            SELECT type, 'success', user_id, id, user_id, $2, $3, $4
            FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
          )
-         SELECT ${ACCOUNT} FROM opened s JOIN users u ON u.id = s.user_id`,
+         SELECT ${ACCOUNT}, (SELECT count(*) FROM ended)::integer AS "surplusCount"
+         FROM opened s JOIN users u ON u.id = s.user_id`,
         [
           ...revocation('session_limit', source),
           session.userId,
@@ -117,8 +121,15 @@ export class SessionsRepository {
           sessionIdleTtlSeconds,
         ],
       );
-      return row ? toAccount(row) : null;
+      return row ?? null;
     });
+    if (!opened) {
+      return null;
+    }
+    const { surplusCount, ...row } = opened;
+    this.events.emit(SessionOpened.name, new SessionOpened(session.delivery));
+    this.tellEnded('session_limit', surplusCount);
+    return toAccount(row);
   }
 
   /**
@@ -345,12 +356,23 @@ export class SessionsRepository {
     ];
   }
 
-  private async countEnded(steps: string, parameters: unknown[]): Promise<number> {
+  private async countEnded(
+    steps: string,
+    parameters: [...revocation: RevocationParameters, ...which: unknown[]],
+  ): Promise<number> {
     const [counted] = await this.sessions.query<{ count: number }[]>(
       `${steps} SELECT count(*)::integer AS count FROM ended`,
       parameters,
     );
-    return counted?.count ?? 0;
+    const count = counted?.count ?? 0;
+    this.tellEnded(parameters[0], count);
+    return count;
+  }
+
+  private tellEnded(reason: RevocationReason, count: number): void {
+    if (count > 0) {
+      this.events.emit(SessionsEnded.name, new SessionsEnded(reason, count));
+    }
   }
 }
 

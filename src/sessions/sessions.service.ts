@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import { isUUID } from 'class-validator';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
 import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
+import { AppConfig } from '../config/config.js';
 import type { User } from '../users/user.entity.js';
 import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
 import type { Session, TokenDelivery } from './session.entity.js';
@@ -16,6 +18,7 @@ import {
   SessionRevokedError,
 } from './sessions.errors.js';
 import { EndedUses } from './ended-uses.js';
+import { RefreshAnswered, type RefreshOutcome } from './sessions.events.js';
 import { type SessionsPage, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
@@ -42,6 +45,8 @@ export class SessionsService {
     private readonly sessions: SessionsRepository,
     private readonly refreshTokens: RefreshTokens,
     private readonly endedUses: EndedUses,
+    private readonly events: EventEmitter2,
+    private readonly config: AppConfig,
   ) {}
 
   /**
@@ -76,9 +81,12 @@ export class SessionsService {
 
     const account = await this.sessions.rotate(token, presented.delivery, hashRefreshToken(refreshToken), source);
     if (account) {
+      this.tellRefreshed('rotated');
       return { ...account, refreshToken };
     }
-    return this.requireHonoured(token, presented.delivery, source);
+    const repeated = await this.requireHonoured(token, presented.delivery, source);
+    this.tellRefreshed(this.isWithinGrace(repeated.session) ? 'repeated' : 'healed');
+    return repeated;
   }
 
   /** Logs out the session that honours the token. False if none does; a spent token ends its session all the same. */
@@ -175,21 +183,37 @@ export class SessionsService {
     if (age > 1 || (age === 1 && !state.honoursPredecessor)) {
       // Committed on its own, before the error: a rollback would bring the session back.
       await this.sessions.endReused(token.sessionId, source);
+      this.tellRefreshed('reused');
       throw new RefreshTokenReusedError();
     }
     if (state.isRevoked) {
       this.endedUses.note(state.session, source);
+      this.tellRefreshed('revoked');
       throw new SessionRevokedError();
     }
     if (state.isExpired) {
+      this.tellRefreshed('expired');
       throw new SessionExpiredError();
     }
     if (age === 0) {
       // Current, open, and yet it did not rotate. Nothing was consumed.
       const delayMs = await this.sessions.findRotationDelay(token.sessionId, source);
-      throw delayMs === null ? new ServiceUnavailableError() : new TooManyRequestsError(delayMs);
+      if (delayMs === null) {
+        throw new ServiceUnavailableError();
+      }
+      this.tellRefreshed('throttled');
+      throw new TooManyRequestsError(delayMs);
     }
     return { session: state.session, user: state.user, refreshToken };
+  }
+
+  // For the figures alone: what counts was decided by the database's clock.
+  private isWithinGrace({ rotatedAt }: Session): boolean {
+    return Date.now() - (rotatedAt?.getTime() ?? 0) < this.config.refreshGraceSeconds * 1000;
+  }
+
+  private tellRefreshed(outcome: RefreshOutcome): void {
+    this.events.emit(RefreshAnswered.name, new RefreshAnswered(outcome));
   }
 }
 

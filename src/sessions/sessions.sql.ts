@@ -1,5 +1,5 @@
 import type { User } from '../users/user.entity.js';
-import type { Session } from './session.entity.js';
+import type { RevocationReason, Session } from './session.entity.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
@@ -17,7 +17,7 @@ export const honoursPredecessor = (graceSeconds: string) => `(
   ))`;
 
 /** What a revocation records, in parameters $1 to $4: reason, ip, user agent and request id. */
-export type RevocationParameters = [reason: string, ip: string, userAgent: string, requestId: string];
+export type RevocationParameters = [reason: RevocationReason, ip: string, userAgent: string, requestId: string];
 
 /**
  * The steps that end sessions: CTEs of which `ended` has the rows. Rows are locked in the order of their ids, so that

@@ -1,8 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import { hash, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
 import { ServiceUnavailableError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
+import { PasswordHashed } from './users.events.js';
 
 const RETRY_AFTER_SECONDS = 2;
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$/;
@@ -18,7 +20,10 @@ export class PasswordHasher implements OnModuleInit {
   private readonly options;
   private decoyHash = '';
 
-  constructor(private readonly config: AppConfig) {
+  constructor(
+    private readonly config: AppConfig,
+    private readonly events: EventEmitter2,
+  ) {
     this.limit = pLimit(config.passwordHashParallel);
     this.options = {
       memoryCost: config.passwordHashMemoryKib,
@@ -29,6 +34,11 @@ export class PasswordHasher implements OnModuleInit {
 
   async onModuleInit(): Promise<void> {
     this.decoyHash = await this.hash('the password of nobody');
+  }
+
+  /** How many are hashed or wait for it. */
+  get queueLength(): number {
+    return this.limit.activeCount + this.limit.pendingCount;
   }
 
   /** A PHC string with a salt of its own. */
@@ -49,12 +59,17 @@ export class PasswordHasher implements OnModuleInit {
     return Number(memory ?? 0) < memoryCost || Number(passes) < timeCost || Number(lanes) < parallelism;
   }
 
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+  private async inTurn<T>(work: () => Promise<T>): Promise<T> {
     const { passwordHashParallel, passwordHashQueue } = this.config;
-    if (this.limit.activeCount + this.limit.pendingCount >= passwordHashParallel + passwordHashQueue) {
+    if (this.queueLength >= passwordHashParallel + passwordHashQueue) {
       throw new ServiceUnavailableError(RETRY_AFTER_SECONDS);
     }
-    return this.limit(work);
+    const startedAt = performance.now();
+    try {
+      return await this.limit(work);
+    } finally {
+      this.events.emit(PasswordHashed.name, new PasswordHashed(performance.now() - startedAt));
+    }
   }
 }
 

@@ -9,6 +9,6 @@ import { UsersService } from './users.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([User])],
   providers: [UsersService, UsersRepository, PasswordHasher],
-  exports: [UsersService],
+  exports: [UsersService, PasswordHasher],
 })
 export class UsersModule {}

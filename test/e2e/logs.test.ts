@@ -1,10 +1,9 @@
-import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { spawn } from 'node:child_process';
 import { Client } from 'pg';
 import { Api, cookieOf, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
 import { spawnInstance, startInstance } from '../support/instance.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
@@ -24,15 +23,6 @@ const jsonLog = () => ({
   JWT_SECRET: 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e',
   REFRESH_TOKEN_SECRET: 'Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l-Eu0y',
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 it('is one JSON record per line, whatever a client sends', async () => {
   const instance = await startInstance({ env: jsonLog() });
@@ -59,7 +49,8 @@ it('is one JSON record per line, whatever a client sends', async () => {
     expect(requestId).toMatch(/^[A-Za-z0-9._-]{1,64}$/);
     expect([typeof method, typeof status, typeof milliseconds]).toEqual(['string', 'number', 'number']);
   }
-  expect(instance.output()).not.toMatch(/forged|jndi|\u001b/);
+  expect(instance.output()).not.toMatch(/forged|jndi/);
+  expect(instance.output()).not.toContain('\u001b');
 });
 
 it('has none of the secrets of a whole run, nor has the audit trail', async () => {

@@ -1,0 +1,5 @@
+/** A password was hashed or verified. */
+export class PasswordHashed {
+  /** From asking to having it, waiting included. */
+  constructor(readonly milliseconds: number) {}
+}
