@@ -23,6 +23,7 @@ const HEADERS_MAX_BYTES = 16_384;
 const URL_MAX_LENGTH = 8192;
 const PREFLIGHT_SECONDS = 600;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+const DOCS = /^\/docs(\/|$)/;
 // Swagger UI styles its elements inline; everything else comes from its own files.
 const DOCS_CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
@@ -80,6 +81,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   registerHooks(fastify, app.get(Readiness));
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {
+    registerDocsHooks(fastify);
     SwaggerModule.setup('docs', app, () => openApiDocument(app), {
       customSiteTitle: 'Latchkey',
       swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, withCredentials: true },
@@ -91,11 +93,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 
 function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
   fastify.addHook('onRequest', (request, reply, done) => {
-    const isPage = request.routeOptions.url?.startsWith('/docs') ?? false;
     reply.headers(answerHeaders(request.id));
-    if (isPage) {
-      reply.header('Content-Security-Policy', DOCS_CSP).removeHeader('Cache-Control');
-    }
     const isTooLong = request.raw.url !== undefined && request.raw.url.length > URL_MAX_LENGTH;
     requestContext.run(request.id, done, isTooLong ? new Problem('uri_too_long') : undefined);
   });
@@ -118,6 +116,23 @@ function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
       },
       'request',
     );
+    done();
+  });
+}
+
+function registerDocsHooks(fastify: FastifyInstance): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (DOCS.test(request.routeOptions.url ?? '')) {
+      reply.header('Content-Security-Policy', DOCS_CSP);
+    }
+    done();
+  });
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    const type = reply.getHeader('Content-Type');
+    if (type === 'text/html' || type === 'text/yaml' || type === 'application/javascript') {
+      // Swagger UI's own answers leave it to the browser to guess (HDR-02).
+      reply.type(`${type}; charset=utf-8`);
+    }
     done();
   });
 }

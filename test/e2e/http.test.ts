@@ -318,3 +318,25 @@ describe('health', () => {
     expect(await t.api.call('GET', '/health/ready')).toMatchObject({ status: 200, body: { status: 'ok' } });
   });
 });
+
+describe('the pages of Swagger UI', () => {
+  it.each(['/docs', '/docs/', '/docs-json', '/docs-yaml', '/docs/swagger-ui-init.js', '/docs/nowhere.js'])(
+    'are not stored, and say how they are written: %s',
+    async (path) => {
+      const { headers } = await t.api.call('GET', path);
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('content-type')).toMatch(/; charset=utf-8$/);
+    },
+  );
+
+  it('may run their own scripts alone, and the API none', async () => {
+    const page = await t.api.call('GET', '/docs');
+    expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'; script-src 'self';/);
+    const json = await t.api.call('GET', '/docs-json');
+    expect(json.headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'");
+  });
+
+  it('leave their static files to the cache', async () => {
+    expect((await t.api.call('GET', '/docs/swagger-ui.css')).headers.get('cache-control')).toMatch(/^public/);
+  });
+});
