@@ -1,4 +1,5 @@
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { expectInvariants } from '../support/invariants.js';
 import { type Instance, startInstance } from '../support/instance.js';
 
 let database: TestDatabase;
@@ -11,7 +12,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await instance?.kill('SIGKILL');
-  await database?.drop();
+  await expectInvariants(database);
+  await database.drop();
 });
 
 it('keeps what it answered when it is killed right after, and knows a spent token again', async () => {

@@ -1,4 +1,5 @@
 import { Api, type AuthResult } from '../support/api.js';
+import { expectInvariants } from '../support/invariants.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 
@@ -17,7 +18,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-  await database?.drop();
+  await expectInvariants(database);
+  await database.drop();
 });
 
 const both = <T>(ask: (api: Api) => Promise<T>): Promise<T[]> => Promise.all([a, b].map(ask));

@@ -1,4 +1,5 @@
 import { type Answer, Api, someone } from '../support/api.js';
+import { expectInvariants } from '../support/invariants.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { startPostgres } from '../support/postgres.js';
@@ -21,7 +22,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-  await database?.drop();
+  await expectInvariants(database);
+  await database.drop();
 });
 
 let lastHost = 0;

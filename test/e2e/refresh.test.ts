@@ -228,15 +228,16 @@ describe('a token that is not good', () => {
     }
   });
 
+  const expire = (column: string) => (id: string) =>
+    t.database.query(`UPDATE sessions SET ${column} = now() - interval '1 second' WHERE id = $1`, [id]);
+
   it.each([
-    ['idle_expires_at', 'session_expired'],
-    ['expires_at', 'session_expired'],
-    ['revoked_at', 'session_revoked'],
-  ])('of a session past its %s is %s, and loses its cookie', async (column, code) => {
+    ['past its idle end', expire('idle_expires_at'), 'session_expired'],
+    ['past its absolute end', expire('expires_at'), 'session_expired'],
+    ['that was ended', (id: string, accessToken: string) => t.api.endSession(accessToken, id), 'session_revoked'],
+  ])('of a session %s is refused, and loses its cookie', async (_, end, code) => {
     const answer = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
-    await t.database.query(`UPDATE sessions SET ${column} = now() - interval '1 second' WHERE id = $1`, [
-      answer.body.session.id,
-    ]);
+    await end(answer.body.session.id, answer.body.accessToken);
     const refused = await t.api.refreshByCookie(cookieOf(answer));
     expect(refused).toMatchObject({ status: 401, body: { code } });
     expect(refused.headers.getSetCookie()).toHaveLength(1);

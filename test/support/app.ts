@@ -7,6 +7,7 @@ import { createAdapter, NEST_OPTIONS, setUpApp } from '../../src/app.setup.js';
 import { NestLogger } from '../../src/common/logger.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { Api } from './api.js';
+import { expectInvariants } from './invariants.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { SECRETS } from './secrets.js';
 
@@ -39,7 +40,8 @@ export function useApp(environment: Record<string, string> = {}): TestApp {
 
   afterAll(async () => {
     await t.app?.close();
-    await t.database?.drop();
+    await expectInvariants(t.database);
+    await t.database.drop();
   });
 
   return t;
