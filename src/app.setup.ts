@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, METHODS } from 'node:http';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -50,7 +50,9 @@ export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter
     // Always a function: Fastify takes a bare number of hops for "trust nobody".
     trustProxy: trustedProxies(config.trustProxy),
     requestTimeout: config.requestTimeoutMs,
-    http: { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: config.requestTimeoutMs },
+    http: { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: config.requestTimeoutMs, requireHostHeader: false },
+    // An id of any length is an id that nobody has, not a broken address.
+    routerOptions: { maxParamLength: URL_MAX_LENGTH },
     return503OnClosing: false,
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError,
@@ -62,6 +64,11 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
 
   app.useGlobalPipes(validationPipe);
+  // We expect nothing, so any expectation is met (RFC 9110, 10.1.1).
+  fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
+  for (const method of METHODS.filter((one) => one !== 'CONNECT' && !fastify.supportedMethods.includes(one))) {
+    fastify.addHttpMethod(method, { hasBody: true });
+  }
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       delegator: (request, done) =>
@@ -94,6 +101,10 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.headers(answerHeaders(request.id));
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+      done(new Problem('bad_request'));
+      return;
+    }
     const isTooLong = request.raw.url !== undefined && request.raw.url.length > URL_MAX_LENGTH;
     requestContext.run(request.id, done, isTooLong ? new Problem('uri_too_long') : undefined);
   });

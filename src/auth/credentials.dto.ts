@@ -1,6 +1,15 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsEmail, IsIn, IsString, MaxLength, MinLength, registerDecorator, ValidateIf } from 'class-validator';
+import {
+  isEmail,
+  IsIn,
+  IsString,
+  MaxLength,
+  MinLength,
+  registerDecorator,
+  ValidateBy,
+  ValidateIf,
+} from 'class-validator';
 import { NoControlCharacters, PlainText } from '../common/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
@@ -10,6 +19,17 @@ const NAME_MAX_LENGTH = 100;
 
 /** May be left out, but not null: null is no value of any field. */
 const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
+
+// ASCII only, and only ASCII is folded: other scripts have letters that fold, or look, like somebody else's address
+// (IN-06).
+const IsAsciiEmail = () =>
+  ValidateBy({
+    name: 'isAsciiEmail',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && /^[\x21-\x7e]{1,254}$/.test(value) && isEmail(value),
+      defaultMessage: () => '$property must be an email address, in ASCII',
+    },
+  });
 
 // Counted in code points, before anything is hashed (PW-01).
 function IsNotTooLong(): PropertyDecorator {
@@ -33,10 +53,7 @@ export class LoginDto {
     example: 'ada@example.com',
     description: 'Its case does not matter.',
   })
-  // ASCII only, and only ASCII is folded: other scripts have letters that fold into somebody else's address (IN-06).
-  @IsEmail({ allow_utf8_local_part: false })
-  @MaxLength(254)
-  @IsString()
+  @IsAsciiEmail()
   @Transform(({ value }) =>
     typeof value === 'string' ? value.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : value,
   )

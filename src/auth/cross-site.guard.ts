@@ -35,11 +35,16 @@ export class CrossSiteGuard implements CanActivate {
       const isOtherSite = site === 'cross-site' || site === 'same-site';
       return site === 'same-origin' || site === 'none' || (isOtherSite && isAllowed);
     }
-    return origin === undefined || isAllowed || origin === this.ownOrigin || hostOf(origin) === host?.toLowerCase();
+    return origin === undefined || isAllowed || origin === this.ownOrigin || isSameHost(origin, host);
   }
 }
 
-// The scheme is not compared: behind a proxy that ends TLS we see plain http.
-function hostOf(origin: string): string | null {
-  return URL.canParse(origin) ? new URL(origin).host || null : null;
+// The scheme is not compared: behind a proxy that ends TLS we see plain http. A default port may be written or not.
+function isSameHost(origin: string, host = ''): boolean {
+  if (!URL.canParse(origin)) {
+    return false;
+  }
+  const { protocol, host: originHost } = new URL(origin);
+  const own = `${protocol}//${host}`;
+  return originHost !== '' && URL.canParse(own) && new URL(own).host === originHost;
 }

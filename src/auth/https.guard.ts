@@ -21,7 +21,7 @@ export class HttpsGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const { headers, protocol, socket } = context.switchToHttp().getRequest<FastifyRequest>();
     const isFromProxy = headers['x-forwarded-proto'] !== undefined && this.isTrusted(socket.remoteAddress ?? '', 0);
-    if (this.isSecure && isFromProxy && protocol === 'http') {
+    if (this.isSecure && isFromProxy && protocol !== 'https') {
       throw new HttpsRequiredError();
     }
     return true;

@@ -1,10 +1,13 @@
 import { createSecretKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
-import { ExtractJwt, Strategy } from 'passport-jwt';
+import type { FastifyRequest } from 'fastify';
+import { Strategy } from 'passport-jwt';
 import { AppConfig } from '../config/config.js';
 import { type CheckedCaller, SessionChecker } from '../sessions/session-checker.js';
 import { ALGORITHM, CLOCK_SKEW_SECONDS, hasOurHeader, readClaims } from './access-tokens.js';
+
+const BEARER = /^Bearer +([\w.-]+)$/i;
 
 /** Verifies an access token, and then asks whether its session is still open. A signature alone opens nothing. */
 @Injectable()
@@ -15,7 +18,8 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   ) {
     const key = jwtKey(config);
     super({
-      jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+      // To the letter of RFC 6750, section 2.1: one token and nothing after it.
+      jwtFromRequest: ({ headers }: FastifyRequest) => BEARER.exec(headers.authorization ?? '')?.[1] ?? null,
       // A KeyObject: a string secret would be tried as PEM at every request. The types know strings only.
       secretOrKeyProvider: (_request: unknown, jwt: string, done) =>
         hasOurHeader(jwt) ? Reflect.apply(done, null, [null, key]) : done(new Error('not our header')),

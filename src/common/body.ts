@@ -2,8 +2,10 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from './problem.js';
+import { ForeignFieldError, foreignNameIn } from './validation.js';
 
 const MAX_DEPTH = 8;
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
 const BYTE_ORDER_MARK = 0xfeff;
 
 /**
@@ -14,6 +16,20 @@ const BYTE_ORDER_MARK = 0xfeff;
 export function registerBodyParser(fastify: FastifyInstance, limitBytes: number): void {
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
 
+  fastify.addHook('onRequest', ({ headers }, _reply, done) => {
+    // Fastify itself would refuse what is no media type at all, before anybody asked who is calling.
+    if (headers['content-type'] !== undefined && !MEDIA_TYPE.test(headers['content-type'])) {
+      headers['content-type'] = 'application/octet-stream';
+    }
+    done();
+  });
+  fastify.addHook('onSend', ({ body }, reply, _payload, done) => {
+    if (body instanceof Problem && body.code === 'body_too_large') {
+      // Whatever the answer is: a connection whose body was not read to its end cannot carry another request.
+      reply.header('Connection', 'close');
+    }
+    done();
+  });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (request, payload, done) => {
     void read(request.headers, payload, limitBytes).then(
@@ -25,7 +41,7 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
           return done(null, text);
         }
         void parseJson(request, text, (error, body: unknown) => {
-          done(null, error || isDeeperThan(body, MAX_DEPTH) ? new Problem('malformed_body') : body);
+          done(null, error ? new Problem('malformed_body') : (problemIn(body, MAX_DEPTH) ?? body));
         });
       },
       // The client went away in the middle: nobody is left to answer.
@@ -47,10 +63,8 @@ export class BodyGuard implements CanActivate {
 }
 
 async function read(headers: IncomingHttpHeaders, payload: IncomingMessage, limit: number): Promise<string | Problem> {
-  // A connection whose body was not read to its end cannot carry another request.
-  const tooLarge = () => new Problem('body_too_large', { headers: { Connection: 'close' } });
   if (Number(headers['content-length'] ?? 0) > limit) {
-    return tooLarge();
+    return new Problem('body_too_large');
   }
 
   const chunks: Buffer[] = [];
@@ -59,7 +73,7 @@ async function read(headers: IncomingHttpHeaders, payload: IncomingMessage, limi
     const bytes = Buffer.from(chunk);
     length += bytes.length;
     if (length > limit) {
-      return tooLarge();
+      return new Problem('body_too_large');
     }
     chunks.push(bytes);
   }
@@ -89,10 +103,23 @@ function decode(bytes: Buffer): string | Problem {
   }
 }
 
-// Validation walks a body recursively; a body of brackets alone would exhaust its stack.
-function isDeeperThan(value: unknown, depth: number): boolean {
+// What validation could not bear to look at: it walks a body recursively, and takes names that every object has for known.
+function problemIn(value: unknown, depth: number): Problem | null {
   if (typeof value !== 'object' || value === null) {
-    return false;
+    return null;
   }
-  return depth === 0 || Object.values(value).some((member) => isDeeperThan(member, depth - 1));
+  if (depth === 0) {
+    return new Problem('malformed_body');
+  }
+  const foreign = foreignNameIn(value);
+  if (foreign !== undefined) {
+    return new ForeignFieldError(foreign);
+  }
+  for (const member of Object.values(value)) {
+    const problem = problemIn(member, depth - 1);
+    if (problem) {
+      return problem;
+    }
+  }
+  return null;
 }

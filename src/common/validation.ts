@@ -1,10 +1,30 @@
-import { ValidationPipe } from '@nestjs/common';
-import { applyDecorators } from '@nestjs/common';
+import { applyDecorators, type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import { Matches, type ValidationError } from 'class-validator';
 import { Problem } from './problem.js';
 
+/** A name that every object has, such as "constructor". Validation would take it for a field it knows. */
+export const foreignNameIn = (value: object): string | undefined =>
+  Object.keys(value).find((name) => name in Object.prototype);
+
+/** A field that no DTO has. */
+export class ForeignFieldError extends Problem {
+  constructor(field: string) {
+    super('validation_failed', { errors: [{ field, message: `property ${field} should not exist` }] });
+  }
+}
+
+class StrictValidationPipe extends ValidationPipe {
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    const foreign = typeof value === 'object' && value !== null ? foreignNameIn(value) : undefined;
+    if (foreign !== undefined && metadata.type !== 'custom') {
+      throw new ForeignFieldError(foreign);
+    }
+    return super.transform(value, metadata);
+  }
+}
+
 /** Checks bodies and queries against their DTO: unknown fields and wrong types are refused, nothing is converted. */
-export const validationPipe = new ValidationPipe({
+export const validationPipe = new StrictValidationPipe({
   transform: true,
   whitelist: true,
   forbidNonWhitelisted: true,
@@ -27,7 +47,8 @@ class ValidationFailedError extends Problem {
 
 // Lone surrogates are not text, and PostgreSQL cannot hold U+0000.
 const NO_CONTROLS = /^(?!.*[\p{Cc}\p{Cs}]).*$/su;
-const NO_CONTROLS_OR_DIRECTION_MARKS = /^(?!.*[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]).*\S.*$/su;
+const NO_CONTROLS_OR_DIRECTION_MARKS =
+  /^(?!.*[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]).*[^\s\p{DI}\u2800].*$/su;
 
 /** A string without control characters or lone surrogates. */
 export const NoControlCharacters = () =>

@@ -1,16 +1,23 @@
 import { availableParallelism } from 'node:os';
-import { IsOptional, IsUrl, Matches } from 'class-validator';
-import { IntegerSetting, ListSetting, ProxySetting, SwitchSetting, TextSetting } from './setting.decorators.js';
+import { IsOptional, IsUrl } from 'class-validator';
+import {
+  IntegerSetting,
+  IsDatabaseUrl,
+  IsOrigin,
+  ListSetting,
+  ProxySetting,
+  SwitchSetting,
+  TextSetting,
+} from './setting.decorators.js';
 
 const YEAR_SECONDS = 365 * 24 * 3600;
-const ORIGIN = /^https?:\/\/[^/?#\s*]+$/i;
 
 /**
  * Every setting, validated once by `loadConfig`. The class is the injection token. A property is named for what it
  * means and carries its unit; the environment variable stands beside it.
  */
 export class AppConfig {
-  @TextSetting('NODE_ENV')
+  @TextSetting('NODE_ENV', ['development', 'production', 'test'])
   readonly environment: string = 'development';
 
   @IntegerSetting('PORT', { min: 0, max: 65535 })
@@ -22,9 +29,7 @@ export class AppConfig {
   @TextSetting('DATA_DIR')
   readonly dataDir: string = '.data';
 
-  @Matches(/^postgres(ql)?:\/\/\S+$/, {
-    message: 'DATABASE_URL must look like postgres://user:password@host:5432/name',
-  })
+  @IsDatabaseUrl({ message: 'DATABASE_URL must look like postgres://user:password@host:5432/name' })
   @TextSetting('DATABASE_URL')
   readonly databaseUrl?: string;
 
@@ -89,7 +94,7 @@ export class AppConfig {
   @SwitchSetting('COOKIE_SECURE')
   readonly isCookieSecure: boolean = false;
 
-  @Matches(ORIGIN, { each: true, message: 'CORS_ORIGINS must be a list of origins such as https://app.example.com' })
+  @IsOrigin({ each: true, message: 'CORS_ORIGINS must be a list of origins such as https://app.example.com' })
   @ListSetting('CORS_ORIGINS')
   readonly corsOrigins: readonly string[] = [];
 

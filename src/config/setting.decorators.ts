@@ -1,7 +1,17 @@
 import { isIP } from 'node:net';
 import { applyDecorators } from '@nestjs/common';
 import { Expose, Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Max, Min, ValidateBy } from 'class-validator';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Max,
+  Min,
+  ValidateBy,
+  type ValidationOptions,
+} from 'class-validator';
 
 /** A whole number from an environment variable. */
 export const IntegerSetting = (name: string, { min, max }: { min: number; max: number }) =>
@@ -64,6 +74,41 @@ export const ProxySetting = (name: string) =>
 function isRange(text: string): boolean {
   const [address = '', bits, ...rest] = text.trim().split('/');
   const version = isIP(address);
-  const isPrefix = bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+  // Fewer bits would come close to everybody.
+  const [fewest, most] = version === 4 ? [8, 32] : [7, 128];
+  const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= fewest && Number(bits) <= most);
   return version !== 0 && isPrefix && rest.length === 0;
+}
+
+const isText = (test: (text: string) => boolean) => (value: unknown) => typeof value === 'string' && test(value);
+
+/** An origin as browsers write it: scheme, host in lower case, port unless it is the default one. */
+export const IsOrigin = (options: ValidationOptions) =>
+  ValidateBy(
+    {
+      name: 'isOrigin',
+      validator: {
+        validate: isText((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
+      },
+    },
+    options,
+  );
+
+/** An URL of PostgreSQL that the driver can read. */
+export const IsDatabaseUrl = (options: ValidationOptions) =>
+  ValidateBy(
+    {
+      name: 'isDatabaseUrl',
+      validator: { validate: isText((text) => /^postgres(ql)?:\/\/\S+$/.test(text) && isReadable(text)) },
+    },
+    options,
+  );
+
+function isReadable(url: string): boolean {
+  try {
+    const { username, password, pathname } = new URL(url);
+    return [username, password, pathname].map(decodeURIComponent).length > 0;
+  } catch {
+    return false;
+  }
 }

@@ -6,6 +6,10 @@ import type { RevocationReason, Session } from './session.entity.js';
 /** What an active session is. */
 export const ACTIVE = `s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()`;
 
+// A session past its idle end may be on its way back: a refresh that began before it, and is not committed yet. So
+// whoever ends sessions waits for those too, and then looks again.
+const PERHAPS_ACTIVE = `s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute' AND s.expires_at > now()`;
+
 /**
  * Whether the immediate predecessor of the current refresh token is still good: its rotation is less than the grace
  * ago, or nobody has used the successor yet, so its answer may have been lost. A grace of 0 turns both off.
@@ -28,10 +32,12 @@ export type RevocationParameters = [reason: RevocationReason, ip: string, userAg
  */
 export const end = (which: string, actor: 's.user_id' | 'NULL::uuid') => `
   doomed AS (
-    SELECT s.id FROM sessions s WHERE ${which} AND ${ACTIVE} ORDER BY s.id FOR UPDATE OF s
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s WHERE ${which} AND ${PERHAPS_ACTIVE}
+    ORDER BY s.id FOR UPDATE OF s
   ), ended AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $1, revoked_by = ${actor}
-    FROM doomed WHERE s.id = doomed.id
+    FROM doomed
+    WHERE s.id = doomed.id AND doomed.idle_expires_at > now() AND doomed.expires_at > now()
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)

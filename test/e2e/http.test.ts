@@ -72,6 +72,13 @@ describe('errors', () => {
     expectProblem(await login(body), 400, 'malformed_body');
   });
 
+  it.each(['{"constructor":{"toString":1}}', '{"email":{"constructor":1}}', '{"constructor":null}'])(
+    'are 400 for a body that brings a constructor: %s',
+    async (body) => {
+      expectProblem(await login(body), 400, 'validation_failed');
+    },
+  );
+
   it('are 400 for bytes that are not UTF-8', async () => {
     expectProblem(await login(new Uint8Array([0x22, 0xc0, 0xaf, 0x22])), 400, 'malformed_body');
     expectProblem(await login(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])), 400, 'malformed_body');
@@ -338,5 +345,94 @@ describe('the pages of Swagger UI', () => {
 
   it('leave their static files to the cache', async () => {
     expect((await t.api.call('GET', '/docs/swagger-ui.css')).headers.get('cache-control')).toMatch(/^public/);
+  });
+});
+
+describe('what came out of attacks', () => {
+  it.each(['a@\ud800.com', 'x@bücher.de', 'X@BÜCHER.de', 'a@exa\u202emple.com', 'a@x\u00ad.com', 'ａ@example.com'])(
+    'an e-mail that is not ASCII is refused: %j',
+    async (email) => {
+      for (const route of ['login', 'register']) {
+        const answer = await t.api.call('POST', `/auth/${route}`, { body: { ...someone(), email } });
+        expectProblem(answer, 400, 'validation_failed');
+        expect(answer.body.errors[0].field).toBe('email');
+      }
+    },
+  );
+
+  it.each(['constructor', 'toString', 'hasOwnProperty', 'valueOf'])('a field named %s is refused', async (name) => {
+    const answer: Answer = await login(JSON.stringify({ ...someone(), [name]: 1 }));
+    expectProblem(answer, 400, 'validation_failed');
+    expect(answer.body.errors).toEqual([{ field: name, message: `property ${name} should not exist` }]);
+    const { accessToken } = await t.api.signUp();
+    expectProblem(await t.api.sessions(accessToken, `?${name}=1`), 400, 'validation_failed');
+  });
+
+  it.each(['2020-W01-1', '2020', '2020-01-01T00:00:00,5Z', '20200101', '2020-001', '2020-01-01T00:00:00.000Z '])(
+    'a cursor we did not write is refused: %s',
+    async (time) => {
+      const { accessToken } = await t.api.signUp();
+      const cursor = Buffer.from(`${time} ffffffff-ffff-ffff-ffff-ffffffffffff`).toString('base64url');
+      expectProblem(await t.api.sessions(accessToken, `?cursor=${cursor}`), 400, 'validation_failed');
+    },
+  );
+
+  it.each(['garbage', ';;;', '/', ' '])('what is no media type waits for its turn: %s', async (type) => {
+    const call = (method: string, path: string, headers = {}) =>
+      t.api.call(method, path, { body: '{}', headers: { 'content-type': type, ...headers } });
+    expectProblem(await call('POST', '/nowhere'), 404, 'not_found');
+    expectProblem(await call('PUT', '/auth/login'), 405, 'method_not_allowed');
+    expectProblem(await call('POST', '/auth/login', { 'sec-fetch-site': 'cross-site' }), 403, 'cross_site_request');
+    expectProblem(await call('POST', '/auth/logout-others'), 401, 'invalid_token');
+    expectProblem(await call('POST', '/auth/login'), 415, 'unsupported_media_type');
+  });
+
+  it.each(['/auth/logout-others', '/nowhere', '/auth/me', '/auth/login'])(
+    'a connection ends with an endless body that is refused for something else: %s',
+    async (path) => {
+      const chunk = 'x'.repeat(1_000_000);
+      const answer = await raw(
+        `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n` +
+          `${chunk.length.toString(16)}\r\n${chunk}\r\n0\r\n\r\n`,
+      );
+      expect(answer).toMatch(/^HTTP\/1\.1 (401|404|405|413) /);
+      expect(answer.toLowerCase()).toContain('connection: close');
+    },
+  );
+
+  it('a request without a host, or with an expectation, gets an answer like any other', async () => {
+    const hostless = await raw('GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n');
+    expect(hostless).toMatch(/^HTTP\/1\.1 400 [^]*"code":"bad_request"/);
+    const expecting = await raw('GET /health/live HTTP/1.1\r\nHost: x\r\nExpect: bogus\r\nConnection: close\r\n\r\n');
+    expect(expecting).toMatch(/^HTTP\/1\.1 200 [^]*no-store/i);
+  });
+
+  it.each(['PROPFIND', 'MKCOL', 'SEARCH', 'PURGE'])('%s is a method like any other', async (method) => {
+    expectProblem(await t.api.call(method, '/auth/login'), 405, 'method_not_allowed');
+  });
+
+  it('an id of any length is an id nobody has', async () => {
+    const { accessToken } = await t.api.signUp();
+    expectProblem(await t.api.endSession(accessToken, 'a'.repeat(2000)), 404, 'session_not_found');
+    expectProblem(await t.api.call('DELETE', `/sessions/${'a'.repeat(2000)}`), 401, 'invalid_token');
+  });
+
+  it.each([
+    ['ex.com:443', 'https://ex.com', 401],
+    ['ex.com:80', 'http://ex.com', 401],
+    ['[::1]:80', 'http://[::1]', 401],
+    ['ex.com:8443', 'https://ex.com', 403],
+  ])('a default port may be written in Host: %s for %s', async (host, origin, status) => {
+    const body = JSON.stringify(someone());
+    const answer = await raw(
+      `POST /auth/login HTTP/1.1\r\nHost: ${host}\r\nOrigin: ${origin}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    );
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  });
+
+  it('a token with something after it is none', async () => {
+    const { accessToken } = await t.api.signUp();
+    expectProblem(await t.api.me(`${accessToken} junk`), 401, 'invalid_token');
   });
 });

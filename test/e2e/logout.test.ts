@@ -1,6 +1,8 @@
+import { Client } from 'pg';
 import { cookieOf, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { resign } from '../support/forge.js';
+import { until } from '../support/until.js';
 
 const t = useApp();
 const CLEARED = /^refresh_token=;.*(Max-Age=0|Expires=Thu, 01 Jan 1970)/;
@@ -207,4 +209,43 @@ describe('the audit trail', () => {
     }
     await t.database.query('RESET session_replication_role');
   });
+});
+
+it('waits for a refresh that began before its session expired, and ends what came of it', async () => {
+  const { credentials, refreshToken, session } = await t.api.signUp();
+  const other = await t.api.signIn(credentials);
+  await t.database.query(`UPDATE sessions SET idle_expires_at = now() + interval '2 seconds' WHERE id = $1`, [
+    session.id,
+  ]);
+  const waiting = async () =>
+    (
+      await t.database.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      )
+    ).length;
+  const holder = new Client({ connectionString: t.database.url });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session.id]);
+
+  const refreshing = t.api.refresh(refreshToken);
+  await until('the refresh waits', async () => (await waiting()) === 1);
+  await until('its session expires', async () => {
+    const [row] = await t.database.query<{ over: boolean }>(
+      'SELECT idle_expires_at < now() AS over FROM sessions WHERE id = $1',
+      [session.id],
+    );
+    return row!.over;
+  });
+  const ending = t.api.logoutAll(other.refreshToken);
+  await until('the logout waits too', async () => (await waiting()) === 2);
+  await holder.query('COMMIT');
+  await holder.end();
+
+  const refreshed = await refreshing;
+  expect((await ending).body).toEqual({ revoked: refreshed.status === 200 ? 2 : 1 });
+  if (refreshed.status === 200) {
+    expect((await t.api.me(refreshed.body.accessToken)).body.code).toBe('session_revoked');
+    expect((await t.api.refresh(refreshed.body.refreshToken)).status).toBe(401);
+  }
 });
