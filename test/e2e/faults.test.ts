@@ -1,4 +1,6 @@
+import { Client, type QueryResultRow } from 'pg';
 import { type Answer, type Api, type AuthResult, cookieOf, someone } from '../support/api.js';
+import { expectInvariants } from '../support/invariants.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { type OwnPostgres, startPostgres } from '../support/postgres.js';
 import { until } from '../support/until.js';
@@ -23,8 +25,20 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await instance?.kill('SIGTERM');
+  await expectInvariants({ query: askDatabase });
   await postgres?.stop();
 }, 60_000);
+
+/** A question to the database, beside the service. */
+async function askDatabase<Row extends QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]> {
+  const client = new Client({ connectionString: postgres.url });
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
 
 /** Asks without pause in many ways, and keeps every answer. */
 function underLoad(devices: readonly AuthResult[], cookies: readonly string[]) {
@@ -111,3 +125,70 @@ it('answers 503 and loses nothing while PostgreSQL is frozen, and recovers by it
     () => postgres.resume(),
   );
 }, 120_000);
+
+it('answers 503 to what loses its connection, and goes on with new ones', async () => {
+  const devices = await Promise.all([1, 2, 3, 4].map(() => api.signUp()));
+  const load = underLoad(devices, []);
+  const answered = (status: number) => () =>
+    Promise.resolve(load.answers.some(({ answer }) => answer.status === status));
+  await until('the load is under way', answered(200));
+  await until('a connection was lost with a request on it', async () => {
+    await askDatabase(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'`);
+    return answered(503)();
+  });
+  await until('it is ready again', async () => (await api.call('GET', '/health/ready')).status === 200);
+  await load.stop();
+  const statuses = new Set(load.answers.filter(({ what }) => what !== 'login').map(({ answer }) => answer.status));
+  expect([...statuses].toSorted((x, y) => x - y)).toEqual([200, 503]);
+  for (const { accessToken, refreshToken } of devices) {
+    expect((await api.me(accessToken)).status).toBe(200);
+    expect((await api.refresh((await api.refresh(refreshToken)).body.refreshToken)).status).toBe(200);
+  }
+}, 60_000);
+
+it('loses nothing when a client goes away in the middle of its refresh', async () => {
+  const { refreshToken, session } = await api.signUp();
+  const holder = new Client({ connectionString: postgres.url });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session.id]);
+  const abort = new AbortController();
+  const gone = fetch(`${api.url}/auth/refresh`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ refreshToken }),
+    signal: abort.signal,
+  });
+  await until('the refresh waits', async () => {
+    const waiting = await askDatabase(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`);
+    return waiting.length === 1;
+  });
+  abort.abort();
+  await expect(gone).rejects.toThrow('aborted');
+  await holder.query('COMMIT');
+  await holder.end();
+  await until('it rotated all the same', async () => {
+    const [row] = await askDatabase<{ generation: number }>('SELECT generation FROM sessions WHERE id = $1', [
+      session.id,
+    ]);
+    return row?.generation === 2;
+  });
+  const again = await api.refresh(refreshToken);
+  expect(again.status).toBe(200);
+  expect((await api.refresh(again.body.refreshToken)).status).toBe(200);
+});
+
+it('answers 503 to a statement that runs out of time, and to nothing else', async () => {
+  const { refreshToken, session, accessToken } = await api.signUp();
+  const holder = new Client({ connectionString: postgres.url });
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session.id]);
+  const waiting = api.refresh(refreshToken);
+  expect((await api.me(accessToken)).status).toBe(200);
+  const late = await waiting;
+  expect([late.status, late.body.code]).toEqual([503, 'service_unavailable']);
+  await holder.query('ROLLBACK');
+  await holder.end();
+  expect((await api.refresh(refreshToken)).status).toBe(200);
+});
