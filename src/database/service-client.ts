@@ -9,6 +9,9 @@ import { requestContext } from '../common/request-context.js';
 export class ServiceClient extends Client {
   constructor(config?: string | ClientConfig) {
     super(config);
+    // Whoever uses the connection learns of its loss from the query. Between two queries of one holder nobody listens,
+    // and an error that nobody listens to ends the process.
+    this.on('error', () => undefined);
     // oxlint-disable-next-line typescript/unbound-method -- bound again where it is applied
     this.query = new Proxy(this.query, {
       apply: (query, _self, args: unknown[]) => {
