@@ -9,7 +9,6 @@ import type { Account } from '../sessions/sessions.sql.js';
 
 export const ALGORITHM = 'HS256';
 export const TOKEN_TYPE = 'at+jwt';
-export const CLOCK_SKEW_SECONDS = 30;
 
 export interface AccessToken {
   readonly accessToken: string;
@@ -28,8 +27,8 @@ export class AccessTokens {
   ) {}
 
   /** Signs a token for a session as it is now. It never outlives the session. */
-  issue({ session }: Account): AccessToken {
-    const now = seconds(new Date());
+  issue({ session, readAt }: Account): AccessToken {
+    const now = seconds(readAt);
     const exp = Math.min(
       now + this.config.accessTokenTtlSeconds,
       seconds(session.idleExpiresAt),
@@ -51,8 +50,8 @@ export class AccessTokens {
 }
 
 /**
- * Reads the claims of a token whose signature, issuer, audience and times were verified. Every claim must be there and
- * of its type; anything else throws {@link InvalidAccessTokenError} before a database hears of it (JWT-07).
+ * Reads the claims of a token whose signature, issuer and audience were verified. Every claim must be there and of its
+ * type; anything else throws {@link InvalidAccessTokenError} before a database hears of it (JWT-07).
  */
 export function readClaims(claims: unknown): SessionClaims {
   if (!isRecord(claims)) {
@@ -62,11 +61,14 @@ export function readClaims(claims: unknown): SessionClaims {
   if (!isId(sub) || !isId(sid) || !isId(jti) || !isCount(gen) || !isTime(iat) || !isTime(exp) || !isTime(authTime)) {
     throw new InvalidAccessTokenError();
   }
-  const latest = seconds(new Date()) + CLOCK_SKEW_SECONDS;
-  if (iat > latest || authTime > latest || gen < 1) {
-    throw new InvalidAccessTokenError();
-  }
-  return { sessionId: sid, userId: sub, generation: gen, authenticatedAt: authTime };
+  return {
+    sessionId: sid,
+    userId: sub,
+    generation: gen,
+    authenticatedAt: authTime,
+    issuedAt: iat,
+    expiresAt: exp,
+  };
 }
 
 /** Whether the header is exactly the one we write: no other algorithm, type, key reference or extension (JWT-02, JWT-03). */
@@ -87,6 +89,6 @@ export function hasOurHeader(jwt: string): boolean {
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 const isId = (value: unknown): value is string => typeof value === 'string' && isUUID(value);
 const isCount = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < 2 ** 31;
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31;
 const isTime = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0;

@@ -209,7 +209,7 @@ export class AuthController {
 
   private deliver(reply: FastifyReply, grant: SessionGrant): AuthResultDto {
     if (grant.session.delivery === 'cookie') {
-      this.cookie.set(reply, grant.refreshToken, grant.session);
+      this.cookie.set(reply, grant.refreshToken, grant);
     }
     return AuthResultDto.from(grant, this.accessTokens.issue(grant));
   }

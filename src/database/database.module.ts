@@ -11,6 +11,7 @@ import { Sweeper } from './sweeper.js';
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_AGAIN_AFTER_MS = 1000;
+const CLOCK_TOLERANCE_SECONDS = 5;
 
 /** The connection to PostgreSQL, with the schema up to date before anything else starts. */
 @Global()
@@ -42,10 +43,24 @@ async function connect(options?: DataSourceOptions): Promise<DataSource> {
     if (ran.length > 0) {
       new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
     }
-    return await new DataSource(options).initialize();
+    const dataSource = await new DataSource(options).initialize();
+    await warnOfClock(dataSource);
+    return dataSource;
   } catch (error) {
     const isUnreachable = isStoreFailure(error) || NOT_LET_IN_SQLSTATE.test(codeOf(error));
     throw isUnreachable ? new DatabaseUnreachableError(options, error) : error;
+  }
+}
+
+// Sessions and tokens go by the database's clock alone, limits by the instance's.
+async function warnOfClock(dataSource: DataSource): Promise<void> {
+  const [row] = await dataSource.query<{ now: Date }[]>('SELECT now() AS now');
+  const aheadSeconds = Math.round((Date.now() - (row?.now.getTime() ?? Date.now())) / 1000);
+  if (Math.abs(aheadSeconds) > CLOCK_TOLERANCE_SECONDS) {
+    const direction = aheadSeconds > 0 ? 'ahead of' : 'behind';
+    new Logger('Database').warn(
+      `This clock is ${Math.abs(aheadSeconds)} seconds ${direction} the database's; limits last that much longer or shorter.`,
+    );
   }
 }
 

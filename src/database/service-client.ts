@@ -1,10 +1,11 @@
 import { Client, type ClientConfig } from 'pg';
 import { requestContext } from '../common/request-context.js';
+import { againIfRolledBack } from './rolled-back.js';
 
 /**
- * A connection of the service: its statements carry the id of their request, and it is closed when one runs past
- * `query_timeout`. The driver reports the time-out and hands the connection back to the pool with the query still on it,
- * where everybody after would wait behind it.
+ * A connection of the service: its statements carry the id of their request, one that the database rolled back is asked
+ * again, and it is closed when one runs past `query_timeout`. The driver reports the time-out and hands the connection
+ * back to the pool with the query still on it, where everybody after would wait behind it.
  */
 export class ServiceClient extends Client {
   constructor(config?: string | ClientConfig) {
@@ -16,19 +17,23 @@ export class ServiceClient extends Client {
     this.query = new Proxy(this.query, {
       apply: (query, _self, args: unknown[]) => {
         const [text, ...rest] = args;
-        const result: unknown = Reflect.apply(query, this, [withRequestId(text), ...rest]);
-        if (result instanceof Promise) {
-          result.catch((error: unknown) => this.closeIfTimedOut(error));
-        }
-        return result;
+        const ask = (): unknown => Reflect.apply(query, this, [withRequestId(text), ...rest]);
+        return typeof args.at(-1) === 'function' ? ask() : this.answer(ask);
       },
     });
   }
 
-  private closeIfTimedOut(error: unknown): void {
-    if (error instanceof Error && error.message === 'Query read timeout') {
-      // With a query under way this cuts the connection instead of waiting for the server to say goodbye.
-      this.end().catch(() => undefined);
+  private async answer(ask: () => unknown): Promise<unknown> {
+    // Inside a transaction a statement cannot go on alone: whoever began it begins again.
+    const isAlone = this.getTransactionStatus() === 'I';
+    try {
+      return await (isAlone ? againIfRolledBack(async () => ask()) : ask());
+    } catch (error) {
+      if (error instanceof Error && error.message === 'Query read timeout') {
+        // With a query under way this cuts the connection instead of waiting for the server to say goodbye.
+        this.end().catch(() => undefined);
+      }
+      throw error;
     }
   }
 }

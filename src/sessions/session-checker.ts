@@ -9,13 +9,16 @@ import { SessionCheckRefused, SessionChecksAnswered } from './sessions.events.js
 import { type SessionState, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
-/** What an authentic access token says about its session. */
+export const CLOCK_SKEW_SECONDS = 30;
+
+/** What an authentic access token says about its session. Times are seconds since the epoch. */
 export interface SessionClaims {
   readonly sessionId: string;
   readonly userId: string;
   readonly generation: number;
-  /** Seconds since the epoch. */
   readonly authenticatedAt: number;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
 }
 
 /** A caller whose session was open after the request arrived. */
@@ -55,16 +58,18 @@ export class SessionChecker {
   async require(claims: SessionClaims): Promise<CheckedCaller> {
     const state = await this.ask(claims.sessionId);
     if (!state) {
-      // We signed for it, so it existed: it was ended, and has been cleaned away since.
+      // We signed for it, so it existed: it was ended, and has been cleaned away since. That is long after the end of
+      // its tokens, unless its user was deleted.
       this.tellRefused('revoked');
-      throw new SessionRevokedError();
+      throw isCurrent(claims, secondsOf(new Date())) ? new SessionRevokedError() : new InvalidAccessTokenError();
     }
 
-    const { session, user } = state;
+    const { session, user, readAt } = state;
     if (
       session.userId !== claims.userId ||
       claims.generation > session.generation ||
-      claims.authenticatedAt !== Math.floor(session.authenticatedAt.getTime() / 1000)
+      claims.authenticatedAt !== secondsOf(session.authenticatedAt) ||
+      !isCurrent(claims, secondsOf(readAt))
     ) {
       this.tellRefused('mismatch');
       throw new InvalidAccessTokenError();
@@ -78,7 +83,7 @@ export class SessionChecker {
       throw new SessionExpiredError();
     }
     this.activity.note(state, claims.generation);
-    return { userId: user.id, sessionId: session.id, role: user.role, session, user };
+    return { userId: user.id, sessionId: session.id, role: user.role, session, user, readAt };
   }
 
   private ask(sessionId: string): Promise<SessionState | null> {
@@ -130,6 +135,12 @@ export class SessionChecker {
     this.events.emit(SessionCheckRefused.name, new SessionCheckRefused(reason));
   }
 }
+
+const secondsOf = (date: Date): number => Math.floor(date.getTime() / 1000);
+
+// By the clock that all instances share: that of the one which signed may be minutes off, and so may ours.
+const isCurrent = ({ issuedAt, expiresAt }: SessionClaims, now: number): boolean =>
+  issuedAt <= now + CLOCK_SKEW_SECONDS && expiresAt > now - CLOCK_SKEW_SECONDS;
 
 async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectRepository } from '@nestjs/typeorm';
-import { Repository } from 'typeorm';
+import { type EntityManager, Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
+import { againIfRolledBack } from '../database/rolled-back.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
 import { type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
 import { SessionOpened, SessionsEnded } from './sessions.events.js';
@@ -83,7 +84,7 @@ export class SessionsRepository {
   async open(session: NewSession, source: RequestSource): Promise<Account | null> {
     const { sessionAbsoluteTtlSeconds, sessionIdleTtlSeconds, maxSessionsPerUser } = this.config;
 
-    const opened = await this.sessions.manager.transaction(async (transaction) => {
+    const open = async (transaction: EntityManager) => {
       const users = await transaction.query<unknown[]>(
         `SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR NO KEY UPDATE`,
         [session.userId, session.passwordHash],
@@ -122,7 +123,8 @@ export class SessionsRepository {
         ],
       );
       return row ?? null;
-    });
+    };
+    const opened = await againIfRolledBack(() => this.sessions.manager.transaction('READ COMMITTED', open));
     if (!opened) {
       return null;
     }

@@ -85,7 +85,7 @@ export class SessionsService {
       return { ...account, refreshToken };
     }
     const repeated = await this.requireHonoured(token, presented.delivery, source);
-    this.tellRefreshed(this.isWithinGrace(repeated.session) ? 'repeated' : 'healed');
+    this.tellRefreshed(this.isWithinGrace(repeated) ? 'repeated' : 'healed');
     return repeated;
   }
 
@@ -204,12 +204,11 @@ export class SessionsService {
       this.tellRefreshed('throttled');
       throw new TooManyRequestsError(delayMs);
     }
-    return { session: state.session, user: state.user, refreshToken };
+    return { session: state.session, user: state.user, readAt: state.readAt, refreshToken };
   }
 
-  // For the figures alone: what counts was decided by the database's clock.
-  private isWithinGrace({ rotatedAt }: Session): boolean {
-    return Date.now() - (rotatedAt?.getTime() ?? 0) < this.config.refreshGraceSeconds * 1000;
+  private isWithinGrace({ session: { rotatedAt }, readAt }: Account): boolean {
+    return readAt.getTime() - (rotatedAt?.getTime() ?? 0) < this.config.refreshGraceSeconds * 1000;
   }
 
   private tellRefreshed(outcome: RefreshOutcome): void {

@@ -52,20 +52,24 @@ export const ACCOUNT = `
   s.last_seen_at AS "lastSeenAt", s.idle_expires_at AS "idleExpiresAt", s.expires_at AS "expiresAt",
   s.revoked_at AS "revokedAt", s.revoked_reason AS "revokedReason", s.revoked_by AS "revokedBy",
   u.email, u.name, u.role, u.password_hash AS "passwordHash", u.email_verified_at AS "emailVerifiedAt",
-  u.disabled_at AS "disabledAt", u.created_at AS "userCreatedAt"`;
+  u.disabled_at AS "disabledAt", u.created_at AS "userCreatedAt", now() AS "readAt"`;
 
-export type AccountRow = Omit<Session, 'user'> & Omit<User, 'id' | 'createdAt'> & { readonly userCreatedAt: Date };
+export type AccountRow = Omit<Session, 'user'> & Omit<User, 'id' | 'createdAt'> & { readonly userCreatedAt: Date; readonly readAt: Date };
 
 /** A session and whose it is, read at one moment. */
 export interface Account {
   readonly session: Session;
   readonly user: User;
+  /** When, by the database's clock: the one that all instances share. */
+  readonly readAt: Date;
 }
 
 export function toAccount(row: AccountRow): Account {
-  const { userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, userCreatedAt, ...session } = row;
+  const { userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, userCreatedAt, readAt, ...session } =
+    row;
   return {
     session: { ...session, userId },
     user: { id: userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, createdAt: userCreatedAt },
+    readAt,
   };
 }

@@ -25,8 +25,11 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await instance?.kill('SIGTERM');
-  await expectInvariants({ query: askDatabase });
-  await postgres?.stop();
+  try {
+    await expectInvariants({ query: askDatabase });
+  } finally {
+    await postgres?.stop();
+  }
 }, 60_000);
 
 /** A question to the database, beside the service. */
