@@ -103,12 +103,8 @@ async function failing(
 
 it('tries again by itself what PostgreSQL ended as a deadlock', async () => {
   const { credentials, accessToken } = await api.signUp();
-  await Promise.all([api.signIn(credentials), api.signIn(credentials)]);
-  const { rows } = await admin.query<{ id: string }>(
-    'SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = $1 ORDER BY s.id',
-    [credentials.email],
-  );
-  const [first, , last] = rows.map(({ id }) => id);
+  const others = await Promise.all([api.signIn(credentials), api.signIn(credentials)]);
+  const [first, last] = others.map(({ session }) => session.id).toSorted();
 
   // The service locks from the first to the last; somebody else does it the other way round.
   const holder = await connect();
@@ -117,8 +113,7 @@ it('tries again by itself what PostgreSQL ended as a deadlock', async () => {
   const answer = api.logoutOthers(accessToken);
   await until('the service waits', async () => (await waitingBackends()) === 1);
   // Two wait for each other now. The service's connection notices first and is the victim.
-  const circle = holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [first]);
-  await circle;
+  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [first]);
   await holder.query('COMMIT');
   await holder.end();
   const { status, body } = await answer;
