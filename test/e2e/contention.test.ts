@@ -3,6 +3,7 @@ import { type Api, type AuthResult, someone } from '../support/api.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { type OwnPostgres, startPostgres } from '../support/postgres.js';
+import { recovered } from '../support/recovery.js';
 import { until } from '../support/until.js';
 
 // A PostgreSQL of its own: these tests change its settings and take all its connections.
@@ -203,7 +204,7 @@ it('answers 503 to writes, and still serves, while the database is read-only, as
   expect((await api.me(account.accessToken)).status).toBe(200);
   await admin.query('SET default_transaction_read_only = off');
   await set('default_transaction_read_only', 'DEFAULT');
-  await until('it is writable', async () => (await api.register(someone())).status === 201);
+  await recovered('read-only', async () => (await api.register(someone())).status === 201);
   for (const [name, request] of Object.entries(ask)) {
     expect([name, (await request()).status < 300]).toEqual([name, true]);
   }
@@ -230,7 +231,7 @@ it('answers 503 while PostgreSQL has no connection left, and goes on when it has
   } finally {
     await Promise.all(taken.map((client) => client.end()));
   }
-  await until('it goes on', async () => (await api.me(account.accessToken)).status === 200);
+  await recovered('no connections left', async () => (await api.me(account.accessToken)).status === 200);
   for (const [name, request] of Object.entries(ask)) {
     expect([name, (await request()).status < 300]).toEqual([name, true]);
   }

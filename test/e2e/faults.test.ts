@@ -3,6 +3,7 @@ import { type Answer, type Api, type AuthResult, cookieOf, someone } from '../su
 import { expectInvariants } from '../support/invariants.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { type OwnPostgres, startPostgres } from '../support/postgres.js';
+import { recovered } from '../support/recovery.js';
 import { until } from '../support/until.js';
 
 // A PostgreSQL of its own: these tests stop and freeze it.
@@ -70,7 +71,11 @@ function underLoad(devices: readonly AuthResult[], cookies: readonly string[]) {
   };
 }
 
-async function outage(begin: () => void | Promise<void>, finish: () => void | Promise<void>): Promise<void> {
+async function outage(
+  fault: string,
+  begin: () => void | Promise<void>,
+  finish: () => void | Promise<void>,
+): Promise<void> {
   const devices = await Promise.all([1, 2, 3, 4].map(() => api.signUp()));
   const cookies = await Promise.all(
     [1, 2].map(async () => cookieOf(await api.register({ ...someone(), tokenDelivery: 'cookie' }))),
@@ -88,7 +93,11 @@ async function outage(begin: () => void | Promise<void>, finish: () => void | Pr
   expect((await api.call('GET', '/health/live')).status).toBe(200);
   expect((await api.call('GET', '/health/ready')).status).toBe(503);
   await finish();
-  await until('it is ready again', async () => (await api.call('GET', '/health/ready')).status === 200, 30);
+  const before = load.answers.length;
+  await recovered(fault, () =>
+    Promise.resolve(load.answers.slice(before).some(({ what, answer }) => what !== 'login' && answer.status === 200)),
+  );
+  await until('it is ready', async () => (await api.call('GET', '/health/ready')).status === 200);
   await load.stop();
 
   const during = load.answers.slice(from);
@@ -117,6 +126,7 @@ async function outage(begin: () => void | Promise<void>, finish: () => void | Pr
 
 it('answers 503 and loses nothing while PostgreSQL is stopped, and recovers by itself', async () => {
   await outage(
+    'PostgreSQL stopped and started',
     () => postgres.stop(),
     () => postgres.restart(),
   );
@@ -124,8 +134,17 @@ it('answers 503 and loses nothing while PostgreSQL is stopped, and recovers by i
 
 it('answers 503 and loses nothing while PostgreSQL is frozen, and recovers by itself', async () => {
   await outage(
+    'PostgreSQL frozen and let go',
     () => postgres.pause(),
     () => postgres.resume(),
+  );
+}, 120_000);
+
+it('answers 503 and loses nothing when PostgreSQL is killed, and recovers by itself', async () => {
+  await outage(
+    'PostgreSQL killed and started',
+    () => postgres.kill(),
+    () => postgres.restart(),
   );
 }, 120_000);
 
@@ -142,7 +161,10 @@ it('answers 503 to what loses its connection, and goes on with new ones', async 
     cuts += 1;
     return cuts >= 50 && (await answered(503)());
   });
-  await until('it is ready again', async () => (await api.call('GET', '/health/ready')).status === 200);
+  const before = load.answers.length;
+  await recovered('every connection cut', () =>
+    Promise.resolve(load.answers.slice(before).some(({ what, answer }) => what !== 'login' && answer.status === 200)),
+  );
   await load.stop();
   const statuses = new Set(load.answers.filter(({ what }) => what !== 'login').map(({ answer }) => answer.status));
   expect([...statuses].toSorted((x, y) => x - y)).toEqual([200, 503]);

@@ -9,6 +9,8 @@ export interface OwnPostgres {
   readonly url: string;
   /** Ends it as an administrator would, and waits until it is gone. */
   stop(): Promise<void>;
+  /** Ends every process of it at once, as a crash of the machine would. */
+  kill(): Promise<void>;
   /** The same server on the same port, after a stop. */
   restart(): Promise<void>;
   /** Freezes every process of the server: connections stay open, and nobody answers. */
@@ -31,6 +33,12 @@ export async function startPostgres(): Promise<OwnPostgres> {
     url,
     async stop() {
       const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      await gone;
+    },
+    async kill() {
+      const gone = once(child, 'exit');
+      signal('SIGKILL');
       child.kill('SIGTERM');
       await gone;
     },
