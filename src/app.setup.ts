@@ -21,6 +21,8 @@ import { openApiDocument } from './openapi-document.js';
 
 const HEADERS_MAX_BYTES = 16_384;
 const URL_MAX_LENGTH = 8192;
+// Node looks for clients that are too slow every half a minute, which would be the shortest time-out there is.
+const CONNECTIONS_CHECKED_EVERY_MS = 1000;
 const PREFLIGHT_SECONDS = 600;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const DOCS = /^\/docs(\/|$)/;
@@ -50,7 +52,12 @@ export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter
     // Always a function: Fastify takes a bare number of hops for "trust nobody".
     trustProxy: trustedProxies(config.trustProxy),
     requestTimeout: config.requestTimeoutMs,
-    http: { maxHeaderSize: HEADERS_MAX_BYTES, headersTimeout: config.requestTimeoutMs, requireHostHeader: false },
+    http: {
+      maxHeaderSize: HEADERS_MAX_BYTES,
+      headersTimeout: config.requestTimeoutMs,
+      connectionsCheckingInterval: CONNECTIONS_CHECKED_EVERY_MS,
+      requireHostHeader: false,
+    },
     // An id of any length is an id that nobody has, not a broken address.
     routerOptions: { maxParamLength: URL_MAX_LENGTH },
     return503OnClosing: false,
@@ -101,7 +108,8 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.headers(answerHeaders(request.id));
-    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+    const isHostless = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
+    if (isHostless || hasRepeatedHeader(request.raw)) {
       done(new Problem('bad_request'));
       return;
     }
@@ -180,6 +188,15 @@ function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<str
       },
     });
   }
+}
+
+// Node takes the first of these and says nothing; a proxy in front may have taken the last (RFC 9112, 3.2 and 11.2).
+const ONCE_ONLY = new Set(['host', 'authorization', 'content-type']);
+
+function hasRepeatedHeader({ rawHeaders }: IncomingMessage): boolean {
+  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+  const found = names.filter((name) => ONCE_ONLY.has(name));
+  return new Set(found).size < found.length;
 }
 
 function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {

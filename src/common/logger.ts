@@ -1,5 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
-import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'refreshToken', 'accessToken'];
@@ -7,17 +7,20 @@ const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', '
 // What is not yet written; beyond it lines are dropped.
 const BACKLOG_MAX_BYTES = 1_048_576;
 
-/** JSON lines, or lines for people while developing. Secrets are cut out, wherever a record may carry one. */
+/** What a record is: secrets are cut out, wherever it may carry one. */
+export const loggerOptions = (level: string): LoggerOptions => ({
+  level,
+  base: null,
+  timestamp: stdTimeFunctions.isoTime,
+  redact: {
+    paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`]),
+    censor: '[redacted]',
+  },
+});
+
+/** JSON lines, or lines for people while developing. */
 export function createLogger({ level, isReadable }: { level: string; isReadable: boolean }): Logger {
-  const options = {
-    level,
-    base: null,
-    timestamp: stdTimeFunctions.isoTime,
-    redact: {
-      paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`]),
-      censor: '[redacted]',
-    },
-  };
+  const options = loggerOptions(level);
   const stdout = destination({ fd: process.stdout.fd, sync: true, maxLength: BACKLOG_MAX_BYTES });
   // Closed, or on a full disk: requests go on without a log rather than not at all.
   stdout.on('error', () => undefined);

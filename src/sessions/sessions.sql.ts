@@ -54,7 +54,8 @@ export const ACCOUNT = `
   u.email, u.name, u.role, u.password_hash AS "passwordHash", u.email_verified_at AS "emailVerifiedAt",
   u.disabled_at AS "disabledAt", u.created_at AS "userCreatedAt", now() AS "readAt"`;
 
-export type AccountRow = Omit<Session, 'user'> & Omit<User, 'id' | 'createdAt'> & { readonly userCreatedAt: Date; readonly readAt: Date };
+export type AccountRow = Omit<Session, 'user'> &
+  Omit<User, 'id' | 'createdAt'> & { readonly userCreatedAt: Date; readonly readAt: Date };
 
 /** A session and whose it is, read at one moment. */
 export interface Account {

@@ -3,7 +3,7 @@ import { Sweeper } from '../../src/database/sweeper.js';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 
-const t = useApp();
+const t = useApp({}, { hasMissingRows: true });
 // A million takes a minute or two: SWEPT_ROWS=1000000 npm test -- cleanup
 const DEAD_ROWS = Number(process.env['SWEPT_ROWS'] ?? 20_000);
 

@@ -24,7 +24,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await instance?.kill('SIGTERM');
   try {
-    await expectInvariants({ query: async (sql) => (await admin.query(sql)).rows });
+    await expectInvariants(
+      { query: async (sql, values) => (await admin.query(sql, values)).rows },
+      { hasFaults: true },
+    );
   } finally {
     await admin?.end();
     await postgres?.stop();

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await instance?.kill('SIGTERM');
   try {
-    await expectInvariants({ query: askDatabase });
+    await expectInvariants({ query: askDatabase }, { hasFaults: true });
   } finally {
     await postgres?.stop();
   }

@@ -1,6 +1,6 @@
 import { useApp } from '../support/app.js';
 
-const t = useApp({ PASSWORD_HASH_PARALLEL: '1', PASSWORD_HASH_QUEUE: '2' });
+const t = useApp({ PASSWORD_HASH_PARALLEL: '1', PASSWORD_HASH_QUEUE: '2' }, { hasFaults: true });
 
 it('answers 503 with Retry-After to logins beyond the queue, and serves everything else meanwhile', async () => {
   const { accessToken, credentials } = await t.api.signUp();

@@ -1,6 +1,6 @@
-import { connect } from 'node:net';
 import { type Answer, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { raw as rawTo } from '../support/raw.js';
 
 const t = useApp({ CORS_ORIGINS: 'https://app.example.com', PUBLIC_URL: 'https://latchkey.example.com' });
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -22,15 +22,7 @@ function expectProblem(answer: Answer, status: number, code: string): void {
 }
 
 /** Bytes on a socket, and whatever comes back. */
-function raw(bytes: string): Promise<string> {
-  const { hostname, port } = new URL(t.api.url);
-  return new Promise((resolve, reject) => {
-    let answer = '';
-    const socket = connect(Number(port), hostname, () => socket.write(bytes, 'latin1'));
-    socket.on('data', (chunk) => (answer += chunk.toString()));
-    socket.on('close', () => resolve(answer)).on('error', reject);
-  });
-}
+const raw = (bytes: string) => rawTo(t.api.url, bytes);
 
 const login = (body: string | Uint8Array<ArrayBuffer> | null, headers: Record<string, string> = JSON_TYPE) =>
   fetch(`${t.api.url}/auth/login`, { method: 'POST', headers, body }).then(async (response) => ({

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-  await expectInvariants(database);
+  await expectInvariants(database, { hasFaults: true, hasMissingRows: true });
   await database.drop();
 });
 

@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { default as addFormats } from 'ajv-formats';
 import fc from 'fast-check';
+import { Pool } from 'pg';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { Api } from '../support/api.js';
+import { expectInvariants } from '../support/invariants.js';
+import { ledger } from '../support/ledger.js';
 import { startInstance } from '../support/instance.js';
 
 const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 30);
@@ -219,6 +222,7 @@ class Fuzzer {
       ...(operation.method !== 'GET' && request.body !== null && { body: new TextEncoder().encode(request.body) }),
     });
     const text = await response.text();
+    ledger.note(`${operation.method} ${path}`, null, response.status, text);
     this.statuses.set(response.status, (this.statuses.get(response.status) ?? 0) + 1);
     return this.findFault(operation, response, text);
   }
@@ -268,14 +272,17 @@ async function fuzz(api: Api): Promise<number> {
 
 const dataDir = mkdtempSync(join(tmpdir(), 'latchkey-fuzz-'));
 const database = await startEmbeddedPostgres({ dataDir, isDurable: false });
+const pool = new Pool({ connectionString: database.url });
 let exitCode = 1;
 try {
   const instance = await startInstance({
     env: { DATABASE_URL: database.url, MAX_SESSIONS_PER_USER: '100', PASSWORD_HASH_QUEUE: '1000' },
   });
   exitCode = await fuzz(instance.api);
+  await expectInvariants({ query: async (sql, values) => (await pool.query(sql, values)).rows }, { api: instance.api });
   await instance.kill('SIGTERM');
 } finally {
+  await pool.end();
   await database.stop();
   rmSync(dataDir, { recursive: true, force: true });
 }

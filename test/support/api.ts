@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { ledger } from './ledger.js';
 
 /** An answer as a client sees it. `body` is what JSON said, or null. */
 export interface Answer<Body = any> {
@@ -43,7 +44,7 @@ interface Call {
   readonly headers?: Record<string, string>;
 }
 
-export const PASSWORD = 'correct horse battery';
+export const PASSWORD = 'the passphrase of a test';
 
 export type Credentials = { readonly email: string; readonly password: string };
 
@@ -72,6 +73,7 @@ export class Api {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
+    ledger.note(`${method} ${path}`, body, response.status, text);
     const isJson = response.headers.get('content-type')?.includes('json');
     return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : null };
   }

@@ -4,10 +4,11 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
 import { AppModule } from '../../src/app.module.js';
 import { createAdapter, NEST_OPTIONS, setUpApp } from '../../src/app.setup.js';
-import { NestLogger } from '../../src/common/logger.js';
+import { loggerOptions, NestLogger } from '../../src/common/logger.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { Api } from './api.js';
-import { expectInvariants } from './invariants.js';
+import { ledger } from './ledger.js';
+import { expectInvariants, type InvariantOptions } from './invariants.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { SECRETS } from './secrets.js';
 
@@ -21,13 +22,15 @@ export interface TestApp {
  * The whole service in this process, listening on a port of its own, on a database of its own. One per test file:
  * passport keeps strategies for the whole process.
  */
-export function useApp(environment: Record<string, string> = {}): TestApp {
+export function useApp(environment: Record<string, string> = {}, options: InvariantOptions = {}): TestApp {
   const t = {} as TestApp;
+  let log = '';
+  ledger.outputs.push(() => log);
 
   beforeAll(async () => {
     t.database = await createDatabase();
     const config = loadConfig({ ...SECRETS, DATABASE_URL: t.database.url, RATE_LIMIT: 'off', ...environment });
-    const logger = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
+    const logger = pino(loggerOptions('info'), { write: (line) => (log += line) });
     const testing = await Test.createTestingModule({ imports: [AppModule.with(config)] })
       .setLogger(new NestLogger(logger))
       .compile();
@@ -39,8 +42,11 @@ export function useApp(environment: Record<string, string> = {}): TestApp {
   });
 
   afterAll(async () => {
-    await t.app?.close();
-    await expectInvariants(t.database);
+    try {
+      await expectInvariants(t.database, { api: t.api, ...options });
+    } finally {
+      await t.app?.close();
+    }
     await t.database.drop();
   });
 

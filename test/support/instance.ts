@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Api } from './api.js';
+import { ledger } from './ledger.js';
 import { SECRETS } from './secrets.js';
 
 const MAIN = join(process.cwd(), 'dist/main.js');
@@ -45,6 +46,7 @@ export function spawnInstance({ env = {}, cwd = process.cwd(), command = [proces
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  ledger.outputs.push(() => output);
   return { child, output: () => output };
 }
 
