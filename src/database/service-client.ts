@@ -27,7 +27,7 @@ export class ServiceClient extends Client {
     // Inside a transaction a statement cannot go on alone: whoever began it begins again.
     const isAlone = this.getTransactionStatus() === 'I';
     try {
-      return await (isAlone ? againIfRolledBack(async () => ask()) : ask());
+      return await (isAlone ? againIfRolledBack(() => Promise.resolve(ask())) : ask());
     } catch (error) {
       if (error instanceof Error && error.message === 'Query read timeout') {
         // With a query under way this cuts the connection instead of waiting for the server to say goodbye.

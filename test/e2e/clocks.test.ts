@@ -38,8 +38,8 @@ const bothWays = () => [
 ];
 
 it('says so when an instance starts', () => {
-  for (const { output } of [slow, fast]) {
-    expect(output()).toMatch(/clock is \d{3} seconds (ahead of|behind) the database's/);
+  for (const instance of [slow, fast]) {
+    expect(instance.output()).toMatch(/clock is \d{3} seconds (ahead of|behind) the database's/);
   }
 });
 

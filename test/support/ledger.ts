@@ -1,6 +1,6 @@
 import { SECRETS } from './secrets.js';
 
-export interface HandedOut {
+interface HandedOut {
   readonly userId: string;
   accessToken: string;
   /** Null where it travels as a cookie. */
@@ -16,7 +16,7 @@ const SECRET_SHAPES = [
 ];
 
 /** What the service of one test file has answered and printed, kept for the invariants. */
-export class Ledger {
+class Ledger {
   readonly sessions = new Map<string, HandedOut>();
   /** Answers of 5xx. */
   readonly failures: string[] = [];
