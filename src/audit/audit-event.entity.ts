@@ -12,7 +12,16 @@ export type AuditEventType =
   | 'session_refreshed'
   | 'session_revoked'
   | 'refresh_token_reused'
-  | 'ended_session_used';
+  | 'ended_session_used'
+  | 'password_changed'
+  | 'password_change_failed'
+  | 'password_reset'
+  | 'password_reset_requested'
+  | 'password_reset_throttled'
+  | 'mailed_token_throttled'
+  | 'email_verified'
+  | 'session_disowned'
+  | 'mail_given_up';
 export type AuditOutcome = 'success' | 'failure';
 
 /**
@@ -50,6 +59,10 @@ export class AuditEvent {
 
   @Column({ type: 'text', name: 'reason', nullable: true })
   readonly reason!: string | null;
+
+  /** What a person gave as the reason, in their words. */
+  @Column({ type: 'text', name: 'note', nullable: true })
+  readonly note!: string | null;
 
   @Column({ type: 'text', name: 'ip', nullable: true })
   readonly ip!: string | null;

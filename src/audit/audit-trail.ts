@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplication
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
+import type { Queryable } from '../database/transactions.js';
 import { AuditEvent, type AuditEventType, type AuditOutcome } from './audit-event.entity.js';
 
 export interface NewAuditEvent {
@@ -9,7 +10,9 @@ export interface NewAuditEvent {
   readonly outcome: AuditOutcome;
   readonly userId?: string | null;
   readonly sessionId?: string | null;
+  readonly actorId?: string | null;
   readonly reason?: string;
+  readonly note?: string | null;
 }
 
 /**
@@ -34,6 +37,20 @@ export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShut
       // An unreachable database must not keep the process from stopping.
       this.logger.warn(`Could not record the stop: ${String(error)}`);
     }
+  }
+
+  /** Writes one line as part of the transaction of what it tells. */
+  async recordWithin(
+    transaction: Queryable,
+    { type, outcome, userId, sessionId, actorId, reason, note }: NewAuditEvent,
+    { ip, userAgent, requestId }: RequestSource,
+  ): Promise<void> {
+    await transaction.query(
+      `INSERT INTO audit_events
+         (type, outcome, user_id, session_id, actor_id, reason, note, ip, user_agent, request_id)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+      [type, outcome, userId, sessionId, actorId, reason, note, ip, userAgent, requestId],
+    );
   }
 
   /** Writes one line. Throws what the database throws: whoever asks decides whether that matters. */

@@ -15,7 +15,6 @@ export class AuditModule {
   constructor(sweeper: Sweeper, { auditRetentionDays }: AppConfig) {
     sweeper.add({
       table: 'audit_events',
-      key: 'id',
       isOver: 'at < now() - make_interval(days => $1)',
       parameters: [auditRetentionDays],
       // The trigger lets nothing go to anybody who does not say so, and nothing that is younger.

@@ -17,11 +17,11 @@ import { type RequestSource, Source } from '../common/request-source.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
 import { SessionDto } from '../sessions/session.dto.js';
 import { RefusedForGoodError } from '../sessions/sessions.errors.js';
-import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
+import { type Device, type PresentedToken, SessionsService } from '../sessions/sessions.service.js';
 import { UserDto } from '../users/user.dto.js';
-import { AccessTokens } from './access-tokens.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
+import { Grants } from './grants.js';
 import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
 import { TakesRefreshToken } from './jwt-auth.guard.js';
 import { LogoutFilter } from './logout.filter.js';
@@ -62,7 +62,7 @@ export class AuthController {
   constructor(
     private readonly auth: AuthService,
     private readonly sessions: SessionsService,
-    private readonly accessTokens: AccessTokens,
+    private readonly grants: Grants,
     private readonly cookie: RefreshCookie,
   ) {}
 
@@ -77,7 +77,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
     const account = { ...credentials, name: credentials.name ?? null };
-    return this.deliver(reply, await this.auth.register(account, deviceOf(credentials), source));
+    return this.grants.deliver(reply, await this.auth.register(account, deviceOf(credentials), source));
   }
 
   @Public()
@@ -91,7 +91,7 @@ export class AuthController {
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
-    return this.deliver(reply, await this.auth.login(credentials, deviceOf(credentials), source));
+    return this.grants.deliver(reply, await this.auth.login(credentials, deviceOf(credentials), source));
   }
 
   @Public()
@@ -124,7 +124,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
     const presented = this.cookie.read(request, refreshToken);
-    return this.deliver(reply, await this.forgetting(presented, reply, this.auth.refresh(presented, source)));
+    return this.grants.deliver(reply, await this.forgetting(presented, reply, this.auth.refresh(presented, source)));
   }
 
   @TakesRefreshToken()
@@ -205,13 +205,6 @@ export class AuthController {
   @ApiProblems(...PROTECTED_PROBLEMS)
   me(@CurrentCaller() { user, session }: CheckedCaller): MeDto {
     return { ...UserDto.from(user), session: SessionDto.from(session, session.id) };
-  }
-
-  private deliver(reply: FastifyReply, grant: SessionGrant): AuthResultDto {
-    if (grant.session.delivery === 'cookie') {
-      this.cookie.set(reply, grant.refreshToken, grant);
-    }
-    return AuthResultDto.from(grant, this.accessTokens.issue(grant));
   }
 
   // The cookie goes only when its token is refused for good, so that a losing request never takes a winner's cookie.

@@ -7,6 +7,34 @@ export class InvalidCredentialsError extends Problem {
   }
 }
 
+/** The caller is who they are, but the password they gave is wrong: 403, so that clients keep their session. */
+export class WrongPasswordError extends Problem {
+  constructor() {
+    super('invalid_credentials', { status: 403 });
+  }
+}
+
+/** Unknown, used, expired, or of a mail that said something else. */
+export class InvalidResetTokenError extends Problem {
+  constructor() {
+    super('invalid_reset_token');
+  }
+}
+
+/** Unknown, used, expired, or for an address that is not the account's any more. */
+export class InvalidVerificationTokenError extends Problem {
+  constructor() {
+    super('invalid_verification_token');
+  }
+}
+
+/** Unknown, used, or expired. */
+export class InvalidDisownTokenError extends Problem {
+  constructor() {
+    super('invalid_disown_token');
+  }
+}
+
 /** Two refresh tokens that differ: we will not choose for the client (CK-07). */
 export class AmbiguousRefreshTokenError extends Problem {
   constructor() {

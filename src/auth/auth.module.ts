@@ -2,12 +2,20 @@ import { Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { AuditModule } from '../audit/audit.module.js';
 import { AppConfig } from '../config/config.js';
+import { MailModule } from '../mail/mail.module.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { ALGORITHM, AccessTokens, TOKEN_TYPE } from './access-tokens.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
+import { DisownController } from './disown.controller.js';
+import { EmailController } from './email.controller.js';
+import { EmailService } from './email.service.js';
+import { Grants } from './grants.js';
+import { MailLinksController } from './mail-links.controller.js';
+import { PasswordsController } from './passwords.controller.js';
+import { PasswordsService } from './passwords.service.js';
 import { JwtStrategy, jwtKey } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
@@ -23,11 +31,12 @@ import { RefreshCookie } from './refresh-cookie.js';
     }),
     AuditModule,
     LimitsModule,
+    MailModule,
     SessionsModule,
     UsersModule,
   ],
-  controllers: [AuthController],
-  providers: [AuthService, AccessTokens, JwtStrategy, RefreshCookie],
+  controllers: [AuthController, PasswordsController, EmailController, DisownController, MailLinksController],
+  providers: [AuthService, PasswordsService, EmailService, Grants, AccessTokens, JwtStrategy, RefreshCookie],
   exports: [RefreshCookie],
 })
 export class AuthModule {}

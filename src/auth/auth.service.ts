@@ -2,6 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
+import { AppConfig } from '../config/config.js';
+import { Transactions } from '../database/transactions.js';
+import { Outbox } from '../mail/outbox.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
 import { RegistrationLimit } from '../limits/registration-limit.js';
 import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
@@ -23,6 +26,9 @@ export class AuthService {
     private readonly throttle: LoginThrottle,
     private readonly registrations: RegistrationLimit,
     private readonly audit: AuditTrail,
+    private readonly transactions: Transactions,
+    private readonly outbox: Outbox,
+    private readonly config: AppConfig,
   ) {}
 
   /**
@@ -34,13 +40,18 @@ export class AuthService {
     this.users.requireAcceptablePassword(account);
     await this.registrations.consume(source);
 
-    const user = await this.users.create(account);
-    const grant = await this.sessions.open(user, device, source);
-    if (!grant) {
-      // Disabled, or its password changed, within the moment it exists.
-      throw new InvalidCredentialsError();
-    }
-    return grant;
+    const passwordHash = await this.users.hash(account);
+    return this.transactions.run(async (transaction) => {
+      const id = await this.users.create(transaction, { ...account, passwordHash });
+      if (this.config.emailVerification !== 'off') {
+        await this.outbox.add(transaction, { kind: 'email_verification', recipient: account.email, userId: id });
+      }
+      const grant = await this.sessions.open(transaction, { id, passwordHash }, device, source);
+      if (!grant) {
+        throw new Error('An account that was made a moment ago is not there.');
+      }
+      return grant;
+    });
   }
 
   /**
@@ -103,7 +114,7 @@ export class AuthService {
       if (!user || !isRight) {
         break;
       }
-      const grant = await this.sessions.open(user, device, source);
+      const grant = await this.transactions.run((transaction) => this.sessions.open(transaction, user, device, source));
       if (grant) {
         return grant;
       }

@@ -1,3 +1,4 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import {
@@ -46,6 +47,9 @@ function IsNotTooLong(): PropertyDecorator {
   };
 }
 
+/** A password as somebody sent it; whether it is good enough to set is another question. */
+export const IsPassword = () => applyDecorators(NoControlCharacters(), IsNotTooLong(), MinLength(1), IsString());
+
 export class LoginDto {
   @ApiProperty({
     format: 'email',
@@ -65,10 +69,7 @@ export class LoginDto {
     maxLength: PASSWORD_MAX_LENGTH,
     example: 'correct horse battery staple',
   })
-  @NoControlCharacters()
-  @IsNotTooLong()
-  @MinLength(1)
-  @IsString()
+  @IsPassword()
   readonly password!: string;
 
   @ApiPropertyOptional({ minLength: 1, maxLength: DEVICE_NAME_MAX_LENGTH, example: 'Work laptop' })

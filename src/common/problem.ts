@@ -5,6 +5,9 @@
 export const PROBLEMS = {
   bad_request: { status: 400, detail: 'The request is not well-formed HTTP.' },
   malformed_body: { status: 400, detail: 'The body is not valid JSON in UTF-8.' },
+  invalid_reset_token: { status: 400, detail: 'This link is not valid any more. Ask for a new one.' },
+  invalid_disown_token: { status: 400, detail: 'This link is not valid any more. Log out the device in your list.' },
+  invalid_verification_token: { status: 400, detail: 'This link is not valid any more. Ask for a new one.' },
   validation_failed: { status: 400, detail: 'Some fields are missing or not as they should be; see errors.' },
   ambiguous_refresh_token: {
     status: 400,

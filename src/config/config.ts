@@ -111,6 +111,23 @@ export class AppConfig {
   @TextSetting('PUBLIC_URL')
   readonly publicUrl: string = 'http://localhost:3000';
 
+  @IsUrl(
+    { require_tld: false, require_protocol: true, protocols: ['smtp', 'smtps'] },
+    { message: 'SMTP_URL must look like smtp://user:password@host:587' },
+  )
+  @TextSetting('SMTP_URL')
+  readonly smtpUrl?: string;
+
+  @IntegerSetting('SMTP_TIMEOUT_MS', { min: 100, max: 60_000 })
+  readonly smtpTimeoutMs: number = 10_000;
+
+  @TextSetting('MAIL_FROM')
+  readonly mailFrom?: string;
+
+  /** Whether registering mails a link to confirm the address. */
+  @TextSetting('EMAIL_VERIFICATION', ['optional', 'off'])
+  readonly emailVerification: 'optional' | 'off' = 'optional';
+
   /** After their absolute end. */
   @IntegerSetting('SESSION_RETENTION_DAYS', { min: 0, max: 3650 })
   readonly sessionRetentionDays: number = 90;
@@ -151,6 +168,14 @@ export class AppConfig {
   /** Tries an hour. */
   @IntegerSetting('REGISTRATIONS_PER_ADDRESS', { min: 1, max: 1_000_000 })
   readonly registrationsPerAddress: number = 10;
+
+  /** An hour: requests for a mail with a token. */
+  @IntegerSetting('TOKEN_MAILS_PER_ACCOUNT', { min: 1, max: 1_000_000 })
+  readonly tokenMailsPerAccount: number = 3;
+
+  /** A minute: tries of tokens that came by mail. */
+  @IntegerSetting('MAILED_TOKENS_PER_ADDRESS', { min: 1, max: 1_000_000 })
+  readonly mailedTokensPerAddress: number = 20;
 
   /** A minute. */
   @IntegerSetting('REFRESHES_PER_SESSION', { min: 1, max: 1_000_000 })

@@ -7,7 +7,7 @@ import { keepSecret } from './kept-secret.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'];
+const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'];
 const SECRET_MIN_BYTES = 32;
 const SECRET_MIN_DISTINCT_CHARACTERS = 8;
 const PLACEHOLDER = /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|dummy/i;

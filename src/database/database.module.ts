@@ -8,6 +8,7 @@ import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
 import { migrate, type PostgresOptions } from './migrate.js';
 import { Sweeper } from './sweeper.js';
+import { Transactions } from './transactions.js';
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_AGAIN_AFTER_MS = 1000;
@@ -29,8 +30,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Sweeper],
-  exports: [Sweeper],
+  providers: [Sweeper, Transactions],
+  exports: [Sweeper, Transactions],
 })
 export class DatabaseModule {}
 

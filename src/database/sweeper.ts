@@ -9,7 +9,6 @@ const BATCH_ROWS = 1000;
 /** Rows whose time is over, and how to find them. */
 export interface Chore {
   readonly table: string;
-  readonly key: string;
   /** SQL over the table's columns, with parameters from $1. */
   readonly isOver: string;
   readonly parameters: readonly unknown[];
@@ -72,15 +71,16 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
     }
   }
 
-  private deleteBatch({ table, key, isOver, parameters, setting }: Chore): Promise<number> {
+  private deleteBatch({ table, isOver, parameters, setting }: Chore): Promise<number> {
     return this.dataSource.transaction(async (transaction) => {
       if (setting) {
         await transaction.query(`SELECT set_config($1, $2, true)`, [setting.name, setting.value]);
       }
       const [, count] = await transaction.query<[unknown[], number]>(
-        `DELETE FROM ${table} WHERE ${key} IN (
-           SELECT ${key} FROM ${table} WHERE ${isOver} LIMIT ${BATCH_ROWS} FOR UPDATE SKIP LOCKED
-         )`,
+        // By its place, which cannot change while the row is locked: found at once, whatever the key.
+        `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
+           SELECT ctid FROM ${table} WHERE ${isOver} LIMIT ${BATCH_ROWS} FOR UPDATE SKIP LOCKED
+         ))`,
         [...parameters],
       );
       return count;

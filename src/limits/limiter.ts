@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import type { DataSource } from 'typeorm';
 
@@ -36,3 +37,6 @@ export async function refusalOf(consumption: Promise<unknown>): Promise<RateLimi
     throw error;
   }
 }
+
+/** What counts for an account: of one length, and nobody's address to read. The e-mail must be normalised. */
+export const accountKey = (email: string): string => createHash('sha256').update(email).digest('base64url');

@@ -1,4 +1,5 @@
-export type LimitName = 'login_account' | 'login_address' | 'register_address';
+export type LimitName =
+  'login_account' | 'login_address' | 'register_address' | 'token_mail_account' | 'mailed_token_address';
 
 /** Somebody was told to wait. */
 export class LimitHit {

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { Sweeper } from '../database/sweeper.js';
 import { LoginThrottle } from './login-throttle.js';
+import { MailedTokenLimit } from './mailed-token-limit.js';
 import { RegistrationLimit } from './registration-limit.js';
 
 const SPENT_FOR_HOURS = 1;
@@ -9,14 +10,13 @@ const SPENT_FOR_HOURS = 1;
 /** How often, and from where. */
 @Module({
   imports: [AuditModule],
-  providers: [LoginThrottle, RegistrationLimit],
-  exports: [LoginThrottle, RegistrationLimit],
+  providers: [LoginThrottle, RegistrationLimit, MailedTokenLimit],
+  exports: [LoginThrottle, RegistrationLimit, MailedTokenLimit],
 })
 export class LimitsModule {
   constructor(sweeper: Sweeper) {
     sweeper.add({
       table: 'rate_limits',
-      key: 'key',
       isOver: 'expire < 1000 * extract(epoch FROM now() - make_interval(hours => $1))',
       // Clocks of instances may differ.
       parameters: [SPENT_FOR_HOURS],

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
@@ -10,7 +9,7 @@ import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { AddressLimit } from './address-limit.js';
 import { LimitHit } from './limits.events.js';
-import { createLimiter, refusalOf } from './limiter.js';
+import { accountKey, createLimiter, refusalOf } from './limiter.js';
 
 const DAY_SECONDS = 86_400;
 const MINUTE_SECONDS = 60;
@@ -85,9 +84,14 @@ export class LoginThrottle {
     return result;
   }
 
+  /** Forgets the failures of an account whose owner has proved to be who they are in another way. */
+  async forgive(email: string): Promise<void> {
+    const account = accountKey(email);
+    await Promise.all([this.free, this.gate, this.delayed].map((limiter) => limiter.delete(account)));
+  }
+
   private async admit(email: string, source: RequestSource): Promise<Try> {
-    // Hashed: of one length, and nobody's address to read.
-    const account = createHash('sha256').update(email).digest('base64url');
+    const account = accountKey(email);
 
     const closed = await this.gate.get(account);
     if (closed) {

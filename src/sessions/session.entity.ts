@@ -8,11 +8,23 @@ export type TokenDelivery = (typeof TOKEN_DELIVERIES)[number];
 
 /** Why a session was ended on purpose. Expiry is no revocation. */
 export type RevocationReason =
-  'logout' | 'logout_all' | 'logout_others' | 'revoked_by_user' | 'refresh_token_reuse' | 'session_limit';
+  | 'logout'
+  | 'logout_all'
+  | 'logout_others'
+  | 'revoked_by_user'
+  | 'revoked_by_admin'
+  | 'password_changed'
+  | 'password_reset'
+  | 'refresh_token_reuse'
+  | 'session_limit'
+  | 'disowned'
+  | 'user_disabled'
+  | 'account_deleted';
 
 /** One signed-in device. Ends by revocation or expiry, and is never revived. */
 @Entity({ name: 'sessions' })
 @Index('sessions_active_by_user_idx', ['userId', 'createdAt', 'id'], { where: 'revoked_at IS NULL' })
+@Index('sessions_revoked_by_user_idx', ['userId', 'revokedAt'], { where: 'revoked_at IS NOT NULL' })
 @Index('sessions_expires_at_idx', ['expiresAt'])
 export class Session {
   /** Made by the service, not the database: the first refresh token contains it. */

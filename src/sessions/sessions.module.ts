@@ -3,17 +3,18 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AppConfig } from '../config/config.js';
 import { Sweeper } from '../database/sweeper.js';
 import { EndedUses } from './ended-uses.js';
+import { KnownDevice } from './known-device.entity.js';
 import { RefreshTokens } from './refresh-token.js';
 import { SessionActivity } from './session-activity.js';
 import { SessionChecker } from './session-checker.js';
 import { Session } from './session.entity.js';
 import { SessionsController } from './sessions.controller.js';
-import { SessionsRepository } from './sessions.repository.js';
+import { DEVICE_KNOWN_DAYS, SessionsRepository } from './sessions.repository.js';
 import { SessionsService } from './sessions.service.js';
 
 /** Which devices are signed in? */
 @Module({
-  imports: [TypeOrmModule.forFeature([Session])],
+  imports: [TypeOrmModule.forFeature([Session, KnownDevice])],
   controllers: [SessionsController],
   providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, EndedUses, RefreshTokens],
   exports: [SessionsService, SessionChecker, EndedUses],
@@ -22,10 +23,14 @@ export class SessionsModule {
   constructor(sweeper: Sweeper, { sessionRetentionDays }: AppConfig) {
     sweeper.add({
       table: 'sessions',
-      key: 'id',
       // Never before the absolute end: until then a spent token must be recognised (RT-08).
       isOver: 'expires_at < now() - make_interval(days => $1)',
       parameters: [sessionRetentionDays],
+    });
+    sweeper.add({
+      table: 'known_devices',
+      isOver: 'last_seen_at < now() - make_interval(days => $1)',
+      parameters: [DEVICE_KNOWN_DAYS],
     });
   }
 }

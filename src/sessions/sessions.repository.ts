@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectRepository } from '@nestjs/typeorm';
-import { type EntityManager, Repository } from 'typeorm';
+import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { againIfRolledBack } from '../database/rolled-back.js';
+import type { Transaction } from '../database/transactions.js';
+import { describeDevice, fingerprintOf } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
 import { type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
 import { SessionOpened, SessionsEnded } from './sessions.events.js';
@@ -64,6 +65,8 @@ const PRESENTED = `s.id = $5 AND s.delivery = $6 AND (
 // The minute in which the rotations of a session are counted.
 const IN_WINDOW = `s.rotation_window_at > now() - interval '1 minute'`;
 const UNLIMITED = 2 ** 31 - 1;
+/** How long a device is not news. */
+export const DEVICE_KNOWN_DAYS = 90;
 const DAY = (time: string) => `(${time} AT TIME ZONE 'UTC')::date`;
 
 @Injectable()
@@ -76,62 +79,75 @@ export class SessionsRepository {
 
   /**
    * Inserts a session, and ends the user's least recently seen ones beyond the cap. Null if the user is gone or
-   * disabled, or the password is no longer the one that was verified.
+   * disabled, or the password is no longer the one that was verified. A device that was not seen in 90 days is told to
+   * the user by mail, unless it is the one they registered with.
    *
    * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
    * the cap holds, and a login cannot slip past a password change or a disabling that is under way.
    */
-  async open(session: NewSession, source: RequestSource): Promise<Account | null> {
+  async open(transaction: Transaction, session: NewSession, source: RequestSource): Promise<Account | null> {
     const { sessionAbsoluteTtlSeconds, sessionIdleTtlSeconds, maxSessionsPerUser } = this.config;
 
-    const open = async (transaction: EntityManager) => {
-      const users = await transaction.query<unknown[]>(
-        `SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR NO KEY UPDATE`,
-        [session.userId, session.passwordHash],
-      );
-      if (users.length === 0) {
-        return null;
-      }
-
-      const surplus = `s.id IN (
-        SELECT s.id FROM sessions s WHERE s.user_id = $5 AND ${ACTIVE}
-        ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $6::integer - 1)`;
-      const [row] = await transaction.query<(AccountRow & { surplusCount: number })[]>(
-        `WITH ${end(surplus, 'NULL::uuid')}, opened AS (
-           INSERT INTO sessions
-             (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
-           VALUES ($7, $5, $8, $9, $10, $2, $3, now() + make_interval(secs => $11::double precision),
-             now() + make_interval(secs => least($11, $12)::double precision))
-           RETURNING *
-         ), announced AS (
-           INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
-           SELECT type, 'success', user_id, id, user_id, $2, $3, $4
-           FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
-         )
-         SELECT ${ACCOUNT}, (SELECT count(*) FROM ended)::integer AS "surplusCount"
-         FROM opened s JOIN users u ON u.id = s.user_id`,
-        [
-          ...revocation('session_limit', source),
-          session.userId,
-          maxSessionsPerUser,
-          session.id,
-          session.refreshTokenHash,
-          session.delivery,
-          session.deviceName,
-          sessionAbsoluteTtlSeconds,
-          sessionIdleTtlSeconds,
-        ],
-      );
-      return row ?? null;
-    };
-    const opened = await againIfRolledBack(() => this.sessions.manager.transaction('READ COMMITTED', open));
-    if (!opened) {
+    const users = await transaction.query<unknown[]>(
+      `SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR NO KEY UPDATE`,
+      [session.userId, session.passwordHash],
+    );
+    if (users.length === 0) {
       return null;
     }
-    const { surplusCount, ...row } = opened;
-    this.events.emit(SessionOpened.name, new SessionOpened(session.delivery));
-    this.tellEnded('session_limit', surplusCount);
-    return toAccount(row);
+
+    const surplus = `s.id IN (
+      SELECT s.id FROM sessions s WHERE s.user_id = $5 AND ${ACTIVE}
+      ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $6::integer - 1)`;
+    const [row] = await transaction.query<(AccountRow & { surplusCount: number })[]>(
+      `WITH ${end(surplus, 'NULL::uuid')}, opened AS (
+         INSERT INTO sessions
+           (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
+         VALUES ($7, $5, $8, $9, $10, $2, $3, now() + make_interval(secs => $11::double precision),
+           now() + make_interval(secs => least($11, $12)::double precision))
+         RETURNING *
+       ), announced AS (
+         INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+         SELECT type, 'success', user_id, id, user_id, $2, $3, $4
+         FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
+       ), known AS (
+         SELECT EXISTS (
+           SELECT FROM known_devices WHERE user_id = $5 AND fingerprint = $13
+             AND last_seen_at > now() - make_interval(days => ${DEVICE_KNOWN_DAYS})
+         ) AS is_known, EXISTS (SELECT FROM known_devices WHERE user_id = $5) AS has_others
+       ), noted AS (
+         INSERT INTO known_devices (user_id, fingerprint) SELECT $5, $13 FROM opened
+         ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
+       ), mailed AS (
+         INSERT INTO mails (kind, recipient, user_id, session_id, details)
+         SELECT 'new_device', u.email, u.id, o.id, jsonb_build_object('device', $14::text, 'ip', $2::text)
+         FROM opened o JOIN users u ON u.id = o.user_id, known WHERE NOT is_known AND has_others
+       )
+       SELECT ${ACCOUNT}, (SELECT count(*) FROM ended)::integer AS "surplusCount"
+       FROM opened s JOIN users u ON u.id = s.user_id`,
+      [
+        ...revocation('session_limit', source),
+        session.userId,
+        maxSessionsPerUser,
+        session.id,
+        session.refreshTokenHash,
+        session.delivery,
+        session.deviceName,
+        sessionAbsoluteTtlSeconds,
+        sessionIdleTtlSeconds,
+        fingerprintOf(source),
+        describeDevice(source.userAgent).label,
+      ],
+    );
+    if (!row) {
+      return null;
+    }
+    const { surplusCount, ...account } = row;
+    transaction.afterCommit(() => {
+      this.events.emit(SessionOpened.name, new SessionOpened(session.delivery));
+      this.tellEnded('session_limit', surplusCount);
+    });
+    return toAccount(account);
   }
 
   /**
@@ -270,15 +286,50 @@ export class SessionsRepository {
     return this.countEnded(`WITH ${end(which, 's.user_id')}`, [...revocation(reason, source), userId, exceptId]);
   }
 
+  /** Ends one session of a user as part of a transaction. How many it ended: 0 if it was not active. */
+  async endWithin(
+    transaction: Transaction,
+    { id, userId }: { id: string; userId: string },
+    reason: RevocationReason,
+    source: RequestSource,
+  ): Promise<number> {
+    const ended = await transaction.query<{ id: string }[]>(
+      `WITH ${end('s.id = $5 AND s.user_id = $6', 's.user_id')} SELECT id FROM ended`,
+      [...revocation(reason, source), id, userId],
+    );
+    transaction.afterCommit(() => this.tellEnded(reason, ended.length));
+    return ended.length;
+  }
+
+  /** Ends all sessions of a user, as part of a transaction that locked the user's row. Their ids. */
+  async endAllWithin(
+    transaction: Transaction,
+    { userId, actorId }: { userId: string; actorId: string },
+    reason: RevocationReason,
+    source: RequestSource,
+  ): Promise<string[]> {
+    const ended = await transaction.query<{ id: string }[]>(
+      `WITH ${end('s.user_id = $5', '$6::uuid')} SELECT id FROM ended`,
+      [...revocation(reason, source), userId, actorId],
+    );
+    transaction.afterCommit(() => this.tellEnded(reason, ended.length));
+    return ended.map(({ id }) => id);
+  }
+
   /** Ends a session whose spent token came back. How many it ended: 0 if it was over before. */
   async endReused(id: string, source: RequestSource): Promise<number> {
     const alarm = `alarm AS (
       INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
       SELECT 'refresh_token_reused', 'failure', user_id, id, $2, $3, $4 FROM ended
+    ), mailed AS (
+      INSERT INTO mails (kind, recipient, user_id, session_id, details)
+      SELECT 'refresh_token_reused', u.email, u.id, e.id, jsonb_build_object('device', $6::text, 'ip', $2::text)
+      FROM ended e JOIN users u ON u.id = e.user_id
     )`;
     return this.countEnded(`WITH ${end('s.id = $5', 'NULL::uuid')}, ${alarm}`, [
       ...revocation('refresh_token_reuse', source),
       id,
+      describeDevice(source.userAgent).label,
     ]);
   }
 

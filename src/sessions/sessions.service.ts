@@ -6,9 +6,10 @@ import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
 import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
+import type { Transaction } from '../database/transactions.js';
 import type { User } from '../users/user.entity.js';
 import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
-import type { Session, TokenDelivery } from './session.entity.js';
+import type { RevocationReason, Session, TokenDelivery } from './session.entity.js';
 import {
   InvalidRefreshTokenError,
   RefreshTokenReusedError,
@@ -53,11 +54,17 @@ export class SessionsService {
    * Signs a device in: always a new session, whatever the client sent along. Null if the user was disabled or their
    * password changed since it was verified.
    */
-  async open(user: User, { delivery, deviceName }: Device, source: RequestSource): Promise<SessionGrant | null> {
+  async open(
+    transaction: Transaction,
+    user: Pick<User, 'id' | 'passwordHash'>,
+    { delivery, deviceName }: Device,
+    source: RequestSource,
+  ): Promise<SessionGrant | null> {
     const id = randomUUID();
     const refreshToken = this.refreshTokens.issue(id);
 
     const account = await this.sessions.open(
+      transaction,
       {
         id,
         userId: user.id,
@@ -132,6 +139,29 @@ export class SessionsService {
   /** Logs out every session of the caller but this one. Returns how many. */
   async endOthers({ userId, sessionId }: Caller, source: RequestSource): Promise<number> {
     return this.sessions.endAllOf(userId, sessionId, 'logout_others', source);
+  }
+
+  /**
+   * Ends every session of a user as part of a change that must not leave one behind. The transaction must have locked
+   * the user's row first: then a login that is under way waits, and finds the change. Returns the ids.
+   */
+  async endAllWithin(
+    transaction: Transaction,
+    whose: { userId: string; actorId: string },
+    reason: RevocationReason,
+    source: RequestSource,
+  ): Promise<string[]> {
+    return this.sessions.endAllWithin(transaction, whose, reason, source);
+  }
+
+  /** Ends one session of a user as part of a transaction. How many: 0 if it was over before. */
+  async endWithin(
+    transaction: Transaction,
+    which: { id: string; userId: string },
+    reason: RevocationReason,
+    source: RequestSource,
+  ): Promise<number> {
+    return this.sessions.endWithin(transaction, which, reason, source);
   }
 
   /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */

@@ -30,7 +30,7 @@ export type RevocationParameters = [reason: RevocationReason, ip: string, userAg
  * @param which SQL over `s` that picks the sessions; only active ones of them are ended
  * @param actor SQL for the id of the user who did it
  */
-export const end = (which: string, actor: 's.user_id' | 'NULL::uuid') => `
+export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid') => `
   doomed AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s WHERE ${which} AND ${PERHAPS_ACTIVE}
     ORDER BY s.id FOR UPDATE OF s

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
+import type { Transaction } from '../database/transactions.js';
 import { User } from './user.entity.js';
 
 @Injectable()
@@ -12,11 +13,43 @@ export class UsersRepository {
     return this.users.findOneBy({ email });
   }
 
-  /** Null if the e-mail is taken: of parallel calls with one e-mail, exactly one gets the account. */
-  async create(user: Pick<User, 'email' | 'name' | 'passwordHash'>): Promise<User | null> {
-    const insert = this.users.createQueryBuilder().insert().values(user).orIgnore().returning('id');
-    const { raw }: { raw: { id: string }[] } = await insert.execute();
-    return raw[0] ? this.users.findOneByOrFail({ id: raw[0].id }) : null;
+  /** The new account's id. Null if the e-mail is taken: of parallel calls with one e-mail, exactly one gets the account. */
+  async create(
+    transaction: Transaction,
+    { email, name, passwordHash }: Pick<User, 'email' | 'name' | 'passwordHash'>,
+  ): Promise<string | null> {
+    const [row] = await transaction.query<{ id: string }[]>(
+      `INSERT INTO users (email, name, password_hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id`,
+      [email, name, passwordHash],
+    );
+    return row?.id ?? null;
+  }
+
+  /**
+   * Sets another password, and locks the user's row until the transaction ends. False if the user is gone or disabled,
+   * or, where a current hash is given, that is no longer the one.
+   */
+  async setPassword(
+    transaction: Transaction,
+    id: string,
+    passwordHash: string,
+    currentHash: string | null,
+  ): Promise<boolean> {
+    const [, count] = await transaction.query<[unknown[], number]>(
+      `UPDATE users SET password_hash = $2
+       WHERE id = $1 AND disabled_at IS NULL AND ($3::text IS NULL OR password_hash = $3)`,
+      [id, passwordHash, currentHash],
+    );
+    return count > 0;
+  }
+
+  /** Notes that a user reads an address. False if it is not their address any more. */
+  async setVerified(transaction: Transaction, id: string, email: string): Promise<boolean> {
+    const [, count] = await transaction.query<[unknown[], number]>(
+      `UPDATE users SET email_verified_at = coalesce(email_verified_at, now()) WHERE id = $1 AND email = $2`,
+      [id, email],
+    );
+    return count > 0;
   }
 
   /** Swaps one hash of a password for a stronger one of the same. Does nothing if the password changed meanwhile. */

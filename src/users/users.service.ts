@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/config.js';
+import type { Transaction } from '../database/transactions.js';
 import { PasswordHasher } from './password-hasher.js';
 import { requireAcceptablePassword } from './password-policy.js';
 import type { User } from './user.entity.js';
@@ -29,20 +30,37 @@ export class UsersService {
   ) {}
 
   /** Throws `validation_failed`, with the reason, for a password we would not keep. */
-  requireAcceptablePassword({ email, password }: Pick<NewAccount, 'email' | 'password'>): void {
-    requireAcceptablePassword(password, { email, minLength: this.config.passwordMinLength, field: 'password' });
+  requireAcceptablePassword({ email, password }: Pick<NewAccount, 'email' | 'password'>, field = 'password'): void {
+    requireAcceptablePassword(password, { email, minLength: this.config.passwordMinLength, field });
   }
 
-  /** Makes an account. Throws as {@link requireAcceptablePassword} does, or `email_taken`. */
-  async create({ email, password, name }: NewAccount): Promise<User> {
-    this.requireAcceptablePassword({ email, password });
+  /** The hash to keep for a password. Throws as {@link requireAcceptablePassword} does. */
+  async hash(account: Pick<NewAccount, 'email' | 'password'>, field = 'password'): Promise<string> {
+    this.requireAcceptablePassword(account, field);
+    return this.passwords.hash(account.password);
+  }
 
-    const passwordHash = await this.passwords.hash(password);
-    const user = await this.users.create({ email, name, passwordHash });
-    if (!user) {
+  /** Makes an account. Throws `email_taken`. */
+  async create(transaction: Transaction, account: Pick<User, 'email' | 'name' | 'passwordHash'>): Promise<string> {
+    const id = await this.users.create(transaction, account);
+    if (id === null) {
       throw new EmailTakenError();
     }
-    return user;
+    return id;
+  }
+
+  /** See {@link UsersRepository.setPassword}. */
+  setPassword(
+    transaction: Transaction,
+    { id, passwordHash }: Pick<User, 'id' | 'passwordHash'>,
+    currentHash: string | null,
+  ): Promise<boolean> {
+    return this.users.setPassword(transaction, id, passwordHash, currentHash);
+  }
+
+  /** See {@link UsersRepository.setVerified}. */
+  setVerified(transaction: Transaction, id: string, email: string): Promise<boolean> {
+    return this.users.setVerified(transaction, id, email);
   }
 
   /**

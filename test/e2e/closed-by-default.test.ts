@@ -54,9 +54,11 @@ it('refuses every route that is not public: anonymous, forged and revoked, in ev
     'GET /sessions',
     'GET /sessions/current',
     'PATCH /sessions/:id',
+    'POST /auth/email/resend',
     'POST /auth/logout',
     'POST /auth/logout-all',
     'POST /auth/logout-others',
+    'POST /auth/password/change',
   ]);
 
   const wrong: string[] = [];

@@ -26,7 +26,16 @@ const tablesOf = async (of: TestDatabase): Promise<string[]> =>
     )
   ).map(({ name }) => name);
 
-const TABLES = ['audit_events', 'migrations', 'rate_limits', 'sessions', 'users'];
+const TABLES = [
+  'audit_events',
+  'known_devices',
+  'mailed_tokens',
+  'mails',
+  'migrations',
+  'rate_limits',
+  'sessions',
+  'users',
+];
 let database: TestDatabase;
 
 afterEach(() => database.drop());

@@ -227,7 +227,7 @@ describe('the documentation', () => {
   const variables = [...readFileSync('src/config/config.ts', 'utf8').matchAll(/Setting\('(\w+)'/g)].map(
     ([, name]) => name!,
   );
-  const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'].map((name) => `${name}_FILE`);
+  const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map((name) => `${name}_FILE`);
 
   it('has every variable in .env.example, with the default that holds', () => {
     const example = readFileSync('.env.example', 'utf8');

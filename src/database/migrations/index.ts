@@ -1,10 +1,12 @@
 import { CreateUsersSessionsAndAudit1795000000000 } from './1795000000000-create-users-sessions-and-audit.js';
 import { CreateRateLimits1795100000000 } from './1795100000000-create-rate-limits.js';
 import { LetOldAuditEventsGo1795200000000 } from './1795200000000-let-old-audit-events-go.js';
+import { CreateMailsAndKnownDevices1795300000000 } from './1795300000000-create-mails-and-known-devices.js';
 
 /** In the order they run. */
 export const migrations = [
   CreateUsersSessionsAndAudit1795000000000,
   CreateRateLimits1795100000000,
   LetOldAuditEventsGo1795200000000,
+  CreateMailsAndKnownDevices1795300000000,
 ];

@@ -1,0 +1,42 @@
+import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiBearerAuth, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import { CurrentCaller } from '../common/caller.js';
+import { Public } from '../common/public.decorator.js';
+import { type RequestSource, Source } from '../common/request-source.js';
+import type { CheckedCaller } from '../sessions/session-checker.js';
+import { EmailService } from './email.service.js';
+import { MailedTokenDto } from './passwords.dto.js';
+
+@ApiTags('auth')
+@Controller('auth/email')
+export class EmailController {
+  constructor(private readonly email: EmailService) {}
+
+  @Public()
+  @Post('verify')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({ summary: 'Confirm an e-mail address with the token of a mail' })
+  @ApiNoContentResponse({ description: 'Confirmed.', headers: COMMON_HEADERS })
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_verification_token',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    'service_unavailable',
+    'internal_error',
+  )
+  verify(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<void> {
+    return this.email.verify(token, source);
+  }
+
+  @Post('resend')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiBearerAuth('bearer')
+  @ApiOperation({ summary: 'Ask for the mail that confirms your address once more' })
+  @ApiAcceptedResponse({ description: 'On its way, unless it is confirmed already.', headers: COMMON_HEADERS })
+  @ApiProblems('cross_site_request', 'too_many_requests', ...PROTECTED_PROBLEMS)
+  resend(@CurrentCaller() caller: CheckedCaller, @Source() source: RequestSource): Promise<void> {
+    return this.email.resend(caller, source);
+  }
+}

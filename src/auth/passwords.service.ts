@@ -1,0 +1,144 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { DataSource } from 'typeorm';
+import { AuditTrail } from '../audit/audit-trail.js';
+import type { RequestSource } from '../common/request-source.js';
+import { type Transaction, Transactions } from '../database/transactions.js';
+import { LoginThrottle } from '../limits/login-throttle.js';
+import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
+import { MailedTokens } from '../mail/mailed-tokens.js';
+import { Outbox } from '../mail/outbox.js';
+import { describeDevice } from '../sessions/device-label.js';
+import type { CheckedCaller } from '../sessions/session-checker.js';
+import { SessionRevokedError } from '../sessions/sessions.errors.js';
+import { type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
+import { UsersService } from '../users/users.service.js';
+import { InvalidDisownTokenError, InvalidResetTokenError, WrongPasswordError } from './auth.errors.js';
+
+interface Account {
+  readonly id: string;
+  readonly email: string;
+}
+
+/** How a password becomes another one. Each way ends every session that was opened with the old one. */
+@Injectable()
+export class PasswordsService {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+    private readonly users: UsersService,
+    private readonly sessions: SessionsService,
+    private readonly throttle: LoginThrottle,
+    private readonly limit: MailedTokenLimit,
+    private readonly tokens: MailedTokens,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  /**
+   * Changes the caller's password. Every session ends, and the caller goes on in a fresh one of the same kind. Throws
+   * {@link WrongPasswordError}, which counts like a failed login; `validation_failed` for a password we would not keep.
+   */
+  async change(
+    { user, session }: CheckedCaller,
+    passwords: { currentPassword: string; newPassword: string },
+    source: RequestSource,
+  ): Promise<SessionGrant> {
+    const { id, email } = user;
+    const candidate = { email, password: passwords.newPassword };
+    this.users.requireAcceptablePassword(candidate, 'newPassword');
+
+    const grant = await this.throttle.guard(email, source, async () => {
+      const { isRight, user: verified } = await this.users.verify(email, passwords.currentPassword);
+      if (!isRight || verified?.id !== id) {
+        await this.audit.record({ type: 'password_change_failed', outcome: 'failure', userId: id }, source);
+        return null;
+      }
+      const passwordHash = await this.users.hash(candidate, 'newPassword');
+      return this.transactions.run(async (transaction) => {
+        if (!(await this.users.setPassword(transaction, { id, passwordHash }, verified.passwordHash))) {
+          return null;
+        }
+        const ended = await this.endAll(transaction, { id, email }, 'password_changed', source);
+        if (!ended.includes(session.id)) {
+          // Logged out while the password was being hashed: whoever asked has no say any more.
+          throw new SessionRevokedError();
+        }
+        return this.sessions.open(transaction, { id, passwordHash }, session, source);
+      });
+    });
+    if (!grant) {
+      throw new WrongPasswordError();
+    }
+    return grant;
+  }
+
+  /** Mails a link to set a new password, if there is such an account. Nothing tells whether there is (ERR-05). */
+  async forgot(email: string, source: RequestSource): Promise<void> {
+    await this.limit.consumeMail(email, source);
+    const userId = await this.outbox.addFor(this.dataSource.manager, 'password_reset', email);
+    await this.audit.record({ type: 'password_reset_requested', outcome: 'success', userId }, source);
+  }
+
+  /**
+   * Sets a new password for whoever brings the token of a mail. Every session ends and nobody is signed in. Throws
+   * {@link InvalidResetTokenError}; `validation_failed` for a password we would not keep, and the token stays good.
+   */
+  async reset(token: string, newPassword: string, source: RequestSource): Promise<void> {
+    await this.limit.consumeTry(source);
+    const found = await this.tokens.find(this.dataSource.manager, token, ['password_reset']);
+    if (!found) {
+      throw new InvalidResetTokenError();
+    }
+    const { userId: id, email } = found;
+    const passwordHash = await this.users.hash({ email, password: newPassword }, 'newPassword');
+
+    await this.transactions.run(async (transaction) => {
+      const subject = await this.tokens.consume(transaction, token, ['password_reset']);
+      const isSet = subject && (await this.users.setPassword(transaction, { id, passwordHash }, null));
+      if (!isSet) {
+        throw new InvalidResetTokenError();
+      }
+      await this.users.setVerified(transaction, id, email);
+      await this.endAll(transaction, { id, email }, 'password_reset', source);
+    });
+    await this.throttle.forgive(email);
+  }
+
+  /**
+   * Ends the session that a mail told of, whose owner says that it was not them, and lets them set a new password. Zero
+   * sessions where it was over before. Throws {@link InvalidDisownTokenError}.
+   */
+  async disown(token: string, source: RequestSource): Promise<{ revoked: number; resetToken: string }> {
+    await this.limit.consumeTry(source);
+    return this.transactions.run(async (transaction) => {
+      const subject = await this.tokens.consume(transaction, token, ['disown']);
+      if (!subject?.sessionId) {
+        throw new InvalidDisownTokenError();
+      }
+      const { userId, sessionId: id } = subject;
+      const revoked = await this.sessions.endWithin(transaction, { id, userId }, 'disowned', source);
+      await this.audit.recordWithin(
+        transaction,
+        { type: 'session_disowned', outcome: 'success', userId, sessionId: id, actorId: userId },
+        source,
+      );
+      const resetToken = await this.tokens.issue(transaction, { ...subject, purpose: 'password_reset' });
+      return { revoked, resetToken };
+    });
+  }
+
+  // What both have in common, after the user's row was locked by the change itself.
+  private async endAll(
+    transaction: Transaction,
+    { id: userId, email }: Account,
+    reason: 'password_changed' | 'password_reset',
+    source: RequestSource,
+  ): Promise<string[]> {
+    await this.tokens.withdraw(transaction, userId, ['password_reset']);
+    await this.audit.recordWithin(transaction, { type: reason, outcome: 'success', userId, actorId: userId }, source);
+    const details = { device: describeDevice(source.userAgent).label, ip: source.ip };
+    await this.outbox.add(transaction, { kind: 'password_changed', recipient: email, userId, details });
+    return this.sessions.endAllWithin(transaction, { userId, actorId: userId }, reason, source);
+  }
+}

@@ -1,0 +1,47 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Injectable, Logger } from '@nestjs/common';
+import { createTransport, type SendMailOptions } from 'nodemailer';
+import { AppConfig } from '../config/config.js';
+
+/** The way out for a mail: the mail server of SMTP_URL, or files in DATA_DIR/mail for developers. */
+@Injectable()
+export class MailTransport {
+  private readonly logger = new Logger('Mail');
+  private readonly transport;
+  private readonly folder: string;
+
+  constructor(private readonly config: AppConfig) {
+    const timeout = config.smtpTimeoutMs;
+    this.transport = createTransport(
+      config.smtpUrl === undefined
+        ? { streamTransport: true, buffer: true }
+        : { url: config.smtpUrl, connectionTimeout: timeout, greetingTimeout: timeout, socketTimeout: timeout },
+    );
+    this.folder = join(config.dataDir, 'mail');
+    if (!this.isUsable) {
+      this.logger.warn('There is no SMTP_URL: mails are kept until there is one.');
+    }
+  }
+
+  /** In production nobody reads files. */
+  get isUsable(): boolean {
+    return this.config.smtpUrl !== undefined || !this.config.isProduction;
+  }
+
+  /** Resolves when the mail server took the mail, or the file is written. Throws where it did not. */
+  async send(id: string, mail: SendMailOptions): Promise<void> {
+    const sent: { message?: unknown } = await this.transport.sendMail({
+      ...mail,
+      from: this.config.mailFrom ?? `Latchkey <no-reply@${new URL(this.config.publicUrl).hostname}>`,
+      // The same at another try, so that mail servers can tell that it is the same mail.
+      messageId: `<${id}@${new URL(this.config.publicUrl).hostname}>`,
+    });
+    if (this.config.smtpUrl === undefined && Buffer.isBuffer(sent.message)) {
+      const file = join(this.folder, `${new Date().toISOString().replaceAll(':', '-')}-${id}.eml`);
+      await mkdir(this.folder, { recursive: true, mode: 0o700 });
+      await writeFile(file, sent.message, { mode: 0o600 });
+      this.logger.log(`A mail was written to ${file}`);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+
+export type MailKind =
+  | 'email_verification'
+  | 'password_reset'
+  | 'password_changed'
+  | 'new_device'
+  | 'refresh_token_reused'
+  | 'account_deleted'
+  | 'sessions_ended_by_staff';
+
+/** What a mail tells besides its kind. */
+export interface MailDetails {
+  readonly device?: string;
+  readonly ip?: string;
+  /** ISO 8601 in UTC. */
+  readonly at?: string;
+}
+
+/** A mail that is yet to be sent, written in the transaction of what it tells; gone when it is sent. It holds no token. */
+@Entity({ name: 'mails' })
+@Index('mails_next_attempt_at_idx', ['nextAttemptAt'])
+@Index('mails_user_id_idx', ['userId'])
+export class Mail {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'mails_pkey' })
+  readonly id!: string;
+
+  @Column({ type: 'text', name: 'kind' })
+  readonly kind!: MailKind;
+
+  @Column({ type: 'text', name: 'recipient' })
+  readonly recipient!: string;
+
+  // No foreign key: the mail about a deleted account outlives it.
+  @Column({ type: 'uuid', name: 'user_id' })
+  readonly userId!: string;
+
+  @Column({ type: 'uuid', name: 'session_id', nullable: true })
+  readonly sessionId!: string | null;
+
+  @Column({ type: 'jsonb', name: 'details', default: {} })
+  readonly details!: MailDetails;
+
+  @CreateDateColumn({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  @Column({ type: 'integer', name: 'attempts', default: 0 })
+  readonly attempts!: number;
+
+  @Column({ type: 'timestamptz', name: 'next_attempt_at', precision: 3, default: () => 'now()' })
+  readonly nextAttemptAt!: Date;
+}

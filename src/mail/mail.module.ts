@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Sweeper } from '../database/sweeper.js';
+import { Mail } from './mail.entity.js';
+import { MailSender } from './mail-sender.js';
+import { MailTransport } from './mail-transport.js';
+import { MailedToken } from './mailed-token.entity.js';
+import { MailedTokens } from './mailed-tokens.js';
+import { Outbox } from './outbox.js';
+
+/** What goes out by mail, and the tokens that come back from it. */
+@Module({
+  imports: [TypeOrmModule.forFeature([Mail, MailedToken])],
+  providers: [Outbox, MailedTokens, MailSender, MailTransport],
+  exports: [Outbox, MailedTokens],
+})
+export class MailModule {
+  constructor(sweeper: Sweeper) {
+    sweeper.add({ table: 'mailed_tokens', isOver: 'expires_at < now()', parameters: [] });
+  }
+}

@@ -1,0 +1,158 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Api, someone } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { temporaryFolder } from '../support/postgres.js';
+import { until } from '../support/until.js';
+
+let database: TestDatabase;
+let mailbox: Mailbox;
+const instances: Instance[] = [];
+
+async function start(environment: Record<string, string> = {}): Promise<Instance> {
+  const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url, SMTP_TIMEOUT_MS: '500', ...environment };
+  const instance = await startInstance({ env });
+  instances.push(instance);
+  return instance;
+}
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+});
+
+afterEach(() => Promise.all(instances.splice(0).map((instance) => instance.kill('SIGTERM'))));
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database);
+  } finally {
+    await mailbox.stop();
+    await database.drop();
+  }
+});
+
+const register = async (api: Api, count: number) => {
+  const people = Array.from({ length: count }, someone);
+  const answers = await Promise.all(people.map((person) => api.register(person)));
+  expect(answers.map(({ status }) => status)).toEqual(people.map(() => 201));
+  return people.map(({ email }) => email);
+};
+const outboxIsEmpty = () =>
+  until('the outbox is empty', async () => (await database.query('SELECT FROM mails')).length === 0, 60);
+const received = (emails: readonly string[]) =>
+  mailbox.mails
+    .filter(({ to }) => emails.includes(to))
+    .map(({ to }) => to)
+    .toSorted();
+
+it('sends each mail once, though two instances look for them', async () => {
+  const [a, b] = [await start(), await start()];
+  const emails = [...(await register(a.api, 20)), ...(await register(b.api, 20))];
+  await outboxIsEmpty();
+  expect(received(emails)).toEqual(emails.toSorted());
+  expect(new Set(mailbox.mails.map(({ messageId }) => messageId)).size).toBe(mailbox.mails.length);
+}, 90_000);
+
+it('loses and blocks nothing while the mail server is down, and sends each mail once when it is back', async () => {
+  const { api } = await start({ LOG_LEVEL: 'silent' });
+  await mailbox.stop();
+  const emails = await register(api, 5);
+  await until('it was tried', async () => (await database.query('SELECT FROM mails WHERE attempts > 0')).length > 0);
+  expect((await database.query('SELECT FROM mails')).length).toBe(5);
+  expect(received(emails)).toEqual([]);
+  await mailbox.start();
+  await outboxIsEmpty();
+  expect(received(emails)).toEqual(emails.toSorted());
+}, 90_000);
+
+it('sends what was committed before it was killed, at another instance or after a restart', async () => {
+  const instance = await start();
+  const emails = await register(instance.api, 5);
+  // Right after the answers: some are not sent, and one may be on its way.
+  await instance.kill('SIGKILL');
+  await start();
+  await outboxIsEmpty();
+  expect([...new Set(received(emails))]).toEqual(emails.toSorted());
+}, 90_000);
+
+it('is a file where there is no mail server, for its owner alone, and the log says where', async () => {
+  const DATA_DIR = temporaryFolder();
+  const instance = await start({ SMTP_URL: '', DATA_DIR, LOG_LEVEL: 'info' });
+  const [email] = await register(instance.api, 1);
+  await outboxIsEmpty();
+  const folder = join(DATA_DIR, 'mail');
+  const [file, ...more] = readdirSync(folder);
+  expect(more).toEqual([]);
+  await until('the log names it', () => Promise.resolve(instance.output().includes(file!)));
+  expect(file).toMatch(/\.eml$/);
+  expect(statSync(join(folder, file!)).mode & 0o777).toBe(0o600);
+  const text = readFileSync(join(folder, file!), 'utf8');
+  expect(text).toContain(`To: ${email}`);
+  expect(text).toContain(`Subject: ${SUBJECTS.verification}`);
+  expect(text).toContain('http://localhost:3000/auth/email/verify?token=');
+}, 30_000);
+
+it('is kept in production while there is no mail server', async () => {
+  const instance = await start({
+    SMTP_URL: '',
+    NODE_ENV: 'production',
+    JWT_SECRET: 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e',
+    REFRESH_TOKEN_SECRET: 'Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l-Eu0y',
+    LOG_LEVEL: 'info',
+    DATA_DIR: temporaryFolder(),
+  });
+  expect(instance.output()).toContain('There is no SMTP_URL');
+  const emails = await register(instance.api, 1);
+  const sender = await start();
+  await outboxIsEmpty();
+  expect(received(emails)).toEqual(emails);
+  await sender.kill('SIGTERM');
+}, 30_000);
+
+it('with EMAIL_VERIFICATION=off does not ask to confirm an address', async () => {
+  const { api } = await start({ EMAIL_VERIFICATION: 'off' });
+  await register(api, 1);
+  expect(await database.query('SELECT FROM mails')).toEqual([]);
+});
+
+it('is asked for 3 times an hour per account, known or not, and tokens are tried 20 times a minute', async () => {
+  const { api } = await start({ RATE_LIMIT: 'on' });
+  const ask = (email: string) => api.call('POST', '/auth/password/forgot', { body: { email } });
+  const [known] = await register(api, 1);
+  for (const email of [known!, someone().email]) {
+    const answers = [];
+    for (let i = 0; i < 5; i++) answers.push(await ask(email));
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 429, 429]);
+    expect(answers[3]!.body.code).toBe('too_many_requests');
+    expect(Number(answers[3]!.headers.get('retry-after'))).toBeGreaterThan(3000);
+  }
+  const tries = await Promise.all(
+    Array.from({ length: 30 }, (_, i) =>
+      api.call('POST', ['/auth/password/reset', '/auth/email/verify', '/sessions/disown'][i % 3]!, {
+        body: { token: 'x'.repeat(43), ...(i % 3 === 0 && { newPassword: 'another passphrase' }) },
+      }),
+    ),
+  );
+  expect(tries.filter(({ status }) => status === 400)).toHaveLength(20);
+  expect(tries.filter(({ status }) => status === 429)).toHaveLength(10);
+}, 30_000);
+
+it('shares the counter of failed logins with changing the password', async () => {
+  const { api } = await start({ RATE_LIMIT: 'on', LOGIN_DELAY_SECONDS: '60' });
+  const { accessToken, credentials } = await api.signUp();
+  const statuses = [];
+  for (let i = 0; i < 7; i++) {
+    const wrong = { currentPassword: `guess ${i}`, newPassword: 'another passphrase' };
+    const { status } =
+      i % 2 === 0
+        ? await api.call('POST', '/auth/password/change', { bearer: accessToken, body: wrong })
+        : await api.login({ ...credentials, password: `guess ${i}` });
+    statuses.push(status);
+  }
+  expect(statuses).toEqual([403, 401, 403, 401, 403, 429, 429]);
+  expect((await api.me(accessToken)).status).toBe(200);
+});
