@@ -86,7 +86,6 @@ async function run({ postgres }: Binaries, identity: Identity): Promise<void> {
   const server = start(identity, postgres, args);
   const log = tailOf(server);
 
-  let isReady = false;
   let isStopping = false;
   const stop = () => {
     isStopping = true;
@@ -96,12 +95,7 @@ async function run({ postgres }: Binaries, identity: Identity): Promise<void> {
   process.on('message', (message) => message === 'stop' && stop());
   process.on('disconnect', stop);
   server.once('exit', () => (isStopping ? process.exit(0) : fail(log())));
-  server.stderr?.on('data', () => {
-    if (!isReady && log().includes('ready to accept connections')) {
-      isReady = true;
-      process.send?.({ port });
-    }
-  });
+  onceSaid(server, 'ready to accept connections', () => process.send?.({ port }));
 }
 
 // Detached: a group of its own, out of reach of the terminal's Ctrl-C.
@@ -113,6 +107,20 @@ function start(identity: Identity, program: string, args: readonly string[]): Ch
     env: ENVIRONMENT,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+}
+
+// In what arrives, not in the tail of it: clients that knock while the server starts can push a line out of that at once.
+function onceSaid({ stderr }: ChildProcess, words: string, tell: () => void): void {
+  let heard = '';
+  const listen = (chunk: Buffer) => {
+    heard += chunk.toString();
+    if (heard.includes(words)) {
+      stderr?.off('data', listen);
+      tell();
+    }
+    heard = heard.slice(-words.length);
+  };
+  stderr?.on('data', listen);
 }
 
 function tailOf({ stderr }: ChildProcess): () => string {
