@@ -1,10 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { EventEmitterModule } from '@nestjs/event-emitter';
+import { AdminModule } from './admin/admin.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CrossSiteGuard } from './auth/cross-site.guard.js';
 import { HttpsGuard } from './auth/https.guard.js';
 import { JwtAuthGuard } from './auth/jwt-auth.guard.js';
+import { RoleGuard } from './auth/role.guard.js';
 import { BodyGuard } from './common/body.js';
 import { ProblemFilter } from './common/problem.filter.js';
 import type { AppConfig } from './config/config.js';
@@ -15,14 +18,24 @@ import { MetricsModule } from './metrics/metrics.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { UsersModule } from './users/users.module.js';
 
-/** The list of rooms, and the guards in the order of refusal: 403, 401, then what is wrong with the body. */
+/** The list of rooms, and the guards in the order of refusal: 403 for the site, 401, 403 for the role, then what is wrong with the body. */
 @Module({
-  imports: [EventEmitterModule.forRoot(), DatabaseModule, UsersModule, SessionsModule, AuthModule, HealthModule],
+  imports: [
+    EventEmitterModule.forRoot(),
+    DatabaseModule,
+    AuditModule,
+    UsersModule,
+    SessionsModule,
+    AuthModule,
+    AdminModule,
+    HealthModule,
+  ],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: HttpsGuard },
     { provide: APP_GUARD, useClass: CrossSiteGuard },
     { provide: APP_GUARD, useClass: JwtAuthGuard },
+    { provide: APP_GUARD, useClass: RoleGuard },
     { provide: APP_GUARD, useClass: BodyGuard },
   ],
 })

@@ -31,6 +31,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addServer('/', 'This server')
     .addTag('auth', 'Who are you?')
     .addTag('sessions', 'Which devices are signed in?')
+    .addTag('admin', 'What staff may do')
     .addTag('health', 'Is the service well?')
     .addBearerAuth(
       { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The accessToken of a login.' },

@@ -21,7 +21,15 @@ export type AuditEventType =
   | 'mailed_token_throttled'
   | 'email_verified'
   | 'session_disowned'
-  | 'mail_given_up';
+  | 'mail_given_up'
+  | 'account_deleted'
+  | 'account_exported'
+  | 'role_granted'
+  | 'user_disabled'
+  | 'user_enabled'
+  | 'sessions_revoked_by_staff'
+  | 'password_reset_by_staff'
+  | 'access_refused';
 export type AuditOutcome = 'success' | 'failure';
 
 /**

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
+import type { Position } from '../common/cursor.js';
 import type { RequestSource } from '../common/request-source.js';
 import type { Queryable } from '../database/transactions.js';
 import { AuditEvent, type AuditEventType, type AuditOutcome } from './audit-event.entity.js';
@@ -13,6 +14,16 @@ export interface NewAuditEvent {
   readonly actorId?: string | null;
   readonly reason?: string;
   readonly note?: string | null;
+}
+
+export interface AuditQuery {
+  readonly userId?: string | undefined;
+  readonly type?: string | undefined;
+  /** ISO 8601; from included, to not. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly after?: Position | undefined;
+  readonly limit: number;
 }
 
 /**
@@ -37,6 +48,22 @@ export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShut
       // An unreachable database must not keep the process from stopping.
       this.logger.warn(`Could not record the stop: ${String(error)}`);
     }
+  }
+
+  /** Lines of the trail that fit, the newest first. One more than the limit, if there are more. */
+  async search({ userId, type, from, to, after, limit }: AuditQuery): Promise<AuditEvent[]> {
+    const query = this.events.createQueryBuilder('event').orderBy('event.at', 'DESC').addOrderBy('event.id', 'DESC');
+    if (userId !== undefined) query.andWhere('event.userId = :userId', { userId });
+    if (type !== undefined) query.andWhere('event.type = :type', { type });
+    if (from !== undefined) query.andWhere('event.at >= :from', { from });
+    if (to !== undefined) query.andWhere('event.at < :to', { to });
+    if (after) query.andWhere('(event.at, event.id) < (:at, :id::uuid)', { at: after.createdAt, id: after.id });
+    return query.take(limit + 1).getMany();
+  }
+
+  /** Every line about a user, oldest first. */
+  async listOf(userId: string): Promise<AuditEvent[]> {
+    return this.events.find({ where: { userId }, order: { at: 'ASC', id: 'ASC' } });
   }
 
   /** Writes one line as part of the transaction of what it tells. */

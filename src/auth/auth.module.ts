@@ -7,6 +7,8 @@ import { LimitsModule } from '../limits/limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { ALGORITHM, AccessTokens, TOKEN_TYPE } from './access-tokens.js';
+import { AccountController } from './account.controller.js';
+import { AccountService } from './account.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
 import { DisownController } from './disown.controller.js';
@@ -35,8 +37,24 @@ import { RefreshCookie } from './refresh-cookie.js';
     SessionsModule,
     UsersModule,
   ],
-  controllers: [AuthController, PasswordsController, EmailController, DisownController, MailLinksController],
-  providers: [AuthService, PasswordsService, EmailService, Grants, AccessTokens, JwtStrategy, RefreshCookie],
+  controllers: [
+    AuthController,
+    AccountController,
+    PasswordsController,
+    EmailController,
+    DisownController,
+    MailLinksController,
+  ],
+  providers: [
+    AuthService,
+    AccountService,
+    PasswordsService,
+    EmailService,
+    Grants,
+    AccessTokens,
+    JwtStrategy,
+    RefreshCookie,
+  ],
   exports: [RefreshCookie],
 })
 export class AuthModule {}

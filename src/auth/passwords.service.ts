@@ -117,14 +117,14 @@ export class PasswordsService {
         throw new InvalidDisownTokenError();
       }
       const { userId, sessionId: id } = subject;
-      const revoked = await this.sessions.endWithin(transaction, { id, userId }, 'disowned', source);
+      const owner = await this.sessions.endOneWithin(transaction, { id, actorId: userId }, 'disowned', source);
       await this.audit.recordWithin(
         transaction,
         { type: 'session_disowned', outcome: 'success', userId, sessionId: id, actorId: userId },
         source,
       );
       const resetToken = await this.tokens.issue(transaction, { ...subject, purpose: 'password_reset' });
-      return { revoked, resetToken };
+      return { revoked: owner === null ? 0 : 1, resetToken };
     });
   }
 

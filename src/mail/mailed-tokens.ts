@@ -58,6 +58,14 @@ export class MailedTokens {
     return subject ?? null;
   }
 
+  /** Withdraws every token and every unsent mail of a user. */
+  async withdrawAll(database: Queryable, userId: string): Promise<void> {
+    await database.query(
+      `WITH unsent AS (DELETE FROM mails WHERE user_id = $1) DELETE FROM mailed_tokens WHERE user_id = $1`,
+      [userId],
+    );
+  }
+
   /** Withdraws a user's tokens for these purposes, those of mails that are not sent yet included. */
   async withdraw(database: Queryable, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
     await database.query(

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { DEVICE_TYPES, describeDevice } from './device-label.js';
-import type { Session } from './session.entity.js';
+import { REVOCATION_REASONS, type Session } from './session.entity.js';
 
 export class DeviceDto {
   @ApiProperty({ example: 'Firefox on Windows', description: 'What a person reads.' })
@@ -72,6 +72,40 @@ export class SessionDto {
       idleExpiresAt: session.idleExpiresAt.toISOString(),
     };
   }
+}
+
+const BY_STAFF: ReadonlySet<string> = new Set(['revoked_by_admin', 'user_disabled']);
+const BY_SYSTEM: ReadonlySet<string> = new Set(['refresh_token_reuse', 'session_limit', 'expired']);
+const ENDED_BY = ['self', 'staff', 'system'] as const;
+
+export class EndedSessionDto extends SessionDto {
+  @ApiProperty({ format: 'date-time', example: '2026-11-24T18:11:00.000Z' })
+  readonly endedAt!: string;
+
+  @ApiProperty({ enum: [...REVOCATION_REASONS, 'expired'], example: 'revoked_by_user' })
+  readonly reason!: string;
+
+  @ApiProperty({ enum: ENDED_BY, example: 'self' })
+  readonly endedBy!: (typeof ENDED_BY)[number];
+
+  static fromEnded({ session, endedAt }: { session: Session; endedAt: Date }): EndedSessionDto {
+    const reason = session.revokedReason ?? 'expired';
+    return {
+      // None of them is the current one: that is open.
+      ...SessionDto.from(session, ''),
+      endedAt: endedAt.toISOString(),
+      reason,
+      endedBy: BY_STAFF.has(reason) ? 'staff' : BY_SYSTEM.has(reason) ? 'system' : 'self',
+    };
+  }
+}
+
+export class EndedSessionsPageDto {
+  @ApiProperty({ type: [EndedSessionDto] })
+  readonly items!: EndedSessionDto[];
+
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'As in GET /sessions.' })
+  readonly nextCursor!: string | null;
 }
 
 export class SessionsPageDto {

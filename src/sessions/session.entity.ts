@@ -6,20 +6,23 @@ export const TOKEN_DELIVERIES = ['cookie', 'body'] as const;
 /** How a session's refresh token travels; fixed at login. */
 export type TokenDelivery = (typeof TOKEN_DELIVERIES)[number];
 
+export const REVOCATION_REASONS = [
+  'logout',
+  'logout_all',
+  'logout_others',
+  'revoked_by_user',
+  'revoked_by_admin',
+  'password_changed',
+  'password_reset',
+  'refresh_token_reuse',
+  'session_limit',
+  'disowned',
+  'user_disabled',
+  'account_deleted',
+] as const;
+
 /** Why a session was ended on purpose. Expiry is no revocation. */
-export type RevocationReason =
-  | 'logout'
-  | 'logout_all'
-  | 'logout_others'
-  | 'revoked_by_user'
-  | 'revoked_by_admin'
-  | 'password_changed'
-  | 'password_reset'
-  | 'refresh_token_reuse'
-  | 'session_limit'
-  | 'disowned'
-  | 'user_disabled'
-  | 'account_deleted';
+export type RevocationReason = (typeof REVOCATION_REASONS)[number];
 
 /** One signed-in device. Ends by revocation or expiry, and is never revived. */
 @Entity({ name: 'sessions' })

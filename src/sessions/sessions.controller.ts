@@ -7,7 +7,7 @@ import { type RequestSource, Source } from '../common/request-source.js';
 import { PageQueryDto } from './page-query.dto.js';
 import { RenameSessionDto } from './rename-session.dto.js';
 import type { CheckedCaller } from './session-checker.js';
-import { SessionDto, SessionsPageDto } from './session.dto.js';
+import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';
 
 @ApiTags('sessions')
@@ -41,6 +41,25 @@ export class SessionsController {
   @ApiProblems(...PROTECTED_PROBLEMS)
   current(@CurrentCaller() { session }: CheckedCaller): SessionDto {
     return SessionDto.from(session, session.id);
+  }
+
+  @Get('history')
+  @ApiOperation({ summary: 'Your sessions that ended in the last 90 days, why and by whom' })
+  @ApiOkResponse({ type: EndedSessionsPageDto, headers: COMMON_HEADERS })
+  @ApiProblems('validation_failed', ...PROTECTED_PROBLEMS)
+  async history(
+    @CurrentCaller() caller: Caller,
+    @Query() { limit, cursor }: PageQueryDto,
+  ): Promise<EndedSessionsPageDto> {
+    const { sessions, hasMore } = await this.sessions.listEnded(caller, {
+      limit,
+      ...(cursor !== undefined && { after: decodeCursor(cursor) }),
+    });
+    const last = sessions.at(-1);
+    return {
+      items: sessions.map((ended) => EndedSessionDto.fromEnded(ended)),
+      nextCursor: hasMore && last ? encodeCursor({ createdAt: last.endedAt.toISOString(), id: last.session.id }) : null,
+    };
   }
 
   @Patch(':id')

@@ -41,6 +41,12 @@ export interface SessionState extends Account {
   readonly honoursPredecessor: boolean;
 }
 
+/** A session that is over, by revocation or expiry, and since when. */
+export interface EndedSession {
+  readonly session: Session;
+  readonly endedAt: Date;
+}
+
 /** Somebody came with a token of a session that was ended. */
 export interface EndedUse extends RequestSource {
   readonly sessionId: string;
@@ -255,6 +261,27 @@ export class SessionsRepository {
     return rows.map((row) => toAccount(row).session);
   }
 
+  /** Sessions of a user that ended in the last 90 days: the newest end first. One more than the limit, if there are more. */
+  async listEnded(userId: string, { after, limit }: SessionsPage): Promise<EndedSession[]> {
+    const rows = await this.sessions.query<(AccountRow & { endedAt: Date })[]>(
+      `SELECT * FROM (
+         SELECT ${ACCOUNT}, coalesce(s.revoked_at, least(s.idle_expires_at, s.expires_at)) AS "endedAt"
+         FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = $1
+       ) ended
+       WHERE "endedAt" <= now() AND "endedAt" > now() - interval '90 days'
+         AND ($2::timestamptz IS NULL OR ("endedAt", id) < ($2, $3::uuid))
+       ORDER BY "endedAt" DESC, id DESC
+       LIMIT $4`,
+      [userId, after?.createdAt ?? null, after?.id ?? null, limit + 1],
+    );
+    return rows.map(({ endedAt, ...row }) => ({ session: toAccount(row).session, endedAt }));
+  }
+
+  /** Every session of a user that is still kept, ended or not, oldest first. */
+  async listAll(userId: string): Promise<Session[]> {
+    return this.sessions.find({ where: { userId }, order: { createdAt: 'ASC', id: 'ASC' } });
+  }
+
   /** Names a device. Null if the user has no active session with this id. */
   async rename(id: string, userId: string, deviceName: string): Promise<Session | null> {
     const [[row]] = await this.sessions.query<[AccountRow[], number]>(
@@ -286,19 +313,22 @@ export class SessionsRepository {
     return this.countEnded(`WITH ${end(which, 's.user_id')}`, [...revocation(reason, source), userId, exceptId]);
   }
 
-  /** Ends one session of a user as part of a transaction. How many it ended: 0 if it was not active. */
-  async endWithin(
+  /** Ends one session as part of a transaction. Whose it was, or null if it was not active. */
+  async endOneWithin(
     transaction: Transaction,
-    { id, userId }: { id: string; userId: string },
+    { id, actorId }: { id: string; actorId: string },
     reason: RevocationReason,
     source: RequestSource,
-  ): Promise<number> {
-    const ended = await transaction.query<{ id: string }[]>(
-      `WITH ${end('s.id = $5 AND s.user_id = $6', 's.user_id')} SELECT id FROM ended`,
-      [...revocation(reason, source), id, userId],
+  ): Promise<string | null> {
+    const [ended] = await transaction.query<{ userId: string }[]>(
+      `WITH ${end('s.id = $5', '$6::uuid')} SELECT user_id AS "userId" FROM ended`,
+      [...revocation(reason, source), id, actorId],
     );
-    transaction.afterCommit(() => this.tellEnded(reason, ended.length));
-    return ended.length;
+    if (!ended) {
+      return null;
+    }
+    transaction.afterCommit(() => this.tellEnded(reason, 1));
+    return ended.userId;
   }
 
   /** Ends all sessions of a user, as part of a transaction that locked the user's row. Their ids. */

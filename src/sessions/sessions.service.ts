@@ -20,7 +20,7 @@ import {
 } from './sessions.errors.js';
 import { EndedUses } from './ended-uses.js';
 import { RefreshAnswered, type RefreshOutcome } from './sessions.events.js';
-import { type SessionsPage, SessionsRepository } from './sessions.repository.js';
+import { type EndedSession, type SessionsPage, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
 /** A refresh token as somebody sent it, and the way it came. */
@@ -154,14 +154,14 @@ export class SessionsService {
     return this.sessions.endAllWithin(transaction, whose, reason, source);
   }
 
-  /** Ends one session of a user as part of a transaction. How many: 0 if it was over before. */
-  async endWithin(
+  /** Ends one session as part of a transaction. Whose it was, or null if it was over before. */
+  async endOneWithin(
     transaction: Transaction,
-    which: { id: string; userId: string },
+    which: { id: string; actorId: string },
     reason: RevocationReason,
     source: RequestSource,
-  ): Promise<number> {
-    return this.sessions.endWithin(transaction, which, reason, source);
+  ): Promise<string | null> {
+    return this.sessions.endOneWithin(transaction, which, reason, source);
   }
 
   /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */
@@ -172,9 +172,23 @@ export class SessionsService {
   }
 
   /** The caller's active sessions, one page, and whether more follow. The current one leads the first page. */
-  async list({ userId, sessionId }: Caller, page: SessionsPage): Promise<{ sessions: Session[]; hasMore: boolean }> {
+  async list(
+    { userId, sessionId }: Pick<Caller, 'userId' | 'sessionId'>,
+    page: SessionsPage,
+  ): Promise<{ sessions: Session[]; hasMore: boolean }> {
     const sessions = await this.sessions.listActive(userId, sessionId, page);
     return { sessions: sessions.slice(0, page.limit), hasMore: sessions.length > page.limit };
+  }
+
+  /** The caller's sessions that ended in the last 90 days, one page, the newest end first, and whether more follow. */
+  async listEnded({ userId }: Caller, page: SessionsPage): Promise<{ sessions: EndedSession[]; hasMore: boolean }> {
+    const sessions = await this.sessions.listEnded(userId, page);
+    return { sessions: sessions.slice(0, page.limit), hasMore: sessions.length > page.limit };
+  }
+
+  /** Every session of a user that is still kept, ended or not. */
+  async listAll(userId: string): Promise<Session[]> {
+    return this.sessions.listAll(userId);
   }
 
   /** Gives one of the caller's devices a name of their own. Throws {@link SessionNotFoundError} like {@link endOne}. */

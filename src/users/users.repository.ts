@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
+import type { Position } from '../common/cursor.js';
 import type { Transaction } from '../database/transactions.js';
 import { User } from './user.entity.js';
 
@@ -41,6 +42,45 @@ export class UsersRepository {
       [id, passwordHash, currentHash],
     );
     return count > 0;
+  }
+
+  /** Accounts whose e-mail starts with this, newest first. One more than the limit, if there are more. */
+  async search(prefix: string, { after, limit }: { after?: Position; limit: number }): Promise<User[]> {
+    const query = this.users
+      .createQueryBuilder('u')
+      .where('starts_with(u.email, :prefix)', { prefix })
+      .orderBy('u.createdAt', 'DESC')
+      .addOrderBy('u.id', 'DESC');
+    if (after) query.andWhere('(u.createdAt, u.id) < (:at, :id::uuid)', { at: after.createdAt, id: after.id });
+    return query.take(limit + 1).getMany();
+  }
+
+  /** Null if there is no such account. */
+  findById(id: string): Promise<User | null> {
+    return this.users.findOneBy({ id });
+  }
+
+  /** Disables or enables, and locks the user's row. False if it was so before, or there is no such account. */
+  async setDisabled(transaction: Transaction, id: string, isDisabled: boolean): Promise<boolean> {
+    const [, count] = await transaction.query<[unknown[], number]>(
+      `UPDATE users SET disabled_at = CASE WHEN $2 THEN now() END WHERE id = $1 AND (disabled_at IS NOT NULL) <> $2`,
+      [id, isDisabled],
+    );
+    return count > 0;
+  }
+
+  /** Locks a user's row, if their password is the one that was verified and they are not disabled. */
+  async lock(transaction: Transaction, id: string, passwordHash: string): Promise<boolean> {
+    const rows = await transaction.query<unknown[]>(
+      `SELECT FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR UPDATE`,
+      [id, passwordHash],
+    );
+    return rows.length > 0;
+  }
+
+  /** Removes an account, and with it its sessions and known devices. */
+  async delete(transaction: Transaction, id: string): Promise<void> {
+    await transaction.query('DELETE FROM users WHERE id = $1', [id]);
   }
 
   /** Notes that a user reads an address. False if it is not their address any more. */

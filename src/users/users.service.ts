@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { Position } from '../common/cursor.js';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
 import { PasswordHasher } from './password-hasher.js';
@@ -56,6 +57,35 @@ export class UsersService {
     currentHash: string | null,
   ): Promise<boolean> {
     return this.users.setPassword(transaction, id, passwordHash, currentHash);
+  }
+
+  /** Accounts whose e-mail starts with this, one page, and whether more follow. */
+  async search(
+    prefix: string,
+    page: { after?: Position; limit: number },
+  ): Promise<{ users: User[]; hasMore: boolean }> {
+    const users = await this.users.search(prefix, page);
+    return { users: users.slice(0, page.limit), hasMore: users.length > page.limit };
+  }
+
+  /** Null if there is no such account. */
+  findById(id: string): Promise<User | null> {
+    return this.users.findById(id);
+  }
+
+  /** See {@link UsersRepository.setDisabled}. */
+  setDisabled(transaction: Transaction, id: string, isDisabled: boolean): Promise<boolean> {
+    return this.users.setDisabled(transaction, id, isDisabled);
+  }
+
+  /** See {@link UsersRepository.lock}. */
+  lock(transaction: Transaction, id: string, passwordHash: string): Promise<boolean> {
+    return this.users.lock(transaction, id, passwordHash);
+  }
+
+  /** See {@link UsersRepository.delete}. */
+  delete(transaction: Transaction, id: string): Promise<void> {
+    return this.users.delete(transaction, id);
   }
 
   /** See {@link UsersRepository.setVerified}. */

@@ -50,14 +50,25 @@ it('refuses every route that is not public: anonymous, forged and revoked, in ev
   );
   expect(closed.map(([method, path]) => `${method} ${path.replace(/[0-9a-f-]{36}/, ':id')}`).toSorted()).toEqual([
     'DELETE /sessions/:id',
+    'GET /admin/audit',
+    'GET /admin/users',
+    'GET /admin/users/:id/sessions',
     'GET /auth/me',
+    'GET /auth/me/export',
     'GET /sessions',
     'GET /sessions/current',
+    'GET /sessions/history',
     'PATCH /sessions/:id',
+    'POST /admin/sessions/:id/revoke',
+    'POST /admin/users/:id/disable',
+    'POST /admin/users/:id/enable',
+    'POST /admin/users/:id/password/reset',
+    'POST /admin/users/:id/sessions/revoke',
     'POST /auth/email/resend',
     'POST /auth/logout',
     'POST /auth/logout-all',
     'POST /auth/logout-others',
+    'POST /auth/me/delete',
     'POST /auth/password/change',
   ]);
 

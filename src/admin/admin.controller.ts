@@ -1,0 +1,180 @@
+import { Body, Controller, Get, HttpCode, HttpStatus, Param, Post, Query } from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiBearerAuth,
+  ApiBody,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiParam,
+  ApiTags,
+} from '@nestjs/swagger';
+import { AuditEventDto } from '../audit/audit-event.dto.js';
+import { AuditTrail } from '../audit/audit-trail.js';
+import { RevokedDto } from '../auth/auth-result.dto.js';
+import { RequiresRole } from '../auth/role.guard.js';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import { type Caller, CurrentCaller } from '../common/caller.js';
+import { decodeCursor, encodeCursor, type Position } from '../common/cursor.js';
+import { type RequestSource, Source } from '../common/request-source.js';
+import { PageQueryDto } from '../sessions/page-query.dto.js';
+import { SessionDto, SessionsPageDto } from '../sessions/session.dto.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import { UsersService } from '../users/users.service.js';
+import { AuditPageDto, AuditQueryDto, StaffActionDto, StaffUserDto, UsersPageDto, UsersQueryDto } from './admin.dto.js';
+import { AdminService } from './admin.service.js';
+
+const ApiId = () => ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });
+const ApiReason = () => ApiBody({ type: StaffActionDto, required: false });
+const ACTION_PROBLEMS = ['cross_site_request', 'forbidden', ...BODY_PROBLEMS, ...PROTECTED_PROBLEMS] as const;
+
+const positionOf = (cursor: string | undefined): { after?: Position } =>
+  cursor === undefined ? {} : { after: decodeCursor(cursor) };
+
+@ApiTags('admin')
+@ApiBearerAuth('bearer')
+@RequiresRole('admin')
+@Controller('admin')
+export class AdminController {
+  constructor(
+    private readonly admin: AdminService,
+    private readonly users: UsersService,
+    private readonly sessions: SessionsService,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  @Get('users')
+  @ApiOperation({ summary: 'Find accounts by how their address begins, newest first' })
+  @ApiOkResponse({ type: UsersPageDto, headers: COMMON_HEADERS })
+  @ApiProblems('forbidden', 'validation_failed', ...PROTECTED_PROBLEMS)
+  async listUsers(@Query() { email = '', limit, cursor }: UsersQueryDto): Promise<UsersPageDto> {
+    const { users, hasMore } = await this.users.search(email, { limit, ...positionOf(cursor) });
+    const last = users.at(-1);
+    const next = last && { createdAt: last.createdAt.toISOString(), id: last.id };
+    return {
+      items: users.map((user) => StaffUserDto.from(user)),
+      nextCursor: hasMore && next ? encodeCursor(next) : null,
+    };
+  }
+
+  @Get('users/:id/sessions')
+  @ApiId()
+  @ApiOperation({ summary: "A user's devices, the newest first" })
+  @ApiOkResponse({ type: SessionsPageDto, headers: COMMON_HEADERS })
+  @ApiProblems('forbidden', 'validation_failed', 'user_not_found', ...PROTECTED_PROBLEMS)
+  async listSessions(
+    @CurrentCaller() { sessionId }: Caller,
+    @Param('id') id: string,
+    @Query() { limit, cursor }: PageQueryDto,
+  ): Promise<SessionsPageDto> {
+    const page = { limit, ...positionOf(cursor) };
+    const { id: userId } = await this.admin.requireUser(id);
+    // Whose session leads a list is the reader's business: here none does.
+    const { sessions, hasMore } = await this.sessions.list({ userId, sessionId: NOBODYS_SESSION }, page);
+    const last = sessions.at(-1);
+    const next = last && { createdAt: last.createdAt.toISOString(), id: last.id };
+    return {
+      items: sessions.map((session) => SessionDto.from(session, sessionId)),
+      nextCursor: hasMore && next ? encodeCursor(next) : null,
+    };
+  }
+
+  @Post('users/:id/sessions/revoke')
+  @HttpCode(HttpStatus.OK)
+  @ApiId()
+  @ApiReason()
+  @ApiOperation({ summary: 'End every session of a user' })
+  @ApiOkResponse({ type: RevokedDto, headers: COMMON_HEADERS })
+  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
+  async revokeAllOf(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Body() { reason: note }: StaffActionDto,
+    @Source() source: RequestSource,
+  ): Promise<RevokedDto> {
+    return { revoked: await this.admin.revokeAllOf(id, { staff, note: note ?? null, source }) };
+  }
+
+  @Post('sessions/:id/revoke')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiId()
+  @ApiReason()
+  @ApiOperation({ summary: 'End one session, whoever it belongs to' })
+  @ApiNoContentResponse({ description: 'Ended.', headers: COMMON_HEADERS })
+  @ApiProblems('session_not_found', ...ACTION_PROBLEMS)
+  revokeOne(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Body() { reason: note }: StaffActionDto,
+    @Source() source: RequestSource,
+  ): Promise<void> {
+    return this.admin.revokeOne(id, { staff, note: note ?? null, source });
+  }
+
+  @Post('users/:id/disable')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiId()
+  @ApiReason()
+  @ApiOperation({ summary: 'Shut an account: every session ends, and no login works' })
+  @ApiNoContentResponse({ description: 'Disabled.', headers: COMMON_HEADERS })
+  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
+  disable(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Body() { reason: note }: StaffActionDto,
+    @Source() source: RequestSource,
+  ): Promise<void> {
+    return this.admin.disable(id, { staff, note: note ?? null, source });
+  }
+
+  @Post('users/:id/enable')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiId()
+  @ApiReason()
+  @ApiOperation({ summary: 'Open an account again', description: 'Its sessions stay ended.' })
+  @ApiNoContentResponse({ description: 'Enabled.', headers: COMMON_HEADERS })
+  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
+  enable(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Body() { reason: note }: StaffActionDto,
+    @Source() source: RequestSource,
+  ): Promise<void> {
+    return this.admin.enable(id, { staff, note: note ?? null, source });
+  }
+
+  @Post('users/:id/password/reset')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiId()
+  @ApiReason()
+  @ApiOperation({
+    summary: 'Mail a user the link to set a new password',
+    description: 'Nothing changes until they do.',
+  })
+  @ApiAcceptedResponse({ description: 'On its way, unless the account is disabled.', headers: COMMON_HEADERS })
+  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
+  startReset(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Body() { reason: note }: StaffActionDto,
+    @Source() source: RequestSource,
+  ): Promise<void> {
+    return this.admin.startReset(id, { staff, note: note ?? null, source });
+  }
+
+  @Get('audit')
+  @ApiOperation({ summary: 'The audit trail, newest first' })
+  @ApiOkResponse({ type: AuditPageDto, headers: COMMON_HEADERS })
+  @ApiProblems('forbidden', 'validation_failed', ...PROTECTED_PROBLEMS)
+  async listAudit(@Query() { limit, cursor, userId, type, from, to }: AuditQueryDto): Promise<AuditPageDto> {
+    const events = await this.audit.search({ userId, type, from, to, limit, ...positionOf(cursor) });
+    const items = events.slice(0, limit).map((event) => AuditEventDto.from(event));
+    const last = items.at(-1);
+    return {
+      items,
+      nextCursor: events.length > limit && last ? encodeCursor({ createdAt: last.at, id: last.id }) : null,
+    };
+  }
+}
+
+const NOBODYS_SESSION = '00000000-0000-0000-0000-000000000000';

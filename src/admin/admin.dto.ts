@@ -1,0 +1,86 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsISO8601, IsString, IsUUID, MaxLength, ValidateIf } from 'class-validator';
+import { AuditEventDto } from '../audit/audit-event.dto.js';
+import { PlainText } from '../common/validation.js';
+import { PageQueryDto } from '../sessions/page-query.dto.js';
+import { UserDto } from '../users/user.dto.js';
+import type { User } from '../users/user.entity.js';
+
+const REASON_MAX_LENGTH = 500;
+const EMAIL_MAX_LENGTH = 254;
+const TYPE_MAX_LENGTH = 64;
+const CURSOR = 'As in GET /sessions.';
+
+const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
+
+export class StaffActionDto {
+  @ApiPropertyOptional({
+    minLength: 1,
+    maxLength: REASON_MAX_LENGTH,
+    example: 'Reported as stolen, ticket 4711',
+    description: 'Kept in the audit trail.',
+  })
+  @PlainText()
+  @MaxLength(REASON_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly reason?: string;
+}
+
+export class UsersQueryDto extends PageQueryDto {
+  @ApiPropertyOptional({ maxLength: EMAIL_MAX_LENGTH, example: 'ada@', description: 'How the address begins.' })
+  @MaxLength(EMAIL_MAX_LENGTH)
+  @IsString()
+  @Transform(({ value }) => (typeof value === 'string' ? value.toLowerCase() : value))
+  @IsOptionalField()
+  readonly email?: string;
+}
+
+export class AuditQueryDto extends PageQueryDto {
+  @ApiPropertyOptional({ format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  @IsUUID()
+  @IsOptionalField()
+  readonly userId?: string;
+
+  @ApiPropertyOptional({ maxLength: TYPE_MAX_LENGTH, example: 'session_revoked' })
+  @MaxLength(TYPE_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly type?: string;
+
+  @ApiPropertyOptional({ format: 'date-time', example: '2026-11-01T00:00:00Z', description: 'Not before this.' })
+  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsOptionalField()
+  readonly from?: string;
+
+  @ApiPropertyOptional({ format: 'date-time', example: '2026-12-01T00:00:00Z', description: 'Before this.' })
+  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsOptionalField()
+  readonly to?: string;
+}
+
+export class StaffUserDto extends UserDto {
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: null })
+  readonly disabledAt!: string | null;
+
+  static override from(user: User): StaffUserDto {
+    return { ...UserDto.from(user), disabledAt: user.disabledAt?.toISOString() ?? null };
+  }
+}
+
+export class UsersPageDto {
+  @ApiProperty({ type: [StaffUserDto] })
+  readonly items!: StaffUserDto[];
+
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: CURSOR })
+  readonly nextCursor!: string | null;
+}
+
+export class AuditPageDto {
+  @ApiProperty({ type: [AuditEventDto] })
+  readonly items!: AuditEventDto[];
+
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: CURSOR })
+  readonly nextCursor!: string | null;
+}

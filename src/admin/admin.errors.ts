@@ -1,0 +1,8 @@
+import { Problem } from '../common/problem.js';
+
+/** No account has this id. */
+export class UserNotFoundError extends Problem {
+  constructor() {
+    super('user_not_found');
+  }
+}

@@ -1,0 +1,58 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { AuditEvent } from './audit-event.entity.js';
+
+export class AuditEventDto {
+  @ApiProperty({ format: 'uuid', example: '7c6c7f0e-41bb-4c0f-8f4c-0f0c9d0f6b53' })
+  readonly id!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  readonly at!: string;
+
+  @ApiProperty({ example: 'session_revoked' })
+  readonly type!: string;
+
+  @ApiProperty({ enum: ['success', 'failure'], example: 'success' })
+  readonly outcome!: string;
+
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Whose account it is about.' })
+  readonly userId!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: null })
+  readonly sessionId!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Who did it; null for the service.' })
+  readonly actorId!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'logout' })
+  readonly reason!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'What staff gave as the reason.' })
+  readonly note!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: '203.0.113.7' })
+  readonly ip!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'curl/8.5.0' })
+  readonly userAgent!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: '0b9f0a52-7d0c-4a3e-9d52-1f2f6c0e8a11' })
+  readonly requestId!: string | null;
+
+  static from(event: AuditEvent): AuditEventDto {
+    const { id, at, type, outcome, userId, sessionId, actorId, reason, note, ip, userAgent, requestId } = event;
+    return {
+      id,
+      at: at.toISOString(),
+      type,
+      outcome,
+      userId,
+      sessionId,
+      actorId,
+      reason,
+      note,
+      ip,
+      userAgent,
+      requestId,
+    };
+  }
+}

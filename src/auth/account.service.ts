@@ -1,0 +1,74 @@
+import { Injectable } from '@nestjs/common';
+import { AuditTrail } from '../audit/audit-trail.js';
+import type { AuditEvent } from '../audit/audit-event.entity.js';
+import type { RequestSource } from '../common/request-source.js';
+import { Transactions } from '../database/transactions.js';
+import { LoginThrottle } from '../limits/login-throttle.js';
+import { MailedTokens } from '../mail/mailed-tokens.js';
+import { Outbox } from '../mail/outbox.js';
+import type { CheckedCaller } from '../sessions/session-checker.js';
+import type { Session } from '../sessions/session.entity.js';
+import { SessionRevokedError } from '../sessions/sessions.errors.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import { UsersService } from '../users/users.service.js';
+import { WrongPasswordError } from './auth.errors.js';
+
+/** What a person may do with their account as a whole. */
+@Injectable()
+export class AccountService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly users: UsersService,
+    private readonly sessions: SessionsService,
+    private readonly throttle: LoginThrottle,
+    private readonly tokens: MailedTokens,
+    private readonly outbox: Outbox,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  /** Everything that is stored about the caller, secrets and their hashes aside. */
+  async export(
+    { userId, sessionId }: CheckedCaller,
+    source: RequestSource,
+  ): Promise<{ sessions: Session[]; events: AuditEvent[] }> {
+    await this.audit.record(
+      { type: 'account_exported', outcome: 'success', userId, sessionId, actorId: userId },
+      source,
+    );
+    const [sessions, events] = await Promise.all([this.sessions.listAll(userId), this.audit.listOf(userId)]);
+    return { sessions, events };
+  }
+
+  /**
+   * Deletes the caller's account: every session ends at once, and nothing stays but the audit trail for as long as it is
+   * kept, and a mail that tells of it. Throws {@link WrongPasswordError}, which counts like a failed login.
+   */
+  async delete({ user, session }: CheckedCaller, password: string, source: RequestSource): Promise<void> {
+    const { id: userId, email } = user;
+    const isDeleted = await this.throttle.guard(email, source, async () => {
+      const { isRight, user: verified } = await this.users.verify(email, password);
+      if (!isRight || verified?.id !== userId) {
+        await this.audit.record({ type: 'login_failed', outcome: 'failure', userId }, source);
+        return null;
+      }
+      return this.transactions.run(async (transaction) => {
+        if (!(await this.users.lock(transaction, userId, verified.passwordHash))) {
+          return null;
+        }
+        const whose = { userId, actorId: userId };
+        const ended = await this.sessions.endAllWithin(transaction, whose, 'account_deleted', source);
+        if (!ended.includes(session.id)) {
+          throw new SessionRevokedError();
+        }
+        await this.audit.recordWithin(transaction, { type: 'account_deleted', outcome: 'success', ...whose }, source);
+        await this.tokens.withdrawAll(transaction, userId);
+        await this.users.delete(transaction, userId);
+        await this.outbox.add(transaction, { kind: 'account_deleted', recipient: email, userId });
+        return true;
+      });
+    });
+    if (!isDeleted) {
+      throw new WrongPasswordError();
+    }
+  }
+}

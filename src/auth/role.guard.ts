@@ -1,0 +1,38 @@
+import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { AuditTrail } from '../audit/audit-trail.js';
+import { Problem } from '../common/problem.js';
+import { sourceOf } from '../common/request-source.js';
+import type { Role } from '../users/user.entity.js';
+
+const REQUIRED_ROLE = Symbol('requiredRole');
+
+/** Opens a route, or a controller, to a role alone. */
+export const RequiresRole = (role: Role) => SetMetadata(REQUIRED_ROLE, role);
+
+/** Refuses whoever has not the role, by what the database says after the request arrived (JWT-09, ADM-02). */
+@Injectable()
+export class RoleGuard implements CanActivate {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly audit: AuditTrail,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const required = this.reflector.getAllAndOverride<Role | undefined>(REQUIRED_ROLE, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    if (required === undefined || request.user?.role === required) {
+      return true;
+    }
+    const { userId = null, sessionId = null } = request.user ?? {};
+    await this.audit.record(
+      { type: 'access_refused', outcome: 'failure', userId, sessionId, actorId: userId },
+      sourceOf(request),
+    );
+    throw new Problem('forbidden');
+  }
+}

@@ -1,0 +1,269 @@
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { type Answer, type Api, type AuthResult, cookieOf } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox } from '../support/mailbox.js';
+import { SECRETS } from '../support/secrets.js';
+
+const STAFF_MAIL = 'Our staff logged you out';
+let database: TestDatabase;
+let mailbox: Mailbox;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+let staff: AuthResult & { credentials: { email: string } };
+
+const grant = (email: string) =>
+  execFileSync(process.execPath, ['dist/admin-grant.js', email], {
+    env: { ...process.env, ...SECRETS, DATABASE_URL: database.url },
+    encoding: 'utf8',
+  });
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url };
+  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+  staff = await a.signUp();
+  expect(grant(staff.credentials.email.toUpperCase())).toContain('is an admin');
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database, { api: a });
+  } finally {
+    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+    await mailbox?.stop();
+    await database.drop();
+  }
+});
+
+const asStaff = (method: string, path: string, body?: unknown): Promise<Answer> =>
+  a.call(method, path, { bearer: staff.accessToken, ...(body !== undefined && { body }) });
+
+/** A user with twenty devices in both deliveries, at both instances. */
+async function userWithDevices() {
+  const user = await a.signUp();
+  const devices = await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const isCookie = i % 4 > 1;
+      const answer = await (i % 2 ? a : b).login({ ...user.credentials, ...(isCookie && { tokenDelivery: 'cookie' }) });
+      return { ...answer.body, cookie: isCookie ? cookieOf(answer) : null };
+    }),
+  );
+  return { user, devices: [{ ...user, cookie: null }, ...devices] };
+}
+
+async function expectAllEnded(devices: Awaited<ReturnType<typeof userWithDevices>>['devices']): Promise<void> {
+  for (const [i, { accessToken, refreshToken, cookie }] of devices.entries()) {
+    const api = i % 2 ? a : b;
+    expect((await api.me(accessToken)).body.code).toBe('session_revoked');
+    const refreshed = cookie ? await api.refreshByCookie(cookie) : await api.refresh(refreshToken);
+    expect(refreshed.body.code).toBe('session_revoked');
+  }
+}
+
+const actionsOf = (userId: string) =>
+  database.query<{ type: string; actor_id: string; note: string | null }>(
+    `SELECT type, actor_id, note FROM audit_events
+     WHERE user_id = $1 AND (type LIKE '%staff' OR type IN ('user_disabled', 'user_enabled')) ORDER BY at, id`,
+    [userId],
+  );
+
+const ROUTES: [method: string, path: string][] = [
+  ['GET', '/admin/users'],
+  ['GET', `/admin/users/${randomUUID()}/sessions`],
+  ['POST', `/admin/users/${randomUUID()}/sessions/revoke`],
+  ['POST', `/admin/sessions/${randomUUID()}/revoke`],
+  ['POST', `/admin/users/${randomUUID()}/disable`],
+  ['POST', `/admin/users/${randomUUID()}/enable`],
+  ['POST', `/admin/users/${randomUUID()}/password/reset`],
+  ['GET', '/admin/audit'],
+];
+
+it.each(ROUTES)('%s %s is for staff alone, in every spelling', async (method, path) => {
+  const { accessToken, user } = await a.signUp();
+  const { status, body } = await a.call(method, path, { bearer: accessToken });
+  expect([status, body.code]).toEqual([403, 'forbidden']);
+  const spellings = [`/${path}`, `${path}/`, path.replace('admin', '%61dmin'), path.toUpperCase(), `${path};x`];
+  for (const spelling of spellings) {
+    expect([403, 404]).toContain((await a.call(method, spelling, { bearer: accessToken })).status);
+  }
+  // Who may not be here hears that first, whatever they sent.
+  const bad = { bearer: accessToken, body: '{', headers: { 'content-type': 'text/plain' } };
+  if (method === 'POST') expect((await a.call(method, path, bad)).status).toBe(403);
+  const refused = await database.query(`SELECT FROM audit_events WHERE user_id = $1 AND type = 'access_refused'`, [
+    user.id,
+  ]);
+  expect(refused.length).toBeGreaterThan(0);
+});
+
+it('is granted from the command line, and counts until it is taken away', async () => {
+  const { credentials, accessToken, user } = await a.signUp();
+  const users = () => b.call('GET', '/admin/users', { bearer: accessToken });
+  expect((await users()).status).toBe(403);
+  grant(credentials.email);
+  expect((await users()).status).toBe(200);
+  await database.query(`UPDATE users SET role = 'user' WHERE id = $1`, [user.id]);
+  expect((await users()).status).toBe(403);
+  expect(() => grant('nobody@example.com')).toThrow('Command failed');
+});
+
+it('cannot be had through any body', async () => {
+  for (const extra of [{ role: 'admin' }, { isAdmin: true }, { disabledAt: null }]) {
+    const answer = await a.register({
+      email: `x-${randomUUID()}@example.com`,
+      password: 'a long passphrase',
+      ...extra,
+    });
+    expect(answer.status).toBe(400);
+  }
+});
+
+it('finds users, and shows no secret of theirs', async () => {
+  const { user, credentials } = await a.signUp({ name: 'Ada' });
+  const { status, body } = await asStaff(
+    'GET',
+    `/admin/users?email=${encodeURIComponent(credentials.email.toUpperCase())}`,
+  );
+  expect(status).toBe(200);
+  expect(body).toEqual({ items: [{ ...user, disabledAt: null }], nextCursor: null });
+
+  const first = await asStaff('GET', '/admin/users?limit=2');
+  const second = await asStaff('GET', `/admin/users?limit=2&cursor=${first.body.nextCursor}`);
+  const ids = [...first.body.items, ...second.body.items].map(({ id }: { id: string }) => id);
+  expect(new Set(ids).size).toBe(4);
+  expect((await asStaff('GET', '/admin/users?email=%25')).body.items).toEqual([]);
+  expect((await asStaff('GET', '/admin/users?limit=0')).status).toBe(400);
+});
+
+it('sees the devices of a user, page by page', async () => {
+  const { user, devices } = await userWithDevices();
+  const first = await asStaff('GET', `/admin/users/${user.user.id}/sessions?limit=12`);
+  const second = await asStaff('GET', `/admin/users/${user.user.id}/sessions?limit=12&cursor=${first.body.nextCursor}`);
+  const ids = [...first.body.items, ...second.body.items].map(({ id }: { id: string }) => id);
+  expect(ids.toSorted()).toEqual(devices.map(({ session }) => session.id).toSorted());
+  expect(second.body.nextCursor).toBeNull();
+  expect(first.body.items.some(({ current }: { current: boolean }) => current)).toBe(false);
+});
+
+it('ends every session of a user, with or without a reason, and of nobody else', async () => {
+  for (const body of [undefined, {}, { reason: 'Reported as stolen' }]) {
+    const { user, devices } = await userWithDevices();
+    const stranger = await b.signUp();
+    const answer = await asStaff('POST', `/admin/users/${user.user.id}/sessions/revoke`, body);
+    expect([answer.status, answer.body]).toEqual([200, { revoked: 21 }]);
+    await expectAllEnded(devices);
+    expect((await b.me(stranger.accessToken)).status).toBe(200);
+    expect((await b.me(staff.accessToken)).status).toBe(200);
+    expect(await actionsOf(user.user.id)).toEqual([
+      { type: 'sessions_revoked_by_staff', actor_id: staff.user.id, note: body?.reason ?? null },
+    ]);
+    await mailbox.await(user.credentials.email, STAFF_MAIL);
+
+    // The user's own history says that it was not them.
+    const { accessToken } = await a.signIn(user.credentials);
+    const { items } = (await a.call('GET', '/sessions/history', { bearer: accessToken })).body;
+    expect(items).toHaveLength(21);
+    expect(items[0]).toMatchObject({ reason: 'revoked_by_admin', endedBy: 'staff', current: false });
+  }
+}, 60_000);
+
+it('ends one session, whoever it belongs to', async () => {
+  const { user, devices } = await userWithDevices();
+  const [first, second] = devices;
+  expect((await asStaff('POST', `/admin/sessions/${second!.session.id}/revoke`, { reason: 'x' })).status).toBe(204);
+  expect((await b.me(second!.accessToken)).body.code).toBe('session_revoked');
+  expect((await b.me(first!.accessToken)).status).toBe(200);
+  for (const id of [second!.session.id, randomUUID(), 'x']) {
+    expect((await asStaff('POST', `/admin/sessions/${id}/revoke`)).body.code).toBe('session_not_found');
+  }
+  expect(await actionsOf(user.user.id)).toHaveLength(1);
+});
+
+it('disables an account: everything ends at once, nothing gets in; enabled, a login does', async () => {
+  const { user, devices } = await userWithDevices();
+  const { id } = user.user;
+  expect((await asStaff('POST', `/admin/users/${id}/disable`, { reason: 'Abuse' })).status).toBe(204);
+  await expectAllEnded(devices);
+  const refused = await b.login(user.credentials);
+  const wrong = await b.login({ ...user.credentials, password: 'not the password' });
+  expect([refused.status, { ...refused.body, requestId: '' }]).toEqual([401, { ...wrong.body, requestId: '' }]);
+  // Twice is once.
+  expect((await asStaff('POST', `/admin/users/${id}/disable`)).status).toBe(204);
+  expect((await asStaff('POST', `/admin/users/${id}/enable`)).status).toBe(204);
+  await expectAllEnded(devices.slice(0, 2));
+  expect((await b.login(user.credentials)).status).toBe(200);
+  expect((await actionsOf(id)).map(({ type, note }) => [type, note])).toEqual([
+    ['user_disabled', 'Abuse'],
+    ['user_enabled', null],
+  ]);
+});
+
+it('leaves no session to a login that races the disabling', async () => {
+  for (let round = 0; round < 15; round++) {
+    const user = await a.signUp();
+    const [disabled, ...others] = await Promise.all([
+      asStaff('POST', `/admin/users/${user.user.id}/disable`),
+      ...[a, b, a].map((api) => api.login(user.credentials)),
+      b.refresh(user.refreshToken),
+    ]);
+    expect(disabled!.status).toBe(204);
+    for (const { status, body } of others) {
+      expect([200, 401]).toContain(status);
+      if (status === 200) expect((await b.me(body.accessToken)).status).toBe(401);
+    }
+    const active = await database.query('SELECT FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', [
+      user.user.id,
+    ]);
+    expect(active).toEqual([]);
+  }
+}, 60_000);
+
+it('mails a user the link to set a new password, and changes nothing itself', async () => {
+  const user = await a.signUp();
+  const { status, body } = await asStaff('POST', `/admin/users/${user.user.id}/password/reset`, { reason: 'Asked' });
+  expect([status, body]).toEqual([202, null]);
+  expect((await b.me(user.accessToken)).status).toBe(200);
+  await mailbox.tokenFor(user.credentials.email, 'Set a new password');
+  expect(await actionsOf(user.user.id)).toMatchObject([{ type: 'password_reset_by_staff', note: 'Asked' }]);
+});
+
+it('says 404 for an account that is not there, and changes nothing', async () => {
+  for (const id of [randomUUID(), 'x', staff.session.id]) {
+    for (const path of ['sessions/revoke', 'disable', 'enable', 'password/reset']) {
+      expect((await asStaff('POST', `/admin/users/${id}/${path}`)).body.code).toBe('user_not_found');
+    }
+    expect((await asStaff('GET', `/admin/users/${id}/sessions`)).body.code).toBe('user_not_found');
+  }
+});
+
+it('reads the audit trail by user, type and time, page by page', async () => {
+  const user = await a.signUp();
+  await a.logout((await a.signIn(user.credentials)).refreshToken);
+  const { id } = user.user;
+  const audit = async (query: string) => (await asStaff('GET', `/admin/audit?userId=${id}${query}`)).body;
+
+  const all = (await audit('')).items as { type: string; at: string; userId: string }[];
+  expect(all.map(({ type }) => type)).toEqual(expect.arrayContaining(['login_succeeded', 'session_revoked']));
+  expect(all.every(({ userId }) => userId === id)).toBe(true);
+  expect(all.map(({ at }) => at)).toEqual(
+    all
+      .map(({ at }) => at)
+      .toSorted()
+      .toReversed(),
+  );
+  expect((await audit('&type=session_revoked')).items).toHaveLength(1);
+  expect((await audit(`&from=${all[0]!.at}`)).items.length).toBeGreaterThan(0);
+  expect((await audit(`&to=${all.at(-1)!.at}`)).items).toEqual([]);
+
+  const first = await audit('&limit=2');
+  const second = await audit(`&limit=2&cursor=${first.nextCursor}`);
+  expect([...first.items, ...second.items]).toEqual(all.slice(0, 4));
+  for (const bad of ['&from=yesterday', '&userId=x', '&type[]=x', '&limit=1000', '&cursor=x']) {
+    expect((await asStaff('GET', `/admin/audit?limit=5${bad.replace('&limit=1000', '&limit=1000')}`)).status).toBe(400);
+  }
+});
