@@ -1,5 +1,6 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, UseFilters } from '@nestjs/common';
 import {
+  ApiAcceptedResponse,
   ApiBearerAuth,
   ApiBody,
   ApiCookieAuth,
@@ -70,14 +71,23 @@ export class AuthController {
   @Post('register')
   @ApiOperation({ summary: 'Create an account and sign this device in' })
   @ApiCreatedResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
+  @ApiAcceptedResponse({
+    description: 'Where addresses must be confirmed first: a mail is on its way, and there is no session yet.',
+    headers: COMMON_HEADERS,
+  })
   @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
   async register(
     @Body() credentials: RegisterDto,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<AuthResultDto> {
+  ): Promise<AuthResultDto | undefined> {
     const account = { ...credentials, name: credentials.name ?? null };
-    return this.grants.deliver(reply, await this.auth.register(account, deviceOf(credentials), source));
+    const grant = await this.auth.register(account, deviceOf(credentials), source);
+    if (!grant) {
+      void reply.status(HttpStatus.ACCEPTED);
+      return undefined;
+    }
+    return this.grants.deliver(reply, grant);
   }
 
   @Public()
@@ -85,7 +95,14 @@ export class AuthController {
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ summary: 'Sign a device in', description: 'Always opens a new session.' })
   @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
-  @ApiProblems('cross_site_request', 'invalid_credentials', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
+  @ApiProblems(
+    'cross_site_request',
+    'email_not_verified',
+    'invalid_credentials',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...UNAVAILABLE,
+  )
   async login(
     @Body() credentials: LoginDto,
     @Source() source: RequestSource,

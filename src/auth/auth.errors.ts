@@ -28,6 +28,13 @@ export class InvalidVerificationTokenError extends Problem {
   }
 }
 
+/** The password is right, but the address is not confirmed, and here it must be. */
+export class EmailNotVerifiedError extends Problem {
+  constructor() {
+    super('email_not_verified');
+  }
+}
+
 /** Unknown, used, or expired. */
 export class InvalidDisownTokenError extends Problem {
   constructor() {

@@ -3,14 +3,17 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { Transactions } from '../database/transactions.js';
+import { type Transaction, Transactions } from '../database/transactions.js';
+import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
 import { RegistrationLimit } from '../limits/registration-limit.js';
 import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
 import { InvalidRefreshTokenError } from '../sessions/sessions.errors.js';
 import { type NewAccount, UsersService } from '../users/users.service.js';
-import { InvalidCredentialsError } from './auth.errors.js';
+import type { User } from '../users/user.entity.js';
+import { EmailTakenError } from '../users/users.errors.js';
+import { EmailNotVerifiedError, InvalidCredentialsError } from './auth.errors.js';
 
 const LOGIN_ATTEMPTS = 3;
 const BAD_REQUEST = 400;
@@ -28,30 +31,26 @@ export class AuthService {
     private readonly audit: AuditTrail,
     private readonly transactions: Transactions,
     private readonly outbox: Outbox,
+    private readonly tokens: MailedTokens,
     private readonly config: AppConfig,
   ) {}
 
   /**
-   * Makes an account and signs its first device in. Throws `validation_failed` for a password we would not keep,
-   * `too_many_requests`, or `email_taken`.
+   * Makes an account and signs its first device in. Null where addresses must be confirmed first, and then a mail is on
+   * its way. Throws `validation_failed` for a password we would not keep, `too_many_requests`, or `email_taken`.
    */
-  async register(account: NewAccount, device: Device, source: RequestSource): Promise<SessionGrant> {
+  async register(account: NewAccount, device: Device, source: RequestSource): Promise<SessionGrant | null> {
     // First, since a password that is refused makes no account and should use up no try.
     this.users.requireAcceptablePassword(account);
     await this.registrations.consume(source);
 
     const passwordHash = await this.users.hash(account);
-    return this.transactions.run(async (transaction) => {
-      const id = await this.users.create(transaction, { ...account, passwordHash });
-      if (this.config.emailVerification !== 'off') {
-        await this.outbox.add(transaction, { kind: 'email_verification', recipient: account.email, userId: id });
-      }
-      const grant = await this.sessions.open(transaction, { id, passwordHash }, device, source);
-      if (!grant) {
-        throw new Error('An account that was made a moment ago is not there.');
-      }
-      return grant;
-    });
+    const person = { ...account, passwordHash };
+    return this.transactions.run((transaction) =>
+      this.config.emailVerification === 'required'
+        ? this.askToConfirm(transaction, person)
+        : this.admit(transaction, person, device, source),
+    );
   }
 
   /**
@@ -99,6 +98,41 @@ export class AuthService {
     return this.sessions.endAll(caller, source);
   }
 
+  private async admit(
+    transaction: Transaction,
+    account: Pick<User, 'email' | 'name' | 'passwordHash'>,
+    device: Device,
+    source: RequestSource,
+  ): Promise<SessionGrant> {
+    const id = await this.users.create(transaction, account);
+    if (this.config.emailVerification !== 'off') {
+      await this.outbox.add(transaction, { kind: 'email_verification', recipient: account.email, userId: id });
+    }
+    const grant = await this.sessions.open(transaction, { ...account, id }, device, source);
+    if (!grant) {
+      throw new Error('An account that was made a moment ago is not there.');
+    }
+    return grant;
+  }
+
+  // The same for an address that is taken and for one that is not, where registering must not tell.
+  private async askToConfirm(
+    transaction: Transaction,
+    account: Pick<User, 'email' | 'name' | 'passwordHash'>,
+  ): Promise<null> {
+    const { email } = account;
+    const userId = await this.users.createUnconfirmed(transaction, account);
+    if (userId !== null) {
+      await this.tokens.withdraw(transaction, userId, ['email_verification']);
+      await this.outbox.add(transaction, { kind: 'email_verification', recipient: email, userId });
+    } else if (this.config.disclosesRegistration) {
+      throw new EmailTakenError();
+    } else {
+      await this.outbox.addFor(transaction, 'account_exists', email);
+    }
+    return null;
+  }
+
   // Null where they are wrong, which the trail then knows.
   private async signIn(
     { email, password }: Credentials,
@@ -112,6 +146,13 @@ export class AuthService {
       const { isRight, user } = await this.users.verify(email, password);
       userId = user?.id ?? null;
       if (!user || !isRight) {
+        break;
+      }
+      if (this.config.emailVerification === 'required' && !user.emailVerifiedAt) {
+        if (this.config.disclosesRegistration) {
+          throw new EmailNotVerifiedError();
+        }
+        // To say more would tell whoever just registered whether the address was taken.
         break;
       }
       const grant = await this.transactions.run((transaction) => this.sessions.open(transaction, user, device, source));

@@ -22,6 +22,10 @@ export const PROBLEMS = {
     detail: 'This refresh token was already exchanged. Its session has been ended for safety; log in again.',
   },
   invalid_credentials: { status: 401, detail: 'E-mail or password is wrong.' },
+  email_not_verified: {
+    status: 403,
+    detail: 'Confirm your address first, with the link we mailed to it. Register again to get another.',
+  },
   forbidden: { status: 403, detail: 'Your role does not allow this.' },
   cross_site_request: { status: 403, detail: 'A browser sent this request from another site.' },
   https_required: { status: 403, detail: 'Plain http is not served here. Use https, and log in again.' },

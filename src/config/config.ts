@@ -124,9 +124,13 @@ export class AppConfig {
   @TextSetting('MAIL_FROM')
   readonly mailFrom?: string;
 
-  /** Whether registering mails a link to confirm the address. */
-  @TextSetting('EMAIL_VERIFICATION', ['optional', 'off'])
-  readonly emailVerification: 'optional' | 'off' = 'optional';
+  /** Whether an address is to be confirmed, and whether there is a session before it is. */
+  @TextSetting('EMAIL_VERIFICATION', ['required', 'optional', 'off'])
+  readonly emailVerification: 'required' | 'optional' | 'off' = 'optional';
+
+  /** Whether registering says that an address is taken. */
+  @SwitchSetting('REGISTRATION_DISCLOSURE')
+  readonly disclosesRegistration: boolean = true;
 
   /** After their absolute end. */
   @IntegerSetting('SESSION_RETENTION_DAYS', { min: 0, max: 3650 })

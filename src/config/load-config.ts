@@ -30,7 +30,13 @@ export function loadConfig(environment: Environment): AppConfig {
 
   const config = plainToInstance(
     AppConfig,
-    { COOKIE_SECURE: isProduction ? 'on' : 'off', SWAGGER: isProduction ? 'off' : 'on', ...variables },
+    {
+      COOKIE_SECURE: isProduction ? 'on' : 'off',
+      SWAGGER: isProduction ? 'off' : 'on',
+      // Otherwise the first login would tell what registering does not.
+      ...(isOff(variables['REGISTRATION_DISCLOSURE']) && { EMAIL_VERIFICATION: 'required' }),
+      ...variables,
+    },
     { excludeExtraneousValues: true, exposeDefaultValues: true },
   );
   for (const { constraints = {} } of validateSync(config)) {
@@ -42,11 +48,19 @@ export function loadConfig(environment: Environment): AppConfig {
   if (isProduction && !config.databaseUrl) {
     complaints.push('DATABASE_URL is required in production, such as postgres://user:password@host:5432/latchkey');
   }
+  if (!config.disclosesRegistration && config.emailVerification !== 'required') {
+    complaints.push('EMAIL_VERIFICATION must be required where REGISTRATION_DISCLOSURE is off');
+  }
+  if (isProduction && config.emailVerification === 'required' && config.smtpUrl === undefined) {
+    complaints.push('SMTP_URL is required in production where EMAIL_VERIFICATION is required');
+  }
   if (complaints.length > 0) {
     throw new ConfigError(complaints);
   }
   return withKeptSecrets(config);
 }
+
+const isOff = (value: string | undefined): boolean => ['off', 'false', '0'].includes(value?.toLowerCase() ?? '');
 
 /** The same settings, on another database. */
 export function onDatabase(config: AppConfig, databaseUrl: string): AppConfig {

@@ -37,6 +37,15 @@ const TEMPLATES: Readonly<Record<MailKind, MailTemplate>> = {
       'If this was not you, use "forgot password" now.',
     ],
   },
+  account_exists: {
+    subject: 'You already have an account',
+    link: { purpose: 'password_reset', path: '/auth/password/reset', label: 'Set a new password' },
+    paragraphs: () => [
+      'Somebody, most likely you, tried to sign up with this address, which has an account already. Sign in with it, or ' +
+        'set a new password with this link, within 30 minutes.',
+      IGNORE,
+    ],
+  },
   account_deleted: {
     subject: 'Your account was deleted',
     paragraphs: ({ at }) => [`Your account was deleted ${when(at)}, and every device was logged out.`],

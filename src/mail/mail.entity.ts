@@ -2,6 +2,7 @@ import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 
 
 export type MailKind =
   | 'email_verification'
+  | 'account_exists'
   | 'password_reset'
   | 'password_changed'
   | 'new_device'

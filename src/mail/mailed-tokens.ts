@@ -69,7 +69,11 @@ export class MailedTokens {
   /** Withdraws a user's tokens for these purposes, those of mails that are not sent yet included. */
   async withdraw(database: Queryable, userId: string, purposes: readonly TokenPurpose[]): Promise<void> {
     await database.query(
-      `WITH unsent AS (DELETE FROM mails WHERE user_id = $1 AND kind = ANY($2::text[]))
+      // A mail is named for what its token is for, but for the one that offers a reset beside.
+      `WITH unsent AS (
+         DELETE FROM mails WHERE user_id = $1
+           AND CASE kind WHEN 'account_exists' THEN 'password_reset' ELSE kind END = ANY($2::text[])
+       )
        DELETE FROM mailed_tokens WHERE user_id = $1 AND purpose = ANY($2::text[])`,
       [userId, purposes],
     );

@@ -27,6 +27,25 @@ export class UsersRepository {
   }
 
   /**
+   * Makes an account, or makes one over that was never confirmed nor used: whoever registers last has the link that
+   * works. Its id, or null if the e-mail belongs to somebody.
+   */
+  async createUnconfirmed(
+    transaction: Transaction,
+    { email, name, passwordHash }: Pick<User, 'email' | 'name' | 'passwordHash'>,
+  ): Promise<string | null> {
+    const [row] = await transaction.query<{ id: string }[]>(
+      `INSERT INTO users AS u (email, name, password_hash) VALUES ($1, $2, $3)
+       ON CONFLICT (email) DO UPDATE SET name = excluded.name, password_hash = excluded.password_hash
+         WHERE u.email_verified_at IS NULL AND u.disabled_at IS NULL
+           AND NOT EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id)
+       RETURNING id`,
+      [email, name, passwordHash],
+    );
+    return row?.id ?? null;
+  }
+
+  /**
    * Sets another password, and locks the user's row until the transaction ends. False if the user is gone or disabled,
    * or, where a current hash is given, that is no longer the one.
    */

@@ -59,6 +59,14 @@ export class UsersService {
     return this.users.setPassword(transaction, id, passwordHash, currentHash);
   }
 
+  /** See {@link UsersRepository.createUnconfirmed}. */
+  createUnconfirmed(
+    transaction: Transaction,
+    account: Pick<User, 'email' | 'name' | 'passwordHash'>,
+  ): Promise<string | null> {
+    return this.users.createUnconfirmed(transaction, account);
+  }
+
   /** Accounts whose e-mail starts with this, one page, and whether more follow. */
   async search(
     prefix: string,

@@ -5,7 +5,7 @@ import { useApp } from '../support/app.js';
 const t = useApp();
 
 const ROUTES: Record<string, number[]> = {
-  'POST /auth/register': [201, 400, 403, 409, 413, 415, 429, 503],
+  'POST /auth/register': [201, 202, 400, 403, 409, 413, 415, 429, 503],
   'POST /auth/login': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /auth/refresh': [200, 400, 401, 403, 413, 415, 429, 503],
   'POST /auth/logout': [204, 400, 401, 403, 413, 415, 503],

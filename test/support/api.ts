@@ -79,14 +79,17 @@ export class Api {
   }
 
   register(credentials: Credentials & Record<string, unknown>, call: Call = {}) {
-    return this.call<AuthResult>('POST', '/auth/register', {
+    return this.call<AuthResult & ProblemView>('POST', '/auth/register', {
       body: { tokenDelivery: 'body', ...credentials },
       ...call,
     });
   }
 
   login(credentials: Credentials & Record<string, unknown>, call: Call = {}) {
-    return this.call<AuthResult>('POST', '/auth/login', { body: { tokenDelivery: 'body', ...credentials }, ...call });
+    return this.call<AuthResult & ProblemView>('POST', '/auth/login', {
+      body: { tokenDelivery: 'body', ...credentials },
+      ...call,
+    });
   }
 
   refresh(refreshToken: string) {

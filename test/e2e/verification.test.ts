@@ -1,0 +1,110 @@
+import { type Answer, type Api, PASSWORD, someone } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+
+const EXISTS = 'You already have an account';
+let database: TestDatabase;
+let mailbox: Mailbox;
+let quiet: Instance;
+let open: Instance;
+
+// One that must not tell who has an account, and one that may, on one database: both want addresses confirmed.
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url };
+  [quiet, open] = await Promise.all([
+    startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off' } }),
+    startInstance({ env: { ...env, EMAIL_VERIFICATION: 'required' } }),
+  ]);
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database, { api: quiet.api });
+  } finally {
+    await Promise.all([quiet, open].map((instance) => instance?.kill('SIGTERM')));
+    await mailbox?.stop();
+    await database.drop();
+  }
+});
+
+const verify = (api: Api, token: string) => api.call('POST', '/auth/email/verify', { body: { token } });
+
+const bare = ({ status, headers, body }: Answer) => ({
+  status,
+  body: { ...body, requestId: '' },
+  headers: [...headers].filter(([name]) => !['date', 'x-request-id'].includes(name)),
+});
+
+it('makes no session before the address is confirmed, and then a login does', async () => {
+  for (const { api } of [quiet, open]) {
+    const me = someone();
+    const registered = await api.register(me);
+    expect([registered.status, registered.body, registered.headers.getSetCookie()]).toEqual([202, null, []]);
+    expect((await api.login(me)).status).not.toBe(200);
+    expect(
+      await database.query('SELECT FROM sessions s JOIN users u ON u.id = s.user_id WHERE email = $1', [me.email]),
+    ).toEqual([]);
+    expect((await verify(api, await mailbox.tokenFor(me.email, SUBJECTS.verification))).status).toBe(204);
+    const login = await api.login(me);
+    expect([login.status, login.body.user.emailVerified]).toEqual([200, true]);
+  }
+});
+
+it('says what is missing where it may, and nothing where it must not', async () => {
+  const me = someone();
+  await open.api.register(me);
+  expect((await open.api.login(me)).body.code).toBe('email_not_verified');
+  expect((await open.api.login({ ...me, password: 'not the password' })).body.code).toBe('invalid_credentials');
+  expect(bare(await quiet.api.login(me))).toEqual(bare(await quiet.api.login(someone())));
+});
+
+it('answers the same for an address that is taken, one that is waiting and one that is free; a mail tells its owner', async () => {
+  const taken = someone();
+  await quiet.api.register(taken);
+  await verify(quiet.api, await mailbox.tokenFor(taken.email, SUBJECTS.verification));
+  const waiting = someone();
+  await quiet.api.register(waiting);
+
+  const [first, ...others] = await Promise.all(
+    [taken, waiting, someone()].map(({ email }) => quiet.api.register({ email, password: 'a stranger wants in' })),
+  );
+  expect(first!.status).toBe(202);
+  for (const other of others) expect(bare(other)).toEqual(bare(first!));
+
+  // Nothing about the account changed.
+  expect((await quiet.api.login({ ...taken, password: 'a stranger wants in' })).status).toBe(401);
+  expect((await quiet.api.login(taken)).status).toBe(200);
+  const [mail] = await mailbox.await(taken.email, EXISTS);
+  expect(mail!.text).toContain('/auth/password/reset?token=');
+  expect((await open.api.register(taken)).body.code).toBe('email_taken');
+});
+
+it('lets whoever reads the mail have the last word on an address that nobody confirmed', async () => {
+  const { email } = someone();
+  await quiet.api.register({ email, password: 'a stranger was first' });
+  const early = await mailbox.tokenFor(email, SUBJECTS.verification);
+  await quiet.api.register({ email, password: PASSWORD });
+  const late = await mailbox.tokenFor(email, SUBJECTS.verification, 2);
+  expect((await verify(quiet.api, early)).body.code).toBe('invalid_verification_token');
+  expect((await verify(quiet.api, late)).status).toBe(204);
+  expect((await quiet.api.login({ email, password: 'a stranger was first' })).status).toBe(401);
+  expect((await quiet.api.login({ email, password: PASSWORD })).status).toBe(200);
+});
+
+it('does not hand an account that is in use to whoever registers its address', async () => {
+  // From a time when confirming was optional.
+  const instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
+  const me = await instance.api.signUp();
+  await instance.kill('SIGTERM');
+  const { email } = me.credentials;
+  expect((await quiet.api.register({ email, password: 'a stranger wants in' })).status).toBe(202);
+  await mailbox.await(email, EXISTS);
+  expect((await quiet.api.me(me.accessToken)).status).toBe(200);
+  const token = await mailbox.tokenFor(email, SUBJECTS.verification);
+  expect((await verify(quiet.api, token)).status).toBe(204);
+  expect((await quiet.api.login(me.credentials)).status).toBe(200);
+});
