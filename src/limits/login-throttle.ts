@@ -7,9 +7,10 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import { TooManyRequestsError } from '../common/problem.js';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { AddressLimit } from './address-limit.js';
+import { KeyedLimit } from './keyed-limit.js';
 import { LimitHit } from './limits.events.js';
 import { accountKey, createLimiter, refusalOf } from './limiter.js';
+import { networkOf } from './network.js';
 
 const DAY_SECONDS = 86_400;
 const MINUTE_SECONDS = 60;
@@ -36,7 +37,7 @@ export class LoginThrottle {
   private readonly gate: RateLimiterPostgres;
   private readonly delayed: RateLimiterPostgres;
   private readonly delayedMax: number;
-  private readonly addresses: AddressLimit;
+  private readonly addresses: KeyedLimit;
 
   constructor(
     @InjectDataSource() dataSource: DataSource,
@@ -54,8 +55,9 @@ export class LoginThrottle {
       points: this.delayedMax,
       windowSeconds: DAY_SECONDS,
     });
-    this.addresses = new AddressLimit(dataSource, audit, events, 'login_throttled', {
+    this.addresses = new KeyedLimit(dataSource, audit, events, 'login_throttled', {
       name: 'login_address',
+      counts: 'address',
       points: config.loginFailuresPerAddress,
       windowSeconds: MINUTE_SECONDS,
     });
@@ -97,7 +99,7 @@ export class LoginThrottle {
     if (closed) {
       this.refuse(closed);
     }
-    await this.addresses.consume(source);
+    await this.addresses.consume(networkOf(source.ip), source);
     const isDelayed = (await refusalOf(this.free.consume(account))) !== null;
     if (isDelayed) {
       await this.passGate(account);
@@ -128,12 +130,12 @@ export class LoginThrottle {
 
   private async forget({ account, source }: Try): Promise<void> {
     const counts = [this.free, this.gate, this.delayed].map((limiter) => limiter.delete(account));
-    await Promise.all([...counts, this.addresses.giveBack(source)]);
+    await Promise.all([...counts, this.addresses.giveBack(networkOf(source.ip))]);
   }
 
   private async giveBack({ account, source, isDelayed }: Try): Promise<void> {
     const counts = isDelayed ? [this.gate.delete(account), this.delayed.reward(account)] : [this.free.reward(account)];
     // Where the store fails too, the try stays counted: rather a delay than a guess for free.
-    await Promise.allSettled([...counts, this.addresses.giveBack(source)]);
+    await Promise.allSettled([...counts, this.addresses.giveBack(networkOf(source.ip))]);
   }
 }

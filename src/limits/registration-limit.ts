@@ -5,14 +5,15 @@ import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { AddressLimit } from './address-limit.js';
+import { KeyedLimit } from './keyed-limit.js';
+import { networkOf } from './network.js';
 
 const HOUR_SECONDS = 3600;
 
 /** Bounds how many accounts one client network may try to make, whether or not it succeeds. */
 @Injectable()
 export class RegistrationLimit {
-  private readonly addresses: AddressLimit;
+  private readonly addresses: KeyedLimit;
 
   constructor(
     @InjectDataSource() dataSource: DataSource,
@@ -20,8 +21,9 @@ export class RegistrationLimit {
     events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
-    this.addresses = new AddressLimit(dataSource, audit, events, 'registration_throttled', {
+    this.addresses = new KeyedLimit(dataSource, audit, events, 'registration_throttled', {
       name: 'register_address',
+      counts: 'address',
       points: config.registrationsPerAddress,
       windowSeconds: HOUR_SECONDS,
     });
@@ -30,7 +32,7 @@ export class RegistrationLimit {
   /** Counts one. Throws `too_many_requests` beyond the limit. */
   async consume(source: RequestSource): Promise<void> {
     if (this.config.hasRateLimits) {
-      await this.addresses.consume(source);
+      await this.addresses.consume(networkOf(source.ip), source);
     }
   }
 }

@@ -7,10 +7,12 @@ import { TooManyRequestsError } from '../common/problem.js';
 import type { RequestSource } from '../common/request-source.js';
 import { createLimiter, type LimiterOptions, refusalOf } from './limiter.js';
 import { LimitHit, type LimitName } from './limits.events.js';
-import { networkOf } from './network.js';
 
-/** Bounds what one client network may do in a window. The first refusal of a window leaves a line in the audit trail. */
-export class AddressLimit {
+/**
+ * Bounds what one client network, or one account, may do in a window. The first refusal of a window leaves a line in the
+ * audit trail.
+ */
+export class KeyedLimit {
   private readonly limiter: RateLimiterPostgres;
 
   constructor(
@@ -18,26 +20,26 @@ export class AddressLimit {
     private readonly audit: AuditTrail,
     private readonly events: EventEmitter2,
     private readonly event: AuditEventType,
-    private readonly options: LimiterOptions & { readonly name: LimitName },
+    private readonly options: LimiterOptions & { readonly name: LimitName; readonly counts: 'address' | 'account' },
   ) {
     // Far beyond the limit it is no accident: the rest of the window is not worth a statement each.
     this.limiter = createLimiter(dataSource, { ...options, givesUpAt: options.points * 2 + 1 });
   }
 
   /** Counts one. Throws {@link TooManyRequestsError} beyond the limit. */
-  async consume(source: RequestSource): Promise<void> {
-    const refusal = await refusalOf(this.limiter.consume(networkOf(source.ip)));
+  async consume(key: string, source: RequestSource): Promise<void> {
+    const refusal = await refusalOf(this.limiter.consume(key));
     if (!refusal) {
       return;
     }
     if (refusal.consumedPoints === this.options.points + 1) {
-      await this.audit.record({ type: this.event, outcome: 'failure', reason: 'address' }, source);
+      await this.audit.record({ type: this.event, outcome: 'failure', reason: this.options.counts }, source);
     }
     this.events.emit(LimitHit.name, new LimitHit(this.options.name));
     throw new TooManyRequestsError(refusal.msBeforeNext);
   }
 
-  async giveBack({ ip }: RequestSource): Promise<void> {
-    await this.limiter.reward(networkOf(ip));
+  async giveBack(key: string): Promise<void> {
+    await this.limiter.reward(key);
   }
 }
