@@ -56,13 +56,12 @@ export class AdminService {
     }
     await this.transactions.run(async (transaction) => {
       const which = { id, actorId: action.staff.userId };
-      const userId = await this.sessions.endOneWithin(transaction, which, 'revoked_by_admin', action.source);
-      const user = userId === null ? null : await this.users.findById(userId);
-      if (!user) {
+      const owner = await this.sessions.endOneWithin(transaction, which, 'revoked_by_admin', action.source);
+      if (!owner) {
         throw new SessionNotFoundError();
       }
-      await this.record(transaction, 'sessions_revoked_by_staff', user.id, action, id);
-      await this.tell(transaction, user);
+      await this.record(transaction, 'sessions_revoked_by_staff', owner.id, action, id);
+      await this.tell(transaction, owner);
     });
   }
 
@@ -111,7 +110,7 @@ export class AdminService {
     return ended.length;
   }
 
-  private tell(transaction: Transaction, { id: userId, email: recipient }: User): Promise<void> {
+  private tell(transaction: Transaction, { id: userId, email: recipient }: Pick<User, 'id' | 'email'>): Promise<void> {
     return this.outbox.add(transaction, { kind: 'sessions_ended_by_staff', recipient, userId });
   }
 

@@ -5,6 +5,7 @@ import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
+import type { User } from '../users/user.entity.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
 import { type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
@@ -40,6 +41,9 @@ export interface SessionState extends Account {
   readonly isSeenLongAgo: boolean;
   readonly honoursPredecessor: boolean;
 }
+
+/** Whose a session is. */
+export type SessionOwner = Pick<User, 'id' | 'email'>;
 
 /** A session that is over, by revocation or expiry, and since when. */
 export interface EndedSession {
@@ -319,16 +323,16 @@ export class SessionsRepository {
     { id, actorId }: { id: string; actorId: string },
     reason: RevocationReason,
     source: RequestSource,
-  ): Promise<string | null> {
-    const [ended] = await transaction.query<{ userId: string }[]>(
-      `WITH ${end('s.id = $5', '$6::uuid')} SELECT user_id AS "userId" FROM ended`,
+  ): Promise<SessionOwner | null> {
+    const [owner] = await transaction.query<SessionOwner[]>(
+      `WITH ${end('s.id = $5', '$6::uuid')} SELECT u.id, u.email FROM ended e JOIN users u ON u.id = e.user_id`,
       [...revocation(reason, source), id, actorId],
     );
-    if (!ended) {
+    if (!owner) {
       return null;
     }
     transaction.afterCommit(() => this.tellEnded(reason, 1));
-    return ended.userId;
+    return owner;
   }
 
   /** Ends all sessions of a user, as part of a transaction that locked the user's row. Their ids. */

@@ -20,7 +20,7 @@ import {
 } from './sessions.errors.js';
 import { EndedUses } from './ended-uses.js';
 import { RefreshAnswered, type RefreshOutcome } from './sessions.events.js';
-import { type EndedSession, type SessionsPage, SessionsRepository } from './sessions.repository.js';
+import { type EndedSession, type SessionOwner, type SessionsPage, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
 /** A refresh token as somebody sent it, and the way it came. */
@@ -160,7 +160,7 @@ export class SessionsService {
     which: { id: string; actorId: string },
     reason: RevocationReason,
     source: RequestSource,
-  ): Promise<string | null> {
+  ): Promise<SessionOwner | null> {
     return this.sessions.endOneWithin(transaction, which, reason, source);
   }
 
