@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsISO8601, IsString, IsUUID, MaxLength, ValidateIf } from 'class-validator';
+import { IsISO8601, IsString, IsUUID, MaxLength } from 'class-validator';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
-import { PlainText } from '../common/validation.js';
+import { IsOptionalField, PlainText } from '../common/validation.js';
 import { PageQueryDto } from '../sessions/page-query.dto.js';
 import { UserDto } from '../users/user.dto.js';
 import type { User } from '../users/user.entity.js';
@@ -11,8 +11,6 @@ const REASON_MAX_LENGTH = 500;
 const EMAIL_MAX_LENGTH = 254;
 const TYPE_MAX_LENGTH = 64;
 const CURSOR = 'As in GET /sessions.';
-
-const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
 
 export class StaffActionDto {
   @ApiPropertyOptional({

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
 import { AppConfig } from '../config/config.js';
-import type { SessionClaims } from '../sessions/session-checker.js';
+import { secondsOf, type SessionClaims } from '../sessions/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { Account } from '../sessions/sessions.sql.js';
 
@@ -16,8 +16,6 @@ export interface AccessToken {
   readonly expiresIn: number;
 }
 
-const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
-
 /** Access tokens: JWTs of the profile of RFC 9068, with a session and its generation inside, and nothing about the person. */
 @Injectable()
 export class AccessTokens {
@@ -28,11 +26,11 @@ export class AccessTokens {
 
   /** Signs a token for a session as it is now. It never outlives the session. */
   issue({ session, readAt }: Account): AccessToken {
-    const now = seconds(readAt);
+    const now = secondsOf(readAt);
     const exp = Math.min(
       now + this.config.accessTokenTtlSeconds,
-      seconds(session.idleExpiresAt),
-      seconds(session.expiresAt),
+      secondsOf(session.idleExpiresAt),
+      secondsOf(session.expiresAt),
     );
     const accessToken = this.jwt.sign({
       iss: this.config.jwtIssuer,
@@ -43,7 +41,7 @@ export class AccessTokens {
       jti: randomUUID(),
       iat: now,
       exp,
-      auth_time: seconds(session.authenticatedAt),
+      auth_time: secondsOf(session.authenticatedAt),
     });
     return { accessToken, expiresIn: Math.max(0, exp - now) };
   }

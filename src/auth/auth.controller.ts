@@ -11,7 +11,13 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import {
+  ApiProblems,
+  BODY_PROBLEMS,
+  COMMON_HEADERS,
+  PROTECTED_PROBLEMS,
+  UNAVAILABLE_PROBLEMS,
+} from '../common/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../common/caller.js';
 import { Public } from '../common/public.decorator.js';
 import { type RequestSource, Source } from '../common/request-source.js';
@@ -55,7 +61,6 @@ const REFRESH_EXAMPLES = {
     value: { refreshToken: 'v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A' },
   },
 };
-const UNAVAILABLE = ['service_unavailable', 'internal_error'] as const;
 
 @ApiTags('auth')
 @Controller('auth')
@@ -75,7 +80,7 @@ export class AuthController {
     description: 'Where addresses must be confirmed first: a mail is on its way, and there is no session yet.',
     headers: COMMON_HEADERS,
   })
-  @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
+  @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE_PROBLEMS)
   async register(
     @Body() credentials: RegisterDto,
     @Source() source: RequestSource,
@@ -101,7 +106,7 @@ export class AuthController {
     'invalid_credentials',
     ...BODY_PROBLEMS,
     'too_many_requests',
-    ...UNAVAILABLE,
+    ...UNAVAILABLE_PROBLEMS,
   )
   async login(
     @Body() credentials: LoginDto,
@@ -132,7 +137,7 @@ export class AuthController {
     'ambiguous_refresh_token',
     ...BODY_PROBLEMS,
     'too_many_requests',
-    ...UNAVAILABLE,
+    ...UNAVAILABLE_PROBLEMS,
   )
   async refresh(
     @Req() request: FastifyRequest,

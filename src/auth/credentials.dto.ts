@@ -1,25 +1,13 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import {
-  isEmail,
-  IsIn,
-  IsString,
-  MaxLength,
-  MinLength,
-  registerDecorator,
-  ValidateBy,
-  ValidateIf,
-} from 'class-validator';
-import { NoControlCharacters, PlainText } from '../common/validation.js';
+import { isEmail, IsIn, IsString, MaxLength, MinLength, registerDecorator, ValidateBy } from 'class-validator';
+import { IsOptionalField, NoControlCharacters, PlainText } from '../common/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
 import { PASSWORD_MAX_LENGTH, passwordLength } from '../users/password-policy.js';
 
 const NAME_MAX_LENGTH = 100;
-
-/** May be left out, but not null: null is no value of any field. */
-const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
 
 // ASCII only, and only ASCII is folded: other scripts have letters that fold, or look, like somebody else's address
 // (IN-06).

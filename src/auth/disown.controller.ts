@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS } from '../common/api-problems.decorator.js';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, UNAVAILABLE_PROBLEMS } from '../common/api-problems.decorator.js';
 import { Public } from '../common/public.decorator.js';
 import { type RequestSource, Source } from '../common/request-source.js';
 import { RevokedDto } from './auth-result.dto.js';
@@ -30,8 +30,7 @@ export class DisownController {
     'invalid_disown_token',
     ...BODY_PROBLEMS,
     'too_many_requests',
-    'service_unavailable',
-    'internal_error',
+    ...UNAVAILABLE_PROBLEMS,
   )
   disown(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
     return this.passwords.disown(token, source);

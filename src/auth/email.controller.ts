@@ -1,6 +1,12 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBearerAuth, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import {
+  ApiProblems,
+  BODY_PROBLEMS,
+  COMMON_HEADERS,
+  PROTECTED_PROBLEMS,
+  UNAVAILABLE_PROBLEMS,
+} from '../common/api-problems.decorator.js';
 import { CurrentCaller } from '../common/caller.js';
 import { Public } from '../common/public.decorator.js';
 import { type RequestSource, Source } from '../common/request-source.js';
@@ -23,8 +29,7 @@ export class EmailController {
     'invalid_verification_token',
     ...BODY_PROBLEMS,
     'too_many_requests',
-    'service_unavailable',
-    'internal_error',
+    ...UNAVAILABLE_PROBLEMS,
   )
   verify(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<void> {
     return this.email.verify(token, source);

@@ -8,7 +8,13 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
+import {
+  ApiProblems,
+  BODY_PROBLEMS,
+  COMMON_HEADERS,
+  PROTECTED_PROBLEMS,
+  UNAVAILABLE_PROBLEMS,
+} from '../common/api-problems.decorator.js';
 import { CurrentCaller } from '../common/caller.js';
 import { Public } from '../common/public.decorator.js';
 import { type RequestSource, Source } from '../common/request-source.js';
@@ -17,8 +23,6 @@ import { AuthResultDto } from './auth-result.dto.js';
 import { Grants } from './grants.js';
 import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
 import { PasswordsService } from './passwords.service.js';
-
-const UNAVAILABLE = ['service_unavailable', 'internal_error'] as const;
 
 @ApiTags('auth')
 @Controller('auth/password')
@@ -60,7 +64,7 @@ export class PasswordsController {
     description: 'The answer is the same whether or not there is such an account.',
   })
   @ApiAcceptedResponse({ description: 'If there is such an account, a mail is on its way.', headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
+  @ApiProblems('cross_site_request', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE_PROBLEMS)
   forgot(@Body() { email }: ForgotPasswordDto, @Source() source: RequestSource): Promise<void> {
     return this.passwords.forgot(email, source);
   }
@@ -73,7 +77,13 @@ export class PasswordsController {
     description: 'Every session ends, and nobody is signed in.',
   })
   @ApiNoContentResponse({ description: 'Set.', headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', 'invalid_reset_token', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE)
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_reset_token',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...UNAVAILABLE_PROBLEMS,
+  )
   reset(@Body() { token, newPassword }: ResetPasswordDto, @Source() source: RequestSource): Promise<void> {
     return this.passwords.reset(token, newPassword, source);
   }

@@ -100,13 +100,15 @@ function exampleOf(code: ProblemCode, status: number): ProblemDto {
   };
 }
 
+/** The errors of every route that asks the database. */
+export const UNAVAILABLE_PROBLEMS = ['service_unavailable', 'internal_error'] as const satisfies ProblemCode[];
+
 /** The errors of every route that needs an access token. */
 export const PROTECTED_PROBLEMS = [
   'invalid_token',
   'session_revoked',
   'session_expired',
-  'service_unavailable',
-  'internal_error',
+  ...UNAVAILABLE_PROBLEMS,
 ] as const satisfies ProblemCode[];
 
 /** The errors of every route that takes a body. */

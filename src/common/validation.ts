@@ -1,5 +1,5 @@
 import { applyDecorators, type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
-import { Matches, type ValidationError } from 'class-validator';
+import { Matches, ValidateIf, type ValidationError } from 'class-validator';
 import { Problem } from './problem.js';
 
 /** A name that every object has, such as "constructor". Validation would take it for a field it knows. */
@@ -49,6 +49,9 @@ class ValidationFailedError extends Problem {
 const NO_CONTROLS = /^(?!.*[\p{Cc}\p{Cs}]).*$/su;
 const NO_CONTROLS_OR_DIRECTION_MARKS =
   /^(?!.*[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]).*[^\s\p{DI}\u2800].*$/su;
+
+/** May be left out, but not null: null is no value of any field. */
+export const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
 
 /** A string without control characters or lone surrogates. */
 export const NoControlCharacters = () =>

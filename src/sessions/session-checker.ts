@@ -136,7 +136,8 @@ export class SessionChecker {
   }
 }
 
-const secondsOf = (date: Date): number => Math.floor(date.getTime() / 1000);
+/** A time as JWTs write it. */
+export const secondsOf = (date: Date): number => Math.floor(date.getTime() / 1000);
 
 // By the clock that all instances share: that of the one which signed may be minutes off, and so may ours.
 const isCurrent = ({ issuedAt, expiresAt }: SessionClaims, now: number): boolean =>
