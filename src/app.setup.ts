@@ -5,7 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import { isUUID } from 'class-validator';
-import { type FastifyInstance, LogController } from 'fastify';
+import { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
 import { registerBodyParser } from './common/body.js';
@@ -46,7 +46,9 @@ export async function createApp(config: AppConfig, logger: Logger): Promise<Nest
 export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter {
   return new FastifyAdapter({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    logController: new LogController({ disableRequestLogging: true }),
+    // One logger for all: a line names its request itself.
+    childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     genReqId: requestIdOf,
     requestIdHeader: false,
     // Always a function: Fastify takes a bare number of hops for "trust nobody".
@@ -117,7 +119,7 @@ function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
     requestContext.run(request.id, done, isTooLong ? new Problem('uri_too_long') : undefined);
   });
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    if (!readiness.isReady) {
+    if (readiness.isLeaving) {
       // A connection that a client means to keep would hold the closing server for as long.
       reply.header('Connection', 'close');
     }
@@ -127,6 +129,7 @@ function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
     const { method, routeOptions, user } = request;
     request.log.info(
       {
+        requestId: request.id,
         method,
         route: routeOptions.url ?? null,
         status: reply.statusCode,
@@ -194,9 +197,17 @@ function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<str
 const ONCE_ONLY = new Set(['host', 'authorization', 'content-type']);
 
 function hasRepeatedHeader({ rawHeaders }: IncomingMessage): boolean {
-  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
-  const found = names.filter((name) => ONCE_ONLY.has(name));
-  return new Set(found).size < found.length;
+  const found = new Set<string>();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? '';
+    if (ONCE_ONLY.has(name)) {
+      if (found.has(name)) {
+        return true;
+      }
+      found.add(name);
+    }
+  }
+  return false;
 }
 
 function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {

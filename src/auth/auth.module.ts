@@ -55,6 +55,6 @@ import { RefreshCookie } from './refresh-cookie.js';
     JwtStrategy,
     RefreshCookie,
   ],
-  exports: [RefreshCookie],
+  exports: [JwtStrategy, RefreshCookie],
 })
 export class AuthModule {}

@@ -7,6 +7,7 @@ import { IS_PUBLIC } from '../common/public.decorator.js';
 import { sourceOf } from '../common/request-source.js';
 import { EndedUses } from '../sessions/ended-uses.js';
 import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessions.errors.js';
+import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
 const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
@@ -19,16 +20,24 @@ export const TakesRefreshToken = () => SetMetadata(TAKES_REFRESH_TOKEN, true);
 export class JwtAuthGuard extends AuthGuard('jwt') {
   constructor(
     private readonly reflector: Reflector,
+    private readonly strategy: JwtStrategy,
     private readonly cookie: RefreshCookie,
     private readonly endedUses: EndedUses,
   ) {
     super();
   }
 
-  override canActivate(
-    context: ExecutionContext,
-  ): ReturnType<InstanceType<ReturnType<typeof AuthGuard>>['canActivate']> {
-    return this.has(IS_PUBLIC, context) || super.canActivate(context);
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (this.has(IS_PUBLIC, context)) {
+      return true;
+    }
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const caller = this.strategy.validateAgain(request);
+    if (!caller) {
+      return (await super.canActivate(context)) === true;
+    }
+    request.user = await caller.catch((error: unknown) => this.handleRequest(error, null, null, context));
+    return true;
   }
 
   override handleRequest<TCaller>(error: unknown, caller: TCaller, _: unknown, context: ExecutionContext): TCaller {

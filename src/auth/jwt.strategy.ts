@@ -2,16 +2,28 @@ import { createSecretKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import { Strategy } from 'passport-jwt';
 import { AppConfig } from '../config/config.js';
-import { type CheckedCaller, CLOCK_SKEW_SECONDS, SessionChecker } from '../sessions/session-checker.js';
+import {
+  type CheckedCaller,
+  CLOCK_SKEW_SECONDS,
+  SessionChecker,
+  type SessionClaims,
+} from '../sessions/session-checker.js';
 import { ALGORITHM, hasOurHeader, readClaims } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
+const VERIFIED_MAX_TOKENS = 10_000;
+const VERIFIED_FOR_MS = 60_000;
 
 /** Verifies an access token, and then asks whether its session is still open. A signature alone opens nothing. */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy) {
+  // That we signed these claims cannot change, so it need not be found out for each request. What can change, and when
+  // they are over, is never kept: the checker is asked every time.
+  private readonly verified = new LRUCache<string, SessionClaims>({ max: VERIFIED_MAX_TOKENS, ttl: VERIFIED_FOR_MS });
+
   constructor(
     config: AppConfig,
     private readonly checker: SessionChecker,
@@ -29,11 +41,21 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
       // The times are the checker's to compare, with the clock that all instances share.
       ignoreExpiration: true,
       jsonWebTokenOptions: { clockTolerance: CLOCK_SKEW_SECONDS },
+      passReqToCallback: true,
     });
   }
 
-  validate(claims: unknown): Promise<CheckedCaller> {
-    return this.checker.require(readClaims(claims));
+  /** The step after the signature: who is calling, if the session is open. Throws as the checker does. */
+  validate({ headers }: FastifyRequest, payload: unknown): Promise<CheckedCaller> {
+    const claims = readClaims(payload);
+    this.verified.set(headers.authorization ?? '', claims);
+    return this.checker.require(claims);
+  }
+
+  /** The same step for a token whose signature was verified within the last minute; null for any other. */
+  validateAgain({ headers }: FastifyRequest): Promise<CheckedCaller> | null {
+    const claims = this.verified.get(headers.authorization ?? '');
+    return claims ? this.checker.require(claims) : null;
   }
 }
 

@@ -7,6 +7,7 @@ import { isStoreFailure } from '../common/store-failure.js';
 import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
 import { migrate, type PostgresOptions } from './migrate.js';
+import { PreparedStatements } from './prepared-statements.js';
 import { Sweeper } from './sweeper.js';
 import { Transactions } from './transactions.js';
 
@@ -30,8 +31,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Sweeper, Transactions],
-  exports: [Sweeper, Transactions],
+  providers: [PreparedStatements, Sweeper, Transactions],
+  exports: [PreparedStatements, Sweeper, Transactions],
 })
 export class DatabaseModule {}
 

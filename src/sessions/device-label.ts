@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { parse } from 'bowser';
+import { LRUCache } from 'lru-cache';
 import type { RequestSource } from '../common/request-source.js';
 import { networkOf } from '../limits/network.js';
 
@@ -16,8 +17,13 @@ export interface DeviceLabel {
   readonly type: DeviceType;
 }
 
+// Reading one costs more than all the rest of a request, and many devices have the same.
+const labels = new LRUCache<string, DeviceLabel>({ max: 1000, memoMethod: readUserAgent });
+
 /** Reads a user agent. One that says nothing known gets its first product name, such as "curl", or "Unknown device". */
-export function describeDevice(userAgent: string): DeviceLabel {
+export const describeDevice = (userAgent: string): DeviceLabel => labels.memo(userAgent);
+
+function readUserAgent(userAgent: string): DeviceLabel {
   const parsed = userAgent === '' ? null : parse(userAgent);
   const browser = parsed?.browser.name || productOf(userAgent);
   const os = parsed?.os.name || null;

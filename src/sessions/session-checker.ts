@@ -7,7 +7,6 @@ import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from './sessions.errors.js';
 import { SessionCheckRefused, SessionChecksAnswered } from './sessions.events.js';
 import { type SessionState, SessionsRepository } from './sessions.repository.js';
-import type { Account } from './sessions.sql.js';
 
 export const CLOCK_SKEW_SECONDS = 30;
 
@@ -22,7 +21,7 @@ export interface SessionClaims {
 }
 
 /** A caller whose session was open after the request arrived. */
-export interface CheckedCaller extends Caller, Account {}
+export interface CheckedCaller extends Caller, Pick<SessionState, 'session' | 'user' | 'readAt'> {}
 
 interface Waiting {
   readonly sessionId: string;

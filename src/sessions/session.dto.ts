@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { DEVICE_TYPES, describeDevice } from './device-label.js';
-import { REVOCATION_REASONS, type Session } from './session.entity.js';
+import { type OpenSession, REVOCATION_REASONS, type Session } from './session.entity.js';
 
 export class DeviceDto {
   @ApiProperty({ example: 'Firefox on Windows', description: 'What a person reads.' })
@@ -58,7 +58,7 @@ export class SessionDto {
   })
   readonly idleExpiresAt!: string;
 
-  static from(session: Session, currentId: string): SessionDto {
+  static from(session: OpenSession, currentId: string): SessionDto {
     const { label, browser, os, type } = describeDevice(session.userAgent);
     return {
       id: session.id,

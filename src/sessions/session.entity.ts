@@ -100,3 +100,16 @@ export class Session {
   @Column({ type: 'uuid', name: 'revoked_by', nullable: true })
   readonly revokedBy!: string | null;
 }
+
+/** What is told of a session while it is open. */
+export type OpenSession = Omit<
+  Session,
+  | 'user'
+  | 'refreshTokenHash'
+  | 'rotatedAt'
+  | 'rotationWindowAt'
+  | 'rotationCount'
+  | 'revokedAt'
+  | 'revokedReason'
+  | 'revokedBy'
+>;

@@ -4,11 +4,12 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
+import { PreparedStatements } from '../database/prepared-statements.js';
 import type { Transaction } from '../database/transactions.js';
-import type { User } from '../users/user.entity.js';
+import type { User, UserProfile } from '../users/user.entity.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
-import { type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
+import { type OpenSession, type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
 import { SessionOpened, SessionsEnded } from './sessions.events.js';
 import {
   ACCOUNT,
@@ -17,7 +18,10 @@ import {
   type AccountRow,
   end,
   honoursPredecessor,
+  OPEN_ACCOUNT,
+  type OpenAccountRow,
   type RevocationParameters,
+  STATE,
   toAccount,
 } from './sessions.sql.js';
 
@@ -32,14 +36,26 @@ export interface NewSession {
 }
 
 /** How the database sees a session at the moment it was asked. */
-export interface SessionState extends Account {
+interface State {
   /** Ended on purpose, or its user disabled. */
   readonly isRevoked: boolean;
   /** Past its idle or absolute end. */
   readonly isExpired: boolean;
+}
+
+/** The same, with all that a refresh must know. */
+export interface RefreshState extends State, Account {
+  readonly honoursPredecessor: boolean;
+}
+
+/** The same, with all that a protected request must know. */
+export interface SessionState extends State {
+  readonly session: OpenSession;
+  readonly user: UserProfile;
+  /** When, by the database's clock. */
+  readonly readAt: Date;
   /** Last seen more than a minute ago. */
   readonly isSeenLongAgo: boolean;
-  readonly honoursPredecessor: boolean;
 }
 
 /** Whose a session is. */
@@ -57,7 +73,7 @@ export interface EndedUse extends RequestSource {
   readonly userId: string;
 }
 
-type StateRow = AccountRow & Omit<SessionState, keyof Account>;
+type StateRow = OpenAccountRow & State & Pick<SessionState, 'isSeenLongAgo'>;
 
 export interface SessionsPage {
   /** Sessions after this one, in the order of the list. */
@@ -83,6 +99,7 @@ const DAY = (time: string) => `(${time} AT TIME ZONE 'UTC')::date`;
 export class SessionsRepository {
   constructor(
     @InjectRepository(Session) private readonly sessions: Repository<Session>,
+    private readonly prepared: PreparedStatements,
     private readonly config: AppConfig,
     private readonly events: EventEmitter2,
   ) {}
@@ -234,22 +251,27 @@ export class SessionsRepository {
 
   /** How things stand with sessions, ended or not, in one statement. Ids without a session are left out. */
   async findStates(ids: readonly string[]): Promise<SessionState[]> {
-    const rows = await this.sessions.query<StateRow[]>(
-      `SELECT ${ACCOUNT},
-         (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
-         (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired",
-         s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo",
-         ${honoursPredecessor('$2')} AS "honoursPredecessor"
+    const rows = await this.prepared.query<StateRow>(
+      'session_states',
+      `SELECT ${OPEN_ACCOUNT}, ${STATE}, s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY($1::uuid[])`,
-      [ids, this.config.refreshGraceSeconds],
+      [ids],
     );
-    return rows.map(({ isRevoked, isExpired, isSeenLongAgo, honoursPredecessor: honours, ...row }) => ({
-      ...toAccount(row),
-      isRevoked,
-      isExpired,
-      isSeenLongAgo,
-      honoursPredecessor: honours,
-    }));
+    return rows.map(toState);
+  }
+
+  /** How things stand with one session, for whoever presents a refresh token of it. Null if there is none. */
+  async findRefreshState(id: string): Promise<RefreshState | null> {
+    const [row] = await this.sessions.query<(AccountRow & Omit<RefreshState, keyof Account>)[]>(
+      `SELECT ${ACCOUNT}, ${STATE}, ${honoursPredecessor('$2')} AS "honoursPredecessor"
+       FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`,
+      [id, this.config.refreshGraceSeconds],
+    );
+    if (!row) {
+      return null;
+    }
+    const { isRevoked, isExpired, honoursPredecessor: honours, ...account } = row;
+    return { ...toAccount(account), isRevoked, isExpired, honoursPredecessor: honours };
   }
 
   /** Active sessions of a user: the given one first, then the newest. One more than the limit, if there are more. */
@@ -469,3 +491,34 @@ const revocation = (reason: RevocationReason, { ip, userAgent, requestId }: Requ
   userAgent,
   requestId,
 ];
+
+// Field by field, since this is done for every protected request: copying the rest of a row costs several times as much.
+const toState = (row: StateRow): SessionState => ({
+  session: {
+    id: row.id,
+    userId: row.userId,
+    delivery: row.delivery,
+    generation: row.generation,
+    usedGeneration: row.usedGeneration,
+    deviceName: row.deviceName,
+    userAgent: row.userAgent,
+    ip: row.ip,
+    createdAt: row.createdAt,
+    authenticatedAt: row.authenticatedAt,
+    lastSeenAt: row.lastSeenAt,
+    idleExpiresAt: row.idleExpiresAt,
+    expiresAt: row.expiresAt,
+  },
+  user: {
+    id: row.userId,
+    email: row.email,
+    name: row.name,
+    role: row.role,
+    emailVerifiedAt: row.emailVerifiedAt,
+    createdAt: row.userCreatedAt,
+  },
+  readAt: row.readAt,
+  isRevoked: row.isRevoked,
+  isExpired: row.isExpired,
+  isSeenLongAgo: row.isSeenLongAgo,
+});

@@ -215,7 +215,7 @@ export class SessionsService {
     delivery: TokenDelivery,
     source: RequestSource,
   ): Promise<SessionGrant> {
-    const [state] = await this.sessions.findStates([token.sessionId]);
+    const state = await this.sessions.findRefreshState(token.sessionId);
     const refreshToken =
       state &&
       token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));

@@ -1,5 +1,5 @@
-import type { User } from '../users/user.entity.js';
-import type { RevocationReason, Session } from './session.entity.js';
+import type { User, UserProfile } from '../users/user.entity.js';
+import type { OpenSession, RevocationReason, Session } from './session.entity.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
@@ -44,15 +44,27 @@ export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid
     SELECT 'session_revoked', 'success', user_id, id, revoked_by, $1, $2, $3, $4 FROM ended
   )`;
 
+/** Ended on purpose, or its user disabled; past its idle or absolute end. */
+export const STATE = `
+  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired"`;
+
+/** What an open session tells of itself and its user: all that a protected request needs, and no more. */
+export const OPEN_ACCOUNT = `
+  s.id, s.user_id AS "userId", s.delivery, s.generation, s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName", s.user_agent AS "userAgent", s.ip, s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt", s.last_seen_at AS "lastSeenAt", s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt", u.email, u.name, u.role, u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt", now() AS "readAt"`;
+
 /** The columns of a session together with its user. */
-export const ACCOUNT = `
-  s.id, s.user_id AS "userId", s.refresh_token_hash AS "refreshTokenHash", s.delivery, s.generation,
-  s.used_generation AS "usedGeneration", s.rotated_at AS "rotatedAt", s.device_name AS "deviceName",
-  s.user_agent AS "userAgent", s.ip, s.created_at AS "createdAt", s.authenticated_at AS "authenticatedAt",
-  s.last_seen_at AS "lastSeenAt", s.idle_expires_at AS "idleExpiresAt", s.expires_at AS "expiresAt",
-  s.revoked_at AS "revokedAt", s.revoked_reason AS "revokedReason", s.revoked_by AS "revokedBy",
-  u.email, u.name, u.role, u.password_hash AS "passwordHash", u.email_verified_at AS "emailVerifiedAt",
-  u.disabled_at AS "disabledAt", u.created_at AS "userCreatedAt", now() AS "readAt"`;
+export const ACCOUNT = `${OPEN_ACCOUNT},
+  s.refresh_token_hash AS "refreshTokenHash", s.rotated_at AS "rotatedAt", s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason", s.revoked_by AS "revokedBy", u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt"`;
+
+export type OpenAccountRow = OpenSession &
+  Omit<UserProfile, 'id' | 'createdAt'> & { readonly userCreatedAt: Date; readonly readAt: Date };
 
 export type AccountRow = Omit<Session, 'user'> &
   Omit<User, 'id' | 'createdAt'> & { readonly userCreatedAt: Date; readonly readAt: Date };

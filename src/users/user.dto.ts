@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { User } from './user.entity.js';
+import type { UserProfile } from './user.entity.js';
 
 export class UserDto {
   @ApiProperty({ format: 'uuid', example: '0f8fad5b-d9cb-469f-a165-70867728950e' })
@@ -20,7 +20,7 @@ export class UserDto {
   @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
   readonly createdAt!: string;
 
-  static from({ id, email, name, role, emailVerifiedAt, createdAt }: User): UserDto {
+  static from({ id, email, name, role, emailVerifiedAt, createdAt }: UserProfile): UserDto {
     return { id, email, name, role, emailVerified: emailVerifiedAt !== null, createdAt: createdAt.toISOString() };
   }
 }

@@ -31,3 +31,6 @@ export class User {
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
   readonly createdAt!: Date;
 }
+
+/** What is told of an account. */
+export type UserProfile = Omit<User, 'passwordHash' | 'disabledAt'>;
