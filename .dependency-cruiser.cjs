@@ -23,7 +23,7 @@ module.exports = {
       name: 'nobody-imports-metrics',
       comment: 'metrics listens to the rooms, which do not know it.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(metrics/|app\\.module\\.ts$)' },
+      from: { path: '^src/', pathNot: '^src/(metrics/|(app\\.module|workers)\\.ts$)' },
       to: { path: '^src/metrics/' },
     },
     {

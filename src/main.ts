@@ -1,5 +1,8 @@
 import 'reflect-metadata';
+import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
+import { Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { createApp } from './app.setup.js';
@@ -9,24 +12,73 @@ import { StartError } from './common/start-error.js';
 import type { AppConfig } from './config/config.js';
 import { configOfProcess } from './config/environment.js';
 import { onDatabase } from './config/load-config.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres.js';
+import { startEmbeddedPostgres } from './database/embedded-postgres.js';
 import { Readiness } from './health/readiness.js';
+import { RETIRE, type Service, startWorkers } from './workers.js';
 
 const FORCED_AFTER_MS = 20_000;
+const LEAVES_AFTER_MS = 1000;
 
 /** Opens the HTTP door, and closes it in order when the process is told to stop. */
 async function main(): Promise<void> {
-  const config = configOfProcess();
-  const logger = createLogger({ level: config.logLevel, isReadable: !config.isProduction });
+  const settings = configOfProcess();
+  const logger = createLogger({ level: settings.logLevel, isReadable: !settings.isProduction });
 
-  const embedded = config.databaseUrl ? null : await startEmbeddedPostgres({ dataDir: config.dataDir });
-  const app = await createApp(embedded ? onDatabase(config, embedded.url) : config, logger);
-  await listen(app, config);
+  const embedded = settings.databaseUrl ? null : await startEmbeddedPostgres({ dataDir: settings.dataDir });
+  const config = embedded ? onDatabase(settings, embedded.url) : settings;
+  const hasWorkers = cluster.isPrimary && config.workers !== undefined;
+  const service = await (hasWorkers ? startWorkers(config, logger) : serve(config, logger));
 
-  const stop = (signal: string) => void shutDown(app, embedded, config, logger, signal);
+  const stop = (signal: NodeJS.Signals) => {
+    logger.info(`${signal}: finishing what is under way`);
+    const patienceMs = FORCED_AFTER_MS + config.shutdownDelayMs;
+    // Workers are given up first, by themselves.
+    setTimeout(() => process.exit(1), hasWorkers ? patienceMs + 1000 : patienceMs).unref();
+    void service
+      .close(signal)
+      .then(() => embedded?.stop())
+      .then(() => {
+        logger.info('stopped');
+        process.exit(0);
+      });
+  };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  greet(await app.getUrl(), config);
+  if (cluster.isPrimary) {
+    greet(service.url, config);
+  }
+}
+
+/** Serves requests in this process. */
+async function serve(config: AppConfig, logger: Logger): Promise<Service> {
+  const app = await createApp(config, logger);
+  await listen(app, config);
+
+  const readiness = app.get(Readiness);
+  // The others take what comes from now on. Whoever has connected here already is about to ask: closing the HTTP server
+  // at once would cut them off.
+  const retire = async () => {
+    readiness.leave();
+    // oxlint-disable-next-line typescript/unbound-method -- bound where it is applied
+    Reflect.apply(NetServer.prototype.close, app.getHttpServer(), []);
+    await sleep(LEAVES_AFTER_MS);
+    await app.close();
+    process.exit(0);
+  };
+  process.on('message', (message) => {
+    if (message === RETIRE) {
+      void retire();
+    }
+  });
+  return {
+    url: await app.getUrl(),
+    // Readiness first, so that nobody sends new work; then the door.
+    async close() {
+      readiness.stop();
+      await sleep(config.shutdownDelayMs);
+      await app.close();
+    },
+  };
 }
 
 const UNUSABLE_ADDRESS = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND']);
@@ -40,25 +92,6 @@ async function listen(app: NestFastifyApplication, { port, host }: AppConfig): P
       ? new StartError(`Cannot listen on host ${host}, port ${port} (${code}). Set HOST or PORT, or end what uses it.`)
       : error;
   }
-}
-
-// Readiness first, so that nobody sends new work; then the door; the database goes last, when nobody needs it.
-async function shutDown(
-  app: NestFastifyApplication,
-  embedded: EmbeddedPostgres | null,
-  { shutdownDelayMs }: AppConfig,
-  logger: Logger,
-  signal: string,
-): Promise<void> {
-  logger.info(`${signal}: finishing what is under way`);
-  setTimeout(() => process.exit(1), FORCED_AFTER_MS + shutdownDelayMs).unref();
-
-  app.get(Readiness).stop();
-  await new Promise((resolve) => setTimeout(resolve, shutdownDelayMs));
-  await app.close();
-  await embedded?.stop();
-  logger.info('stopped');
-  process.exit(0);
 }
 
 function greet(url: string, config: AppConfig): void {

@@ -8,6 +8,7 @@ import {
   ProxySetting,
   SwitchSetting,
   TextSetting,
+  WorkersSetting,
 } from './setting.decorators.js';
 
 const YEAR_SECONDS = 365 * 24 * 3600;
@@ -25,6 +26,10 @@ export class AppConfig {
 
   @TextSetting('HOST')
   readonly host: string = '127.0.0.1';
+
+  /** Processes that share the port. */
+  @WorkersSetting('WEB_CONCURRENCY')
+  readonly workers?: number;
 
   @TextSetting('DATA_DIR')
   readonly dataDir: string = '.data';

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { applyDecorators } from '@nestjs/common';
 import { Expose, Transform } from 'class-transformer';
 import {
@@ -21,6 +22,20 @@ export const IntegerSetting = (name: string, { min, max }: { min: number; max: n
     IsInt({ message: `${name} must be a whole number` }),
     Min(min, { message: `${name} must be at least ${min}` }),
     Max(max, { message: `${name} must be at most ${max}` }),
+  );
+
+/** How many processes: a whole number, or "auto" for one on each core. Unset: this one alone. */
+export const WorkersSetting = (name: string) =>
+  applyDecorators(
+    Expose({ name }),
+    IsOptional(),
+    Transform(({ value }) => {
+      if (value === 'auto') return availableParallelism();
+      return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+    }),
+    IsInt({ message: `${name} must be a whole number or auto` }),
+    Min(1, { message: `${name} must be at least 1` }),
+    Max(256, { message: `${name} must be at most 256` }),
   );
 
 /** A switch: on or off; true, false, 1 and 0 are understood too. */

@@ -3,6 +3,7 @@ import { OnEvent } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
+import { poolOf } from '../database/prepared-statements.js';
 import { LimitHit } from '../limits/limits.events.js';
 import {
   RefreshAnswered,
@@ -16,13 +17,6 @@ import { PasswordHashed } from '../users/users.events.js';
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
-
-/** A pool of node-postgres, as far as we look at it. */
-interface Pool {
-  readonly totalCount: number;
-  readonly idleCount: number;
-  readonly waitingCount: number;
-}
 
 /** Counts what the rooms tell. No label has a value that a client chooses. */
 @Injectable()
@@ -122,11 +116,3 @@ export class Metrics {
     });
   }
 }
-
-function poolOf({ driver }: DataSource): Pool {
-  const pool: unknown = 'master' in driver ? driver.master : null;
-  return isPool(pool) ? pool : { totalCount: 0, idleCount: 0, waitingCount: 0 };
-}
-
-const isPool = (value: unknown): value is Pool =>
-  typeof value === 'object' && value !== null && 'waitingCount' in value;

@@ -1,7 +1,7 @@
 /** Waits until something holds, asking again and again. Fails with the last error or value if it never does. */
 export async function until<T>(
   what: string,
-  ask: () => Promise<T | false | null | undefined>,
+  ask: () => T | false | null | undefined | Promise<T | false | null | undefined>,
   seconds = 15,
 ): Promise<T> {
   const deadline = Date.now() + seconds * 1000;

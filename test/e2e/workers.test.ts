@@ -1,0 +1,132 @@
+import { type Api } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
+import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { childrenOf } from '../support/postgres.js';
+import { until } from '../support/until.js';
+
+let database: TestDatabase;
+let instance: Instance;
+let api: Api;
+let metricsUrl: string;
+
+beforeAll(async () => {
+  database = await createDatabase({ isEmpty: true });
+  const metricsPort = await freePort();
+  metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
+  instance = await startInstance({
+    env: {
+      DATABASE_URL: database.url,
+      WEB_CONCURRENCY: '2',
+      METRICS_PORT: String(metricsPort),
+      LOG_LEVEL: 'info',
+      PASSWORD_HASH_PARALLEL: '1',
+    },
+  });
+  api = instance.api;
+  await until('all listen', async () => (await metric('workers ').catch(() => 0)) === 2);
+}, 30_000);
+
+afterAll(async () => {
+  await instance?.kill('SIGKILL');
+  await expectInvariants(database);
+  await database.drop();
+});
+
+const workers = () => childrenOf(instance.process.pid!).toSorted((x, y) => x - y);
+const metric = async (name: string): Promise<number> => {
+  const text = await (await fetch(metricsUrl)).text();
+  const values = text
+    .split('\n')
+    .filter((line) => line.startsWith(`latchkey_${name}`))
+    .map((line) => Number(line.split(' ').at(-1)));
+  return values.reduce((sum, value) => sum + value, 0);
+};
+
+/** Each on a connection of its own, so that the workers take turns. */
+const ask = (accessToken: string) => api.me(accessToken, { connection: 'close' });
+
+it('migrates once, says once where it listens, and shows the metrics of all workers', async () => {
+  expect(workers()).toHaveLength(2);
+  expect(instance.output().match(/Migrations: /g)).toHaveLength(1);
+  expect(instance.output().match(/Swagger UI/g)).toHaveLength(1);
+
+  const { accessToken } = await api.signUp();
+  const before = await metric('http_request_duration_seconds_count{method="GET",route="/auth/me"');
+  for (let i = 0; i < 20; i++) {
+    expect((await ask(accessToken)).status).toBe(200);
+  }
+  expect(await metric('http_request_duration_seconds_count{method="GET",route="/auth/me"')).toBe(before + 20);
+  expect(await metric('workers ')).toBe(2);
+});
+
+it('ends a session for every worker at once', async () => {
+  for (let round = 0; round < 10; round++) {
+    const device = await api.signUp();
+    expect((await Promise.all([1, 2, 3, 4].map(() => ask(device.accessToken)))).map(({ status }) => status)).toEqual([
+      200, 200, 200, 200,
+    ]);
+    expect((await api.logout(device.refreshToken)).status).toBe(204);
+    expect((await Promise.all([1, 2, 3, 4].map(() => ask(device.accessToken)))).map(({ status }) => status)).toEqual([
+      401, 401, 401, 401,
+    ]);
+  }
+});
+
+it('replaces its workers one by one on SIGHUP, and refuses nobody meanwhile', async () => {
+  const { accessToken } = await api.signUp();
+  const before = workers();
+  let isReplacing = true;
+  const statuses = new Map<number, number>();
+  const clients = [1, 2, 3, 4].map(async () => {
+    while (isReplacing) {
+      for (const { status } of [await ask(accessToken), await api.call('GET', '/health/ready')]) {
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    }
+  });
+  instance.process.kill('SIGHUP');
+  await until('all workers are others', () => {
+    const now = workers();
+    return now.length === 2 && now.every((pid) => !before.includes(pid));
+  });
+  await until('it says so', () => instance.output().includes('replaced all workers'));
+  isReplacing = false;
+  await Promise.all(clients);
+  expect([...statuses.keys()]).toEqual([200]);
+  expect(statuses.get(200)).toBeGreaterThan(10);
+}, 30_000);
+
+it('replaces a worker that was killed', async () => {
+  const { accessToken } = await api.signUp();
+  const [victim, other] = workers();
+  process.kill(victim!, 'SIGKILL');
+  await until('there are two again', async () => (await metric('workers ')) === 2 && !workers().includes(victim!));
+  expect(workers()).toContain(other);
+  await until('both answer', async () =>
+    (await Promise.all([1, 2, 3, 4].map(() => ask(accessToken)))).every(({ status }) => status === 200),
+  );
+}, 30_000);
+
+it('finishes what is under way on SIGTERM, and leaves no process behind', async () => {
+  const pids = workers();
+  const credentials = (await api.signUp()).credentials;
+  const logins = Promise.all([1, 2, 3].map(() => api.login(credentials)));
+  await until('they are under way', async () => (await metric('password_hash_queue_length')) > 0);
+  expect(await instance.kill('SIGTERM')).toBe(0);
+  expect((await logins).map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(pids.filter((pid) => childrenOf(process.pid).includes(pid))).toEqual([]);
+  for (const pid of pids) {
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  }
+}, 30_000);
+
+it('does not start where no worker can, and says why', async () => {
+  const { child, output } = spawnInstance({
+    env: { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', WEB_CONCURRENCY: 'auto' },
+  });
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  expect(code).toBe(1);
+  expect(output()).toContain('Check DATABASE_URL');
+}, 30_000);
