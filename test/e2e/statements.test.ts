@@ -1,0 +1,82 @@
+import type { AuthResult } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { until } from '../support/until.js';
+
+// What each call costs the database, in statements: the one figure that does not depend on the machine.
+let database: TestDatabase;
+let proxy: DatabaseProxy;
+let instance: Instance;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  proxy = await startDatabaseProxy(database.url);
+  instance = await startInstance({ env: { DATABASE_URL: proxy.url, RATE_LIMIT: 'on', LOGIN_MAX_FAILURES: '100' } });
+}, 30_000);
+
+afterAll(async () => {
+  await instance?.kill('SIGTERM');
+  proxy?.stop();
+  await database.drop();
+});
+
+/** The fewest of several tries: now and then something else is asked meanwhile, such as the last-seen times. */
+async function statementsOf(call: () => Promise<{ status: number }>): Promise<number> {
+  const counts: number[] = [];
+  while (counts.length < 5) {
+    const before = proxy.statements();
+    const { status } = await call();
+    expect(status).toBeLessThan(300);
+    counts.push(proxy.statements() - before);
+  }
+  return Math.min(...counts);
+}
+
+it('asks one statement for a protected request, a refresh and every way to log out', async () => {
+  const { api } = instance;
+  const account = await api.signUp();
+  const devices: AuthResult[] = [];
+  while (devices.length < 25) devices.push(await api.signIn(account.credentials));
+  const next = () => devices.pop()!;
+  const apart = await Promise.all(Array.from({ length: 5 }, () => api.signUp()));
+  let { refreshToken } = next();
+
+  expect({
+    me: await statementsOf(() => api.me(account.accessToken)),
+    list: await statementsOf(() => api.sessions(account.accessToken)),
+    refresh: await statementsOf(async () => {
+      const answer = await api.refresh(refreshToken);
+      ({ refreshToken } = answer.body);
+      return answer;
+    }),
+    'logout by refresh token': await statementsOf(() => api.logout(next().refreshToken)),
+    'logout of another device': await statementsOf(() => api.endSession(account.accessToken, next().session.id)),
+    'logout-others': await statementsOf(() => api.logoutOthers(account.accessToken)),
+    'logout-all': await statementsOf(() => api.logoutAll(apart.pop()!.refreshToken)),
+    login: await statementsOf(() => api.login(account.credentials)),
+  }).toEqual({
+    me: 1,
+    // The check, and the list.
+    list: 2,
+    refresh: 1,
+    'logout by refresh token': 1,
+    'logout of another device': 2,
+    'logout-others': 2,
+    'logout-all': 1,
+    login: 13,
+  });
+});
+
+it('shares statements between protected requests that wait together', async () => {
+  const { api } = instance;
+  const account = await api.signUp();
+  await until('all is quiet', async () => (await statementsOf(() => api.me(account.accessToken))) === 1);
+
+  const before = proxy.statements();
+  proxy.delay(30);
+  const answers = await Promise.all(Array.from({ length: 100 }, () => api.me(account.accessToken)));
+  proxy.delay(0);
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(proxy.statements() - before).toBeLessThan(50);
+});

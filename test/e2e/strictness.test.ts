@@ -1,0 +1,92 @@
+import type { AuthResult } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { until } from '../support/until.js';
+
+// One instance has its database far away, behind a proxy; the other one beside it.
+let database: TestDatabase;
+let proxy: DatabaseProxy;
+let far: Instance;
+let near: Instance;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  proxy = await startDatabaseProxy(database.url);
+  const env = {
+    SESSION_CHECK_TIMEOUT_MS: '60000',
+    DATABASE_STATEMENT_TIMEOUT_MS: '60000',
+    PASSWORD_HASH_PARALLEL: '2',
+  };
+  [far, near] = await Promise.all([
+    startInstance({ env: { ...env, DATABASE_URL: proxy.url } }),
+    startInstance({ env: { ...env, DATABASE_URL: database.url } }),
+  ]);
+}, 30_000);
+
+afterAll(async () => {
+  await Promise.all([far, near].map((instance) => instance?.kill('SIGTERM')));
+  proxy?.stop();
+  await expectInvariants(database);
+  await database.drop();
+});
+
+/** By now the instance has read what was sent to it before: it answers a request that came later. */
+const hasReadAll = async ({ api }: Instance) => {
+  await api.call('GET', '/health/live', { headers: { connection: 'close' } });
+  await api.call('GET', '/health/live', { headers: { connection: 'close' } });
+};
+
+it('never lets a request that starts after a revocation join a query that started before it', async () => {
+  const device = await near.api.signUp();
+  // Verified a moment ago, so that nothing but the query decides.
+  expect((await far.api.me(device.accessToken)).status).toBe(200);
+
+  proxy.hold();
+  const before = far.api.me(device.accessToken);
+  await until('the answer to its query is on the way', () => proxy.held() > 0);
+  expect((await near.api.logout(device.refreshToken)).status).toBe(204);
+  const after = Promise.all([1, 2, 3].map(() => far.api.me(device.accessToken)));
+  await hasReadAll(far);
+  proxy.release();
+
+  expect((await before).status).toBe(200);
+  expect((await after).map(({ status, body }) => [status, body.code])).toEqual(
+    Array.from({ length: 3 }, () => [401, 'session_revoked']),
+  );
+});
+
+it('is as strict with a slow database and requests all the time', async () => {
+  const owner = await near.api.signUp();
+  const devices: AuthResult[] = [];
+  while (devices.length < 60) {
+    devices.push(...(await Promise.all([1, 2, 3].map(() => near.api.signIn(owner.credentials)))).slice(0, 3));
+  }
+  const endedAt = new Map<string, number>();
+  const served: { id: string; startedAt: number }[] = [];
+  let refused = 0;
+  let isRunning = true;
+  proxy.delay(20);
+  const clients = Array.from({ length: 16 }, async (_, i) => {
+    for (let turn = i; isRunning; turn++) {
+      const { accessToken, session } = devices[turn % devices.length]!;
+      const startedAt = performance.now();
+      const { status } = await far.api.me(accessToken);
+      if (status === 200) served.push({ id: session.id, startedAt });
+      else refused++;
+    }
+  });
+  for (const { refreshToken, session } of devices) {
+    await near.api.logout(refreshToken);
+    endedAt.set(session.id, performance.now());
+  }
+  const ended = refused;
+  await until('many more were refused', () => refused > ended + 100);
+  isRunning = false;
+  await Promise.all(clients);
+  proxy.delay(0);
+
+  expect(served.length).toBeGreaterThan(0);
+  expect(served.filter(({ id, startedAt }) => startedAt > (endedAt.get(id) ?? Infinity))).toEqual([]);
+}, 60_000);
