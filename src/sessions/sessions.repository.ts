@@ -189,7 +189,8 @@ export class SessionsRepository {
     successorHash: Buffer,
     { ip, userAgent, requestId }: RequestSource,
   ): Promise<Account | null> {
-    const [row] = await this.sessions.query<AccountRow[]>(
+    const [row] = await this.prepared.query<AccountRow>(
+      'session_rotation',
       `WITH before AS (
          SELECT rotated_at FROM sessions WHERE id = $1
        ), rotated AS (

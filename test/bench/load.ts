@@ -1,0 +1,33 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { hasWrk } from './machine.js';
+
+const run = promisify(execFile);
+
+/** Where to send requests, and a file with one header line for each caller. */
+export interface Target {
+  readonly url: string;
+  readonly headers: string;
+}
+
+/** What a load generator saw. Times in milliseconds. */
+export interface LoadResult {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly failures: number;
+}
+
+/** Sends requests over as many connections, each at once after the last answer. Throws if any was refused. */
+export async function load({ url, headers }: Target, connections: number, seconds: number): Promise<LoadResult> {
+  const command = hasWrk
+    ? ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', 'test/bench/wrk.lua', url, '--', headers]
+    : [process.execPath, 'test/bench/peers/load.mjs', url, headers, String(connections), String(seconds)];
+  const { stdout } = await run(command[0]!, command.slice(1));
+  const result: LoadResult = JSON.parse(stdout.trim().split('\n').at(-1)!);
+  if (result.failures > 0 || result.requests === 0) {
+    throw new Error(`${url}: ${result.failures} of ${result.requests} requests failed`);
+  }
+  return result;
+}

@@ -1,0 +1,38 @@
+// better-auth as its documentation sets it up for production on node-postgres: node better-auth.mjs serve|migrate
+import { createServer } from 'node:http';
+import { betterAuth } from 'better-auth';
+import { getMigrations } from 'better-auth/db/migration';
+import { fromNodeHeaders } from 'better-auth/node';
+import pg from 'pg';
+
+const options = {
+  database: new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 }),
+  baseURL: 'http://localhost:3000',
+  secret: process.env.SECRET,
+  emailAndPassword: { enabled: true },
+  telemetry: { enabled: false },
+  rateLimit: { enabled: false },
+  session: { cookieCache: { enabled: process.env.COOKIE_CACHE === 'on', maxAge: 5 * 60 } },
+};
+
+if (process.argv[2] === 'migrate') {
+  const { runMigrations } = await getMigrations(options);
+  await runMigrations();
+  await options.database.end();
+} else {
+  const auth = betterAuth(options);
+  const answer = async (request, response) => {
+    const { headers, response: found } = await auth.api.getSession({
+      headers: fromNodeHeaders(request.headers),
+      returnHeaders: true,
+    });
+    const cookies = headers.getSetCookie();
+    if (cookies.length > 0) response.setHeader('Set-Cookie', cookies);
+    response.writeHead(found ? 200 : 401, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify(found ?? { code: 'unauthorized' }));
+  };
+  const server = createServer((request, response) => void answer(request, response));
+  server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
+}
+// The benchmark is over, however it ended.
+process.once('disconnect', () => process.exit());

@@ -1,0 +1,65 @@
+// The service, with its session check replaced where a comparison asks for it. No setting of the service can do that:
+// node latchkey.mjs strict|stub|pg|typeorm
+import { createApp } from '../../../dist/app.setup.js';
+import { createLogger } from '../../../dist/common/logger.js';
+import { loadConfig } from '../../../dist/config/load-config.js';
+import { SessionChecker } from '../../../dist/sessions/session-checker.js';
+import { SessionsRepository } from '../../../dist/sessions/sessions.repository.js';
+
+const DAY_MS = 24 * 3600 * 1000;
+const [variant] = process.argv.slice(2);
+const { prototype } = SessionChecker;
+
+if (variant === 'stub') {
+  const startedAt = new Date();
+  const end = new Date(Date.now() + 30 * DAY_MS);
+  const session = {
+    deviceName: null,
+    userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0',
+    ip: '203.0.113.7',
+    createdAt: startedAt,
+    lastSeenAt: startedAt,
+    expiresAt: end,
+    idleExpiresAt: end,
+  };
+  const user = { email: 'user-1@example.com', name: null, role: 'user', emailVerifiedAt: null, createdAt: startedAt };
+  prototype.require = ({ sessionId, userId }) =>
+    Promise.resolve({
+      userId,
+      sessionId,
+      role: 'user',
+      session: { ...session, id: sessionId, userId },
+      user: { ...user, id: userId },
+      readAt: startedAt,
+    });
+}
+if (variant === 'pg') {
+  // The same query and the same rules, but one for each request.
+  prototype.ask = async function (id) {
+    return (await this.sessions.findStates([id]))[0] ?? null;
+  };
+}
+if (variant === 'typeorm') {
+  // As most would write it.
+  SessionsRepository.prototype.findStates = async function ([id]) {
+    const session = await this.sessions.findOne({ where: { id }, relations: { user: true } });
+    const now = new Date();
+    const isExpired = session.idleExpiresAt <= now || session.expiresAt <= now;
+    const isRevoked = session.revokedAt !== null || session.user.disabledAt !== null;
+    return [{ session, user: session.user, readAt: now, isExpired, isRevoked, isSeenLongAgo: false }];
+  };
+  prototype.ask = async function (id) {
+    return (await this.sessions.findStates([id]))[0] ?? null;
+  };
+}
+
+const config = loadConfig(process.env);
+const app = await createApp(config, createLogger({ level: config.logLevel, isReadable: false }));
+await app.listen({ port: 0, host: '127.0.0.1' });
+process.send({ port: app.getHttpServer().address().port });
+process.on('message', () => {
+  globalThis.gc?.();
+  process.send({ heapBytes: process.memoryUsage().heapUsed });
+});
+// The benchmark is over, however it ended.
+process.once('disconnect', () => process.exit());
