@@ -9,6 +9,7 @@ import { createApp } from './app.setup.js';
 import { createLogger } from './common/logger.js';
 import { codeOf } from './common/error-code.js';
 import { StartError } from './common/start-error.js';
+import { keepRequestsYoung } from './common/young-generation.js';
 import type { AppConfig } from './config/config.js';
 import { configOfProcess } from './config/environment.js';
 import { onDatabase } from './config/load-config.js';
@@ -51,6 +52,7 @@ async function main(): Promise<void> {
 
 /** Serves requests in this process. */
 async function serve(config: AppConfig, logger: Logger): Promise<Service> {
+  keepRequestsYoung();
   const app = await createApp(config, logger);
   await listen(app, config);
 

@@ -2,6 +2,7 @@
 // node latchkey.mjs strict|stub|pg|typeorm
 import { createApp } from '../../../dist/app.setup.js';
 import { createLogger } from '../../../dist/common/logger.js';
+import { keepRequestsYoung } from '../../../dist/common/young-generation.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
 import { SessionChecker } from '../../../dist/sessions/session-checker.js';
 import { SessionsRepository } from '../../../dist/sessions/sessions.repository.js';
@@ -53,6 +54,7 @@ if (variant === 'typeorm') {
   };
 }
 
+keepRequestsYoung();
 const config = loadConfig(process.env);
 const app = await createApp(config, createLogger({ level: config.logLevel, isReadable: false }));
 await app.listen({ port: 0, host: '127.0.0.1' });
