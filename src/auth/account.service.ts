@@ -3,7 +3,6 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { AuditEvent } from '../audit/audit-event.entity.js';
 import type { RequestSource } from '../common/request-source.js';
 import { Transactions } from '../database/transactions.js';
-import { LoginThrottle } from '../limits/login-throttle.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
@@ -11,7 +10,7 @@ import type { Session } from '../sessions/session.entity.js';
 import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { WrongPasswordError } from './auth.errors.js';
+import { CallerPassword } from './caller-password.js';
 
 /** What a person may do with their account as a whole. */
 @Injectable()
@@ -20,7 +19,7 @@ export class AccountService {
     private readonly transactions: Transactions,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
-    private readonly throttle: LoginThrottle,
+    private readonly password: CallerPassword,
     private readonly tokens: MailedTokens,
     private readonly outbox: Outbox,
     private readonly audit: AuditTrail,
@@ -41,23 +40,18 @@ export class AccountService {
 
   /**
    * Deletes the caller's account: every session ends at once, and nothing stays but the audit trail for as long as it is
-   * kept, and a mail that tells of it. Throws {@link WrongPasswordError}, which counts like a failed login.
+   * kept, and a mail that tells of it. Throws as {@link CallerPassword.prove} does.
    */
-  async delete({ user, session }: CheckedCaller, password: string, source: RequestSource): Promise<void> {
-    const { id: userId, email } = user;
-    const isDeleted = await this.throttle.guard(email, source, async () => {
-      const { isRight, user: verified } = await this.users.verify(email, password);
-      if (!isRight || verified?.id !== userId) {
-        await this.audit.record({ type: 'login_failed', outcome: 'failure', userId }, source);
-        return null;
-      }
-      return this.transactions.run(async (transaction) => {
+  async delete(caller: CheckedCaller, password: string, source: RequestSource): Promise<void> {
+    const { id: userId, email } = caller.user;
+    await this.password.prove(caller, password, 'login_failed', source, (verified) =>
+      this.transactions.run(async (transaction) => {
         if (!(await this.users.lock(transaction, userId, verified.passwordHash))) {
           return null;
         }
         const whose = { userId, actorId: userId };
         const ended = await this.sessions.endAllWithin(transaction, whose, 'account_deleted', source);
-        if (!ended.includes(session.id)) {
+        if (!ended.includes(caller.sessionId)) {
           throw new SessionRevokedError();
         }
         await this.audit.recordWithin(transaction, { type: 'account_deleted', outcome: 'success', ...whose }, source);
@@ -65,10 +59,7 @@ export class AccountService {
         await this.users.delete(transaction, userId);
         await this.outbox.add(transaction, { kind: 'account_deleted', recipient: email, userId });
         return true;
-      });
-    });
-    if (!isDeleted) {
-      throw new WrongPasswordError();
-    }
+      }),
+    );
   }
 }

@@ -14,6 +14,19 @@ export class WrongPasswordError extends Problem {
   }
 }
 
+/** The session is good, but its password was given too long ago for this (RFC 9470, section 3). */
+export class InsufficientUserAuthenticationError extends Problem {
+  constructor(maxAgeSeconds: number) {
+    super('insufficient_user_authentication', {
+      headers: {
+        'WWW-Authenticate':
+          'Bearer realm="latchkey", error="insufficient_user_authentication", ' +
+          `error_description="Give your password again.", max_age="${maxAgeSeconds}"`,
+      },
+    });
+  }
+}
+
 /** Unknown, used, expired, or of a mail that said something else. */
 export class InvalidResetTokenError extends Problem {
   constructor() {

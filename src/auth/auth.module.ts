@@ -11,6 +11,7 @@ import { AccountController } from './account.controller.js';
 import { AccountService } from './account.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
+import { CallerPassword } from './caller-password.js';
 import { DisownController } from './disown.controller.js';
 import { EmailController } from './email.controller.js';
 import { EmailService } from './email.service.js';
@@ -48,6 +49,7 @@ import { RefreshCookie } from './refresh-cookie.js';
   providers: [
     AuthService,
     AccountService,
+    CallerPassword,
     PasswordsService,
     EmailService,
     Grants,

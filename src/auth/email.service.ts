@@ -3,42 +3,69 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../common/request-source.js';
-import { Transactions } from '../database/transactions.js';
+import { type Transaction, Transactions } from '../database/transactions.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
-import { MailedTokens } from '../mail/mailed-tokens.js';
+import { MailedTokens, type TokenSubject } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
+import { describeDevice } from '../sessions/device-label.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
 import { UsersService } from '../users/users.service.js';
 import { InvalidVerificationTokenError } from './auth.errors.js';
+import { CallerPassword } from './caller-password.js';
 
-/** Whether an account's owner reads its address. */
+/** Whether an account's owner reads its address, and how it becomes another one. */
 @Injectable()
 export class EmailService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly transactions: Transactions,
     private readonly users: UsersService,
+    private readonly password: CallerPassword,
     private readonly limit: MailedTokenLimit,
     private readonly tokens: MailedTokens,
     private readonly outbox: Outbox,
     private readonly audit: AuditTrail,
   ) {}
 
-  /** Confirms the address a token was mailed to. Throws {@link InvalidVerificationTokenError}. */
+  /**
+   * Confirms the address a token was mailed to; if it is a new one, it becomes the account's. Throws
+   * {@link InvalidVerificationTokenError}; `email_taken` where somebody else got it first.
+   */
   async verify(token: string, source: RequestSource): Promise<void> {
     await this.limit.consumeTry(source);
     await this.transactions.run(async (transaction) => {
-      const subject = await this.tokens.consume(transaction, token, ['email_verification']);
-      if (!subject || !(await this.users.setVerified(transaction, subject.userId, subject.email))) {
+      const subject = await this.tokens.consume(transaction, token, ['email_verification', 'email_change']);
+      const isDone =
+        subject?.purpose === 'email_change'
+          ? await this.replace(transaction, subject, source)
+          : subject && (await this.confirm(transaction, subject, source));
+      if (!isDone) {
         throw new InvalidVerificationTokenError();
       }
-      const { userId } = subject;
-      await this.tokens.withdraw(transaction, userId, ['email_verification']);
-      await this.audit.recordWithin(
-        transaction,
-        { type: 'email_verified', outcome: 'success', userId, actorId: userId },
-        source,
-      );
+    });
+  }
+
+  /**
+   * Mails a link to a new address, which becomes the account's once it is confirmed, and tells the present one. Nothing
+   * tells whether somebody has the new one. Throws as {@link CallerPassword.prove} does where a password is given, or
+   * else as {@link CallerPassword.requireRecent}.
+   *
+   * @param email normalised
+   */
+  async change(
+    caller: CheckedCaller,
+    { email, password }: { email: string; password?: string },
+    source: RequestSource,
+  ): Promise<void> {
+    if (password === undefined) {
+      this.password.requireRecent(caller);
+      await this.limit.consumeMail(email, source);
+      await this.requestChange(caller, email, source);
+      return;
+    }
+    await this.password.prove(caller, password, 'email_change_failed', source, async () => {
+      await this.limit.consumeMail(email, source);
+      return this.requestChange(caller, email, source);
     });
   }
 
@@ -49,5 +76,56 @@ export class EmailService {
     }
     await this.limit.consumeMail(email, source);
     await this.outbox.add(this.dataSource.manager, { kind: 'email_verification', recipient: email, userId });
+  }
+
+  private requestChange({ user, sessionId }: CheckedCaller, email: string, source: RequestSource): Promise<boolean> {
+    const { id: userId } = user;
+    return this.transactions.run(async (transaction) => {
+      // Only the last one asked for can still happen.
+      await this.tokens.withdraw(transaction, userId, ['email_change']);
+      await this.outbox.addUnlessTaken(transaction, { kind: 'email_change', recipient: email, userId });
+      await this.outbox.add(transaction, {
+        kind: 'email_change_requested',
+        recipient: user.email,
+        userId,
+        details: { device: describeDevice(source.userAgent).label, ip: source.ip, email },
+      });
+      await this.audit.recordWithin(
+        transaction,
+        { type: 'email_change_requested', outcome: 'success', userId, sessionId, actorId: userId },
+        source,
+      );
+      return true;
+    });
+  }
+
+  private async confirm(transaction: Transaction, { userId, email }: TokenSubject, source: RequestSource) {
+    if (!(await this.users.setVerified(transaction, userId, email))) {
+      return false;
+    }
+    await this.tokens.withdraw(transaction, userId, ['email_verification']);
+    await this.record(transaction, 'email_verified', userId, source);
+    return true;
+  }
+
+  private async replace(transaction: Transaction, { userId, email }: TokenSubject, source: RequestSource) {
+    const former = await this.users.setEmail(transaction, userId, email);
+    if (former === null) {
+      return false;
+    }
+    // What the former address could still do with the account; but whoever owns it may yet say "this was not me".
+    await this.tokens.withdraw(transaction, userId, ['email_verification', 'email_change', 'password_reset']);
+    await this.record(transaction, 'email_changed', userId, source);
+    await this.outbox.add(transaction, { kind: 'email_changed', recipient: former, userId, details: { email } });
+    return true;
+  }
+
+  private record(
+    transaction: Transaction,
+    type: 'email_verified' | 'email_changed',
+    userId: string,
+    source: RequestSource,
+  ): Promise<void> {
+    return this.audit.recordWithin(transaction, { type, outcome: 'success', userId, actorId: userId }, source);
   }
 }

@@ -1,5 +1,6 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
 import { IsString, MaxLength } from 'class-validator';
+import { IsOptionalField } from '../common/validation.js';
 import { PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
 import { IsPassword, LoginDto } from './credentials.dto.js';
 
@@ -14,6 +15,20 @@ export class ChangePasswordDto {
   @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
   @IsPassword()
   readonly newPassword!: string;
+}
+
+export class ChangeEmailDto extends PickType(LoginDto, ['email'] as const) {
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'correct horse battery',
+    required: false,
+    description: 'May be left out for a while after login.',
+  })
+  @IsPassword()
+  @IsOptionalField()
+  readonly password?: string;
 }
 
 export class ForgotPasswordDto extends PickType(LoginDto, ['email'] as const) {}

@@ -13,7 +13,8 @@ import type { CheckedCaller } from '../sessions/session-checker.js';
 import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { InvalidDisownTokenError, InvalidResetTokenError, WrongPasswordError } from './auth.errors.js';
+import { CallerPassword } from './caller-password.js';
+import { InvalidDisownTokenError, InvalidResetTokenError } from './auth.errors.js';
 
 interface Account {
   readonly id: string;
@@ -28,6 +29,7 @@ export class PasswordsService {
     private readonly transactions: Transactions,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
+    private readonly password: CallerPassword,
     private readonly throttle: LoginThrottle,
     private readonly limit: MailedTokenLimit,
     private readonly tokens: MailedTokens,
@@ -37,40 +39,31 @@ export class PasswordsService {
 
   /**
    * Changes the caller's password. Every session ends, and the caller goes on in a fresh one of the same kind. Throws
-   * {@link WrongPasswordError}, which counts like a failed login; `validation_failed` for a password we would not keep.
+   * as {@link CallerPassword.prove} does; `validation_failed` for a password we would not keep.
    */
   async change(
-    { user, session }: CheckedCaller,
-    passwords: { currentPassword: string; newPassword: string },
+    caller: CheckedCaller,
+    { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
     source: RequestSource,
   ): Promise<SessionGrant> {
-    const { id, email } = user;
-    const candidate = { email, password: passwords.newPassword };
+    const { id, email } = caller.user;
+    const candidate = { email, password: newPassword };
     this.users.requireAcceptablePassword(candidate, 'newPassword');
 
-    const grant = await this.throttle.guard(email, source, async () => {
-      const { isRight, user: verified } = await this.users.verify(email, passwords.currentPassword);
-      if (!isRight || verified?.id !== id) {
-        await this.audit.record({ type: 'password_change_failed', outcome: 'failure', userId: id }, source);
-        return null;
-      }
+    return this.password.prove(caller, currentPassword, 'password_change_failed', source, async (verified) => {
       const passwordHash = await this.users.hash(candidate, 'newPassword');
       return this.transactions.run(async (transaction) => {
         if (!(await this.users.setPassword(transaction, { id, passwordHash }, verified.passwordHash))) {
           return null;
         }
         const ended = await this.endAll(transaction, { id, email }, 'password_changed', source);
-        if (!ended.includes(session.id)) {
+        if (!ended.includes(caller.sessionId)) {
           // Logged out while the password was being hashed: whoever asked has no say any more.
           throw new SessionRevokedError();
         }
-        return this.sessions.open(transaction, { id, passwordHash }, session, source);
+        return this.sessions.open(transaction, { id, passwordHash }, caller.session, source);
       });
     });
-    if (!grant) {
-      throw new WrongPasswordError();
-    }
-    return grant;
   }
 
   /** Mails a link to set a new password, if there is such an account. Nothing tells whether there is (ERR-05). */
@@ -135,7 +128,7 @@ export class PasswordsService {
     reason: 'password_changed' | 'password_reset',
     source: RequestSource,
   ): Promise<string[]> {
-    await this.tokens.withdraw(transaction, userId, ['password_reset']);
+    await this.tokens.withdraw(transaction, userId, ['password_reset', 'email_change']);
     await this.audit.recordWithin(transaction, { type: reason, outcome: 'success', userId, actorId: userId }, source);
     const details = { device: describeDevice(source.userAgent).label, ip: source.ip };
     await this.outbox.add(transaction, { kind: 'password_changed', recipient: email, userId, details });

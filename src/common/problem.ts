@@ -22,6 +22,10 @@ export const PROBLEMS = {
     detail: 'This refresh token was already exchanged. Its session has been ended for safety; log in again.',
   },
   invalid_credentials: { status: 401, detail: 'E-mail or password is wrong.' },
+  insufficient_user_authentication: {
+    status: 401,
+    detail: 'Your password was given too long ago for this. Send it along, or log in again.',
+  },
   email_not_verified: {
     status: 403,
     detail: 'Confirm your address first, with the link we mailed to it. Register again to get another.',

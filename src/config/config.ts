@@ -73,11 +73,19 @@ export class AppConfig {
   @IntegerSetting('SESSION_ABSOLUTE_TTL', { min: 1, max: YEAR_SECONDS })
   readonly sessionAbsoluteTtlSeconds: number = 2_592_000;
 
+  /** How long after their password somebody may change what the account hangs on without giving it again. */
+  @IntegerSetting('REAUTH_MAX_AGE', { min: 0, max: 86_400 })
+  readonly reauthMaxAgeSeconds: number = 300;
+
   @IntegerSetting('REFRESH_GRACE_SECONDS', { min: 0, max: 300 })
   readonly refreshGraceSeconds: number = 10;
 
   @IntegerSetting('MAX_SESSIONS_PER_USER', { min: 1, max: 100_000 })
   readonly maxSessionsPerUser: number = 50;
+
+  /** Event streams that one session may have open on one instance. */
+  @IntegerSetting('MAX_STREAMS_PER_SESSION', { min: 1, max: 1000 })
+  readonly maxStreamsPerSession: number = 10;
 
   @IntegerSetting('PASSWORD_MIN_LENGTH', { min: 8, max: 128 })
   readonly passwordMinLength: number = 8;

@@ -22,6 +22,28 @@ const TEMPLATES: Readonly<Record<MailKind, MailTemplate>> = {
     link: { purpose: 'email_verification', path: '/auth/email/verify', label: 'Confirm my address' },
     paragraphs: () => ['Somebody, most likely you, signed up with this address. Confirm it within 30 minutes.', IGNORE],
   },
+  email_change: {
+    subject: 'Confirm your new e-mail address',
+    link: { purpose: 'email_change', path: '/auth/email/verify', label: 'Use this address' },
+    paragraphs: () => [
+      'Somebody, most likely you, wants to use this address for their account. Confirm it within 30 minutes.',
+      IGNORE,
+    ],
+  },
+  email_change_requested: {
+    subject: 'Your e-mail address is about to change',
+    paragraphs: ({ at, device, ip, email }) => [
+      `Your account is to have the address ${email}: asked for ${when(at)}, from ${device} at ${ip}. It happens once that address is confirmed.`,
+      'If this was not you, change your password now: that also stops this.',
+    ],
+  },
+  email_changed: {
+    subject: 'Your e-mail address was changed',
+    paragraphs: ({ at, email }) => [
+      `Your account has the address ${email} since ${when(at)}, and no longer this one.`,
+      'If this was not you, use the "This was not me" link of our mail about the device that did it.',
+    ],
+  },
   password_reset: {
     subject: 'Set a new password',
     link: { purpose: 'password_reset', path: '/auth/password/reset', label: 'Set a new password' },

@@ -2,6 +2,9 @@ import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 
 
 export type MailKind =
   | 'email_verification'
+  | 'email_change'
+  | 'email_change_requested'
+  | 'email_changed'
   | 'account_exists'
   | 'password_reset'
   | 'password_changed'
@@ -14,6 +17,8 @@ export type MailKind =
 export interface MailDetails {
   readonly device?: string;
   readonly ip?: string;
+  /** An address that is, or may become, that of the account. */
+  readonly email?: string;
   /** ISO 8601 in UTC. */
   readonly at?: string;
 }

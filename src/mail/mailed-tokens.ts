@@ -11,6 +11,7 @@ const DAY_SECONDS = 86_400;
 const LIFE_SECONDS: Readonly<Record<TokenPurpose, number>> = {
   password_reset: 30 * MINUTE_SECONDS,
   email_verification: 30 * MINUTE_SECONDS,
+  email_change: 30 * MINUTE_SECONDS,
   disown: 7 * DAY_SECONDS,
 };
 

@@ -23,6 +23,15 @@ export class Outbox {
     );
   }
 
+  /** Adds a mail, unless the recipient's address is that of an account. */
+  async addUnlessTaken(database: Queryable, { kind, recipient, userId }: NewMail): Promise<void> {
+    await database.query(
+      `INSERT INTO mails (kind, recipient, user_id)
+       SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM users WHERE email = $2)`,
+      [kind, recipient, userId],
+    );
+  }
+
   /**
    * Adds a mail to whoever has an address. The id of that user, or null if nobody has it: the same statement either way,
    * so that it takes as long.

@@ -111,6 +111,20 @@ export class UsersRepository {
     return count > 0;
   }
 
+  /**
+   * Gives an account another address, which its owner has proved to read. The former one, or null if the account is gone
+   * or disabled. Throws the driver's unique violation where somebody else has the address.
+   */
+  async setEmail(transaction: Transaction, id: string, email: string): Promise<string | null> {
+    const [[row]] = await transaction.query<[{ former: string }[], number]>(
+      `UPDATE users u SET email = $2, email_verified_at = now()
+       FROM (SELECT id, email FROM users WHERE id = $1 FOR UPDATE) former
+       WHERE u.id = former.id AND u.disabled_at IS NULL RETURNING former.email AS former`,
+      [id, email],
+    );
+    return row?.former ?? null;
+  }
+
   /** Swaps one hash of a password for a stronger one of the same. Does nothing if the password changed meanwhile. */
   async replaceHash(id: string, currentHash: string, strongerHash: string): Promise<void> {
     await this.users.update({ id, passwordHash: currentHash }, { passwordHash: strongerHash });

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Position } from '../common/cursor.js';
+import { codeOf } from '../common/error-code.js';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
 import { PasswordHasher } from './password-hasher.js';
@@ -7,6 +8,8 @@ import { requireAcceptablePassword } from './password-policy.js';
 import type { User } from './user.entity.js';
 import { EmailTakenError } from './users.errors.js';
 import { UsersRepository } from './users.repository.js';
+
+const UNIQUE_VIOLATION = '23505';
 
 export interface NewAccount {
   readonly email: string;
@@ -99,6 +102,15 @@ export class UsersService {
   /** See {@link UsersRepository.setVerified}. */
   setVerified(transaction: Transaction, id: string, email: string): Promise<boolean> {
     return this.users.setVerified(transaction, id, email);
+  }
+
+  /** See {@link UsersRepository.setEmail}. Throws `email_taken`. */
+  async setEmail(transaction: Transaction, id: string, email: string): Promise<string | null> {
+    try {
+      return await this.users.setEmail(transaction, id, email);
+    } catch (error) {
+      throw codeOf(error) === UNIQUE_VIOLATION ? new EmailTakenError() : error;
+    }
   }
 
   /**

@@ -35,7 +35,8 @@ export function spawnNode(args: readonly string[], env: Record<string, string>, 
   const command = canPin ? ['taskset', '-c', cores, process.execPath, ...args] : [process.execPath, ...args];
   return spawn(command[0]!, command.slice(1), {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // Standard output is the report's.
+    stdio: ['ignore', 2, 2, 'ipc'],
   });
 }
 

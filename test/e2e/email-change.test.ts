@@ -1,0 +1,177 @@
+import { type Api, type AuthResult, type Credentials, PASSWORD, someone } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+
+const CONFIRM = 'Confirm your new e-mail address';
+const REQUESTED = 'Your e-mail address is about to change';
+const CHANGED = 'Your e-mail address was changed';
+
+let database: TestDatabase;
+let mailbox: Mailbox;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url };
+  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database, { api: a });
+  } finally {
+    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+    await mailbox?.stop();
+    await database.drop();
+  }
+});
+
+const change = (api: Api, { accessToken }: AuthResult, body: Record<string, unknown>) =>
+  api.call('POST', '/auth/email/change', { bearer: accessToken, body });
+const verify = (api: Api, token: string) => api.call('POST', '/auth/email/verify', { body: { token } });
+const mailsTo = (to: string, subject: string) =>
+  mailbox.mails.filter((mail) => mail.to === to && mail.subject === subject);
+const logsInWith = async (credentials: Credentials) => (await b.login(credentials)).status === 200;
+
+/** A session whose password was given so long ago, and an access token that says so. */
+async function signedInLongAgo(seconds: number) {
+  const account = await a.signUp();
+  await database.query(
+    'UPDATE sessions SET authenticated_at = authenticated_at - make_interval(secs => $2) WHERE id = $1',
+    [account.session.id, seconds],
+  );
+  const { body } = await a.refresh(account.refreshToken);
+  return { ...body, credentials: account.credentials };
+}
+
+it('takes effect when the new address is confirmed, and both addresses are told', async () => {
+  const account = await a.signUp();
+  const other = await b.signIn(account.credentials);
+  const { email: former } = account.credentials;
+  const { email } = someone();
+  expect(await change(a, account, { email: email.toUpperCase(), password: PASSWORD })).toMatchObject({
+    status: 202,
+    body: null,
+  });
+  const token = await mailbox.tokenFor(email, CONFIRM);
+  const [told] = await mailbox.await(former, REQUESTED);
+  expect(told!.text).toContain(email);
+  expect([await logsInWith(account.credentials), await logsInWith({ email, password: PASSWORD })]).toEqual([
+    true,
+    false,
+  ]);
+
+  expect((await verify(b, token)).status).toBe(204);
+  expect([await logsInWith(account.credentials), await logsInWith({ email, password: PASSWORD })]).toEqual([
+    false,
+    true,
+  ]);
+  expect((await a.me(account.accessToken)).body).toMatchObject({ email, emailVerified: true });
+  expect((await b.me(other.accessToken)).body).toMatchObject({ email });
+  await mailbox.await(former, CHANGED);
+  expect((await verify(a, token)).body.code).toBe('invalid_verification_token');
+});
+
+it('does not tell whether somebody has the new address, and mails them nothing', async () => {
+  const [account, owner] = [await a.signUp(), await a.signUp()];
+  const taken = await change(a, account, { email: owner.user.email, password: PASSWORD });
+  await mailbox.await(account.user.email, REQUESTED);
+  const free = await change(a, account, { email: someone().email, password: PASSWORD });
+  expect([taken.status, taken.body]).toEqual([free.status, free.body]);
+  await mailbox.await(account.user.email, REQUESTED, 2);
+  expect(mailsTo(owner.user.email, CONFIRM)).toEqual([]);
+});
+
+it('gives an address to one account only, whoever asked first', async () => {
+  const { email } = someone();
+  const [first, second] = [await a.signUp(), await a.signUp()];
+  for (const account of [first, second]) {
+    expect((await change(a, account, { email, password: PASSWORD })).status).toBe(202);
+  }
+  const mails = await mailbox.await(email, CONFIRM, 2);
+  const tokens = mails.map(({ text }) => /token=([\w-]+)/.exec(text)![1]!);
+  const answers = await Promise.all(tokens.map((token, i) => verify([a, b][i]!, token)));
+  expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
+  expect(answers.find(({ status }) => status === 409)?.body.code).toBe('email_taken');
+  expect(await database.query('SELECT FROM users WHERE email = $1', [email])).toHaveLength(1);
+});
+
+it('honours the last request alone, and none after the password changed', async () => {
+  const account = await a.signUp();
+  const [first, last] = [someone(), someone()];
+  await change(a, account, { email: first.email, password: PASSWORD });
+  const stale = await mailbox.tokenFor(first.email, CONFIRM);
+  await change(a, account, { email: last.email, password: PASSWORD });
+  const current = await mailbox.tokenFor(last.email, CONFIRM);
+  expect((await verify(a, stale)).body.code).toBe('invalid_verification_token');
+
+  const body = { currentPassword: PASSWORD, newPassword: 'another passphrase of a test' };
+  expect((await a.call('POST', '/auth/password/change', { bearer: account.accessToken, body })).status).toBe(200);
+  expect((await verify(a, current)).body.code).toBe('invalid_verification_token');
+});
+
+it('takes from the former address what it could do, but not the link that says "this was not me"', async () => {
+  const account = await a.signUp();
+  const thief = (await a.login(account.credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
+  const disown = await mailbox.tokenFor(account.user.email, SUBJECTS.newDevice);
+  await a.call('POST', '/auth/password/forgot', { body: { email: account.user.email } });
+  const reset = await mailbox.tokenFor(account.user.email, SUBJECTS.reset);
+  const { email } = someone();
+  await change(a, thief, { email, password: PASSWORD });
+  await verify(a, await mailbox.tokenFor(email, CONFIRM));
+
+  const body = { token: reset, newPassword: 'another passphrase of a test' };
+  expect((await a.call('POST', '/auth/password/reset', { body })).body.code).toBe('invalid_reset_token');
+  const disowned = await b.call('POST', '/sessions/disown', { body: { token: disown } });
+  expect(disowned).toMatchObject({ status: 200, body: { revoked: 1 } });
+  expect((await a.me(thief.accessToken)).status).toBe(401);
+});
+
+it('wants the password where it was given too long ago, and says so as RFC 9470 does', async () => {
+  const stale = await signedInLongAgo(301);
+  const { email } = someone();
+  const refused = await change(a, stale, { email });
+  expect([refused.status, refused.body.code]).toEqual([401, 'insufficient_user_authentication']);
+  expect(refused.headers.get('www-authenticate')).toContain('error="insufficient_user_authentication"');
+  expect(refused.headers.get('www-authenticate')).toContain('max_age="300"');
+  expect((await change(a, stale, { email, password: 'not the password' })).body.code).toBe('invalid_credentials');
+  expect((await change(a, stale, { email, password: PASSWORD })).status).toBe(202);
+
+  // A refresh is no proof; a login is.
+  const refreshed = (await a.refresh(stale.refreshToken)).body;
+  expect((await change(a, refreshed, { email })).status).toBe(401);
+  expect((await change(a, await a.signIn(stale.credentials), { email })).status).toBe(202);
+  expect((await change(a, await signedInLongAgo(200), { email: someone().email })).status).toBe(202);
+});
+
+it('never wants a password for ending sessions', async () => {
+  const stale = await signedInLongAgo(100_000);
+  const [one] = [await a.signIn(stale.credentials), await a.signIn(stale.credentials)];
+  expect((await a.endSession(stale.accessToken, one.session.id)).status).toBe(204);
+  expect((await a.logoutOthers(stale.accessToken)).body.revoked).toBe(1);
+  expect((await a.call('POST', '/auth/logout-all', { bearer: stale.accessToken })).body.revoked).toBe(1);
+});
+
+it('mails and changes nothing for a wrong password', async () => {
+  const account = await a.signUp();
+  const { email } = someone();
+  expect(await change(a, account, { email, password: 'not the password' })).toMatchObject({
+    status: 403,
+    body: { code: 'invalid_credentials' },
+  });
+  expect(
+    await database.query('SELECT FROM mails WHERE user_id = $1 AND kind LIKE $2', [account.user.id, 'email_ch%']),
+  ).toEqual([]);
+  expect(
+    await database.query('SELECT outcome FROM audit_events WHERE user_id = $1 AND type = $2', [
+      account.user.id,
+      'email_change_failed',
+    ]),
+  ).toEqual([{ outcome: 'failure' }]);
+});
