@@ -16,6 +16,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
+import { StreamsModule } from './streams/streams.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** The list of rooms, and the guards in the order of refusal: 403 for the site, 401, 403 for the role, then what is wrong with the body. */
@@ -28,6 +29,7 @@ import { UsersModule } from './users/users.module.js';
     SessionsModule,
     AuthModule,
     AdminModule,
+    StreamsModule,
     HealthModule,
   ],
   providers: [

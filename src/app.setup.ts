@@ -85,7 +85,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
           origin: [...config.corsOrigins],
           credentials: true,
           methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
-          allowedHeaders: ['Authorization', 'Content-Type', 'X-Request-Id'],
+          allowedHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID', 'X-Request-Id'],
           exposedHeaders: ['X-Request-Id', 'Retry-After', 'WWW-Authenticate'],
           maxAge: PREFLIGHT_SECONDS,
           // Any other OPTIONS is a method like the rest, and gets its 405.

@@ -7,6 +7,7 @@ import { isStoreFailure } from '../common/store-failure.js';
 import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
 import { migrate, type PostgresOptions } from './migrate.js';
+import { Notifications } from './notifications.js';
 import { PreparedStatements } from './prepared-statements.js';
 import { Sweeper } from './sweeper.js';
 import { Transactions } from './transactions.js';
@@ -31,8 +32,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
       dataSourceFactory: connect,
     }),
   ],
-  providers: [PreparedStatements, Sweeper, Transactions],
-  exports: [PreparedStatements, Sweeper, Transactions],
+  providers: [Notifications, PreparedStatements, Sweeper, Transactions],
+  exports: [Notifications, PreparedStatements, Sweeper, Transactions],
 })
 export class DatabaseModule {}
 

@@ -1,11 +1,12 @@
 import { Module } from '@nestjs/common';
+import { StreamsModule } from '../streams/streams.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { Metrics } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
 
 /** What an operator sees. Listens to the other rooms; nobody imports it. */
 @Module({
-  imports: [UsersModule],
+  imports: [StreamsModule, UsersModule],
   providers: [Metrics, MetricsServer],
 })
 export class MetricsModule {}

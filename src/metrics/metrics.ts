@@ -12,6 +12,7 @@ import {
   SessionOpened,
   SessionsEnded,
 } from '../sessions/sessions.events.js';
+import { SessionStreams } from '../streams/session-streams.js';
 import { PasswordHasher } from '../users/password-hasher.js';
 import { PasswordHashed } from '../users/users.events.js';
 
@@ -45,8 +46,9 @@ export class Metrics {
     buckets: LATENCY_BUCKETS,
   });
 
-  constructor(passwords: PasswordHasher, @InjectDataSource() dataSource: DataSource) {
+  constructor(passwords: PasswordHasher, streams: SessionStreams, @InjectDataSource() dataSource: DataSource) {
     collectDefaultMetrics({ register: this.registry });
+    this.gauge('event_streams', 'Event streams that are open.', (gauge) => gauge.set(streams.count));
     this.gauge('password_hash_queue_length', 'Passwords being hashed or waiting.', (gauge) => {
       gauge.set(passwords.queueLength);
     });

@@ -71,8 +71,9 @@ export class SessionsController {
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Body() { deviceName }: RenameSessionDto,
+    @Source() source: RequestSource,
   ): Promise<SessionDto> {
-    return SessionDto.from(await this.sessions.rename(caller, id, deviceName), caller.sessionId);
+    return SessionDto.from(await this.sessions.rename(caller, id, deviceName, source), caller.sessionId);
   }
 
   @Delete(':id')

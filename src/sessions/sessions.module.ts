@@ -7,6 +7,9 @@ import { KnownDevice } from './known-device.entity.js';
 import { RefreshTokens } from './refresh-token.js';
 import { SessionActivity } from './session-activity.js';
 import { SessionChecker } from './session-checker.js';
+import { SessionFeed } from './session-feed.js';
+import { SessionLifetime } from './session-lifetime.js';
+import { SessionNewsRepository } from './session-news.repository.js';
 import { Session } from './session.entity.js';
 import { SessionsController } from './sessions.controller.js';
 import { DEVICE_KNOWN_DAYS, SessionsRepository } from './sessions.repository.js';
@@ -16,8 +19,18 @@ import { SessionsService } from './sessions.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([Session, KnownDevice])],
   controllers: [SessionsController],
-  providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, EndedUses, RefreshTokens],
-  exports: [SessionsService, SessionChecker, EndedUses],
+  providers: [
+    SessionsService,
+    SessionsRepository,
+    SessionNewsRepository,
+    SessionChecker,
+    SessionActivity,
+    SessionFeed,
+    SessionLifetime,
+    EndedUses,
+    RefreshTokens,
+  ],
+  exports: [SessionsService, SessionChecker, SessionFeed, SessionLifetime, EndedUses],
 })
 export class SessionsModule {
   constructor(sweeper: Sweeper, { sessionRetentionDays }: AppConfig) {

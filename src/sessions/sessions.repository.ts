@@ -209,7 +209,10 @@ export class SessionsRepository {
          SELECT 'session_refreshed', 'success', "userId", id, "userId", $8, $9, $10 FROM rotated
          WHERE NOT EXISTS (SELECT FROM before WHERE ${DAY('rotated_at')} = ${DAY('now()')})
        )
-       SELECT * FROM rotated`,
+       -- The trail has only the first of a day, so each is told here.
+       SELECT rotated.*, pg_notify('latchkey_sessions', json_build_object(
+         'type', 'session_refreshed', 'eventId', NULL, 'userId', "userId", 'sessionId', id, 'reason', NULL,
+         'at', floor(extract(epoch FROM now()) * 1000))::text) FROM rotated`,
       [
         token.sessionId,
         delivery,
@@ -310,12 +313,23 @@ export class SessionsRepository {
   }
 
   /** Names a device. Null if the user has no active session with this id. */
-  async rename(id: string, userId: string, deviceName: string): Promise<Session | null> {
-    const [[row]] = await this.sessions.query<[AccountRow[], number]>(
-      `UPDATE sessions s SET device_name = $3 FROM users u
-       WHERE s.id = $1 AND s.user_id = $2 AND ${ACTIVE} AND u.id = s.user_id
-       RETURNING ${ACCOUNT}`,
-      [id, userId, deviceName],
+  async rename(
+    id: string,
+    userId: string,
+    deviceName: string,
+    { ip, userAgent, requestId }: RequestSource,
+  ): Promise<Session | null> {
+    const [row] = await this.sessions.query<AccountRow[]>(
+      `WITH renamed AS (
+         UPDATE sessions s SET device_name = $3 FROM users u
+         WHERE s.id = $1 AND s.user_id = $2 AND ${ACTIVE} AND u.id = s.user_id
+         RETURNING ${ACCOUNT}
+       ), recorded AS (
+         INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+         SELECT 'session_renamed', 'success', "userId", id, "userId", $4, $5, $6 FROM renamed
+       )
+       SELECT * FROM renamed`,
+      [id, userId, deviceName, ip, userAgent, requestId],
     );
     return row ? toAccount(row).session : null;
   }

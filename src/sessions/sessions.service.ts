@@ -192,8 +192,8 @@ export class SessionsService {
   }
 
   /** Gives one of the caller's devices a name of their own. Throws {@link SessionNotFoundError} like {@link endOne}. */
-  async rename({ userId }: Caller, id: string, deviceName: string): Promise<Session> {
-    const session = isUUID(id) ? await this.sessions.rename(id, userId, deviceName) : null;
+  async rename({ userId }: Caller, id: string, deviceName: string, source: RequestSource): Promise<Session> {
+    const session = isUUID(id) ? await this.sessions.rename(id, userId, deviceName, source) : null;
     if (!session) {
       throw new SessionNotFoundError();
     }

@@ -2,6 +2,7 @@ import { CreateUsersSessionsAndAudit1795000000000 } from './1795000000000-create
 import { CreateRateLimits1795100000000 } from './1795100000000-create-rate-limits.js';
 import { LetOldAuditEventsGo1795200000000 } from './1795200000000-let-old-audit-events-go.js';
 import { CreateMailsAndKnownDevices1795300000000 } from './1795300000000-create-mails-and-known-devices.js';
+import { NotifySessionNews1795400000000 } from './1795400000000-notify-session-news.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -9,4 +10,5 @@ export const migrations = [
   CreateRateLimits1795100000000,
   LetOldAuditEventsGo1795200000000,
   CreateMailsAndKnownDevices1795300000000,
+  NotifySessionNews1795400000000,
 ];
