@@ -1,5 +1,17 @@
 // Who may import whom: a room sees only those below it.
-const ROOMS = ['streams', 'admin', 'auth', 'sessions', 'users', 'limits', 'mail', 'audit', 'database', 'config', 'common'];
+const ROOMS = [
+  'streams',
+  'admin',
+  'auth',
+  'sessions',
+  'users',
+  'limits',
+  'mail',
+  'audit',
+  'database',
+  'config',
+  'common',
+];
 
 const downOnly = ROOMS.map((room, height) => ({
   name: `${room}-looks-down-only`,

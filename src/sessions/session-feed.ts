@@ -6,6 +6,8 @@ import { SessionNewsRepository } from './session-news.repository.js';
 
 /** Where the database tells of sessions. Its trigger on the audit trail names it too. */
 const CHANNEL = 'latchkey_sessions';
+// Asked for again every few minutes, by whoever still wants it.
+const REFRESHES_TOLD_SECONDS = 900;
 const RESUMABLE_MS = 3_600_000;
 const MOST_AT_ONCE = 1000;
 // News may be committed a little later than it is dated: whoever catches up looks so far back.
@@ -33,6 +35,14 @@ export class SessionFeed {
       listening: () => this.listening.next(true),
       lost: () => this.listening.next(false),
     });
+  }
+
+  /**
+   * Refreshes of these users' sessions are news too from the moment this resolves, for a quarter of an hour. Everything
+   * else always is. Throws what the driver throws.
+   */
+  tellRefreshesOf(userIds: readonly string[]): Promise<void> {
+    return this.sessions.watch(userIds, REFRESHES_TOLD_SECONDS);
   }
 
   /**

@@ -50,6 +50,18 @@ export class SessionNewsRepository {
     );
   }
 
+  /** From the commit of this on, refreshes of these users are told too, for so many seconds. */
+  async watch(userIds: readonly string[], seconds: number): Promise<void> {
+    await this.prepared.query(
+      'stream_watches',
+      // In one order, so that no two of these wait for each other in a circle.
+      `INSERT INTO stream_watches (user_id, until)
+       SELECT id, now() + make_interval(secs => $2::double precision) FROM users WHERE id = ANY($1::uuid[]) ORDER BY id
+       ON CONFLICT (user_id) DO UPDATE SET until = greatest(stream_watches.until, excluded.until)`,
+      [userIds, seconds],
+    );
+  }
+
   /** News of users in the last so many seconds, oldest first; of each session only its latest refresh. At most so many. */
   findSince(userIds: readonly string[], seconds: number, limit: number): Promise<SessionNews[]> {
     return this.find('session_news_since', `now() - make_interval(secs => $2::double precision)`, [

@@ -45,5 +45,6 @@ export class SessionsModule {
       isOver: 'last_seen_at < now() - make_interval(days => $1)',
       parameters: [DEVICE_KNOWN_DAYS],
     });
+    sweeper.add({ table: 'stream_watches', isOver: 'until < now()', parameters: [] });
   }
 }

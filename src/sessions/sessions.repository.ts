@@ -22,6 +22,7 @@ import {
   type OpenAccountRow,
   type RevocationParameters,
   STATE,
+  tellRefreshed,
   toAccount,
 } from './sessions.sql.js';
 
@@ -189,7 +190,7 @@ export class SessionsRepository {
     successorHash: Buffer,
     { ip, userAgent, requestId }: RequestSource,
   ): Promise<Account | null> {
-    const [row] = await this.prepared.query<AccountRow>(
+    const [row] = await this.prepared.query<AccountRow & { told: unknown }>(
       'session_rotation',
       `WITH before AS (
          SELECT rotated_at FROM sessions WHERE id = $1
@@ -209,10 +210,7 @@ export class SessionsRepository {
          SELECT 'session_refreshed', 'success', "userId", id, "userId", $8, $9, $10 FROM rotated
          WHERE NOT EXISTS (SELECT FROM before WHERE ${DAY('rotated_at')} = ${DAY('now()')})
        )
-       -- The trail has only the first of a day, so each is told here.
-       SELECT rotated.*, pg_notify('latchkey_sessions', json_build_object(
-         'type', 'session_refreshed', 'eventId', NULL, 'userId', "userId", 'sessionId', id, 'reason', NULL,
-         'at', floor(extract(epoch FROM now()) * 1000))::text) FROM rotated`,
+       SELECT rotated.*, ${tellRefreshed('rotated')} FROM rotated`,
       [
         token.sessionId,
         delivery,
@@ -226,7 +224,11 @@ export class SessionsRepository {
         requestId,
       ],
     );
-    return row ? toAccount(row) : null;
+    if (!row) {
+      return null;
+    }
+    const { told: _, ...account } = row;
+    return toAccount(account);
   }
 
   /**
@@ -336,7 +338,7 @@ export class SessionsRepository {
 
   /** Ends one session of a user. How many it ended: 0 if it was not theirs or not active. */
   async end(id: string, userId: string, reason: RevocationReason, source: RequestSource): Promise<number> {
-    return this.countEnded(`WITH ${end('s.id = $5 AND s.user_id = $6', 's.user_id')}`, [
+    return this.countEnded('end_session', `WITH ${end('s.id = $5 AND s.user_id = $6', 's.user_id')}`, [
       ...revocation(reason, source),
       id,
       userId,
@@ -351,7 +353,11 @@ export class SessionsRepository {
     source: RequestSource,
   ): Promise<number> {
     const which = 's.user_id = $5 AND s.id IS DISTINCT FROM $6::uuid';
-    return this.countEnded(`WITH ${end(which, 's.user_id')}`, [...revocation(reason, source), userId, exceptId]);
+    return this.countEnded('end_sessions_of_user', `WITH ${end(which, 's.user_id')}`, [
+      ...revocation(reason, source),
+      userId,
+      exceptId,
+    ]);
   }
 
   /** Ends one session as part of a transaction. Whose it was, or null if it was not active. */
@@ -397,7 +403,7 @@ export class SessionsRepository {
       SELECT 'refresh_token_reused', u.email, u.id, e.id, jsonb_build_object('device', $6::text, 'ip', $2::text)
       FROM ended e JOIN users u ON u.id = e.user_id
     )`;
-    return this.countEnded(`WITH ${end('s.id = $5', 'NULL::uuid')}, ${alarm}`, [
+    return this.countEnded('end_reused_session', `WITH ${end('s.id = $5', 'NULL::uuid')}, ${alarm}`, [
       ...revocation('refresh_token_reuse', source),
       id,
       describeDevice(source.userAgent).label,
@@ -406,7 +412,7 @@ export class SessionsRepository {
 
   /** Ends the session that honours the token. How many it ended: 0 if none does. */
   async endPresented(token: AuthenticRefreshToken, delivery: TokenDelivery, source: RequestSource): Promise<number> {
-    return this.countEnded(`WITH ${end(PRESENTED, 's.user_id')}`, [
+    return this.countEnded('end_presented_session', `WITH ${end(PRESENTED, 's.user_id')}`, [
       ...revocation('logout', source),
       ...this.presented(token, delivery),
     ]);
@@ -419,6 +425,7 @@ export class SessionsRepository {
     source: RequestSource,
   ): Promise<number> {
     return this.countEnded(
+      'end_sessions_of_presented',
       `WITH caller AS MATERIALIZED (
          SELECT s.user_id FROM sessions s WHERE ${PRESENTED} AND ${ACTIVE}
        ), ${end('s.user_id = (SELECT user_id FROM caller)', 's.user_id')}`,
@@ -481,10 +488,12 @@ export class SessionsRepository {
   }
 
   private async countEnded(
+    name: string,
     steps: string,
     parameters: [...revocation: RevocationParameters, ...which: unknown[]],
   ): Promise<number> {
-    const [counted] = await this.sessions.query<{ count: number }[]>(
+    const [counted] = await this.prepared.query<{ count: number }>(
+      name,
       `${steps} SELECT count(*)::integer AS count FROM ended`,
       parameters,
     );

@@ -44,6 +44,19 @@ export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid
     SELECT 'session_revoked', 'success', user_id, id, revoked_by, $1, $2, $3, $4 FROM ended
   )`;
 
+/**
+ * Tells of a refresh, if somebody wants to know: notifying commits one after the other, and everybody refreshes. Of all
+ * else the trail tells, by its trigger.
+ *
+ * @param row SQL for the row of the session, with the columns of {@link ACCOUNT}
+ */
+export const tellRefreshed = (row: string) => `
+  CASE WHEN EXISTS (SELECT FROM stream_watches w WHERE w.user_id = ${row}."userId" AND w.until > now()) THEN
+    pg_notify('latchkey_sessions', json_build_object(
+      'eventId', NULL, 'type', 'session_refreshed', 'userId', ${row}."userId", 'sessionId', ${row}.id, 'reason', NULL,
+      'at', floor(extract(epoch FROM now()) * 1000))::text)
+  END AS told`;
+
 /** Ended on purpose, or its user disabled; past its idle or absolute end. */
 export const STATE = `
   (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",

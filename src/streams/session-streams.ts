@@ -9,6 +9,7 @@ import { type SessionEnd, SessionLifetime } from '../sessions/session-lifetime.j
 import type { SessionNews } from '../sessions/session-news.js';
 
 const PING_EVERY_MS = 15_000;
+const REFRESHES_ASKED_EVERY_MS = 240_000;
 const AGAIN_AFTER_MS = 60_000;
 const TOLD_MOST = 10_000;
 
@@ -27,7 +28,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly countOfSession = new Map<string, number>();
   // What was told, so that catching up does not tell it again.
   private readonly told = new LRUCache<string, true>({ max: TOLD_MOST });
-  private timer: NodeJS.Timeout | undefined;
+  private readonly timers: NodeJS.Timeout[] = [];
   private isSure = false;
   private isClosing = false;
   private lostAtMs: number | null = null;
@@ -58,13 +59,16 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => this.remark(), PING_EVERY_MS).unref();
+    this.timers.push(
+      setInterval(() => this.remark(), PING_EVERY_MS).unref(),
+      setInterval(() => void this.askForRefreshes([...this.ofUser.keys()]), REFRESHES_ASKED_EVERY_MS).unref(),
+    );
   }
 
   /** Clients connect again, to whoever goes on serving. */
   onModuleDestroy(): void {
     this.isClosing = true;
-    clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
     for (const stream of this.all()) stream.close();
   }
 
@@ -106,7 +110,8 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       };
       signal.addEventListener('abort', finish);
       this.add(caller.userId, stream);
-      stream.remark(this.state);
+      // The first line says that nothing is missed from here on.
+      void this.askForRefreshes([caller.userId]).then(() => stream.remark(this.state));
       if (lastEventId !== undefined) {
         void this.feed.findAfter(caller.userId, lastEventId, caller.readAt).then((missed) => {
           const late = waiting ?? [];
@@ -149,6 +154,13 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
+  /** A refresh that is not told is only a last-seen time that is a little old, so nothing fails for it. */
+  private async askForRefreshes(userIds: readonly string[]): Promise<void> {
+    if (userIds.length > 0) {
+      await this.feed.tellRefreshesOf(userIds).catch(() => undefined);
+    }
+  }
+
   private remark(): void {
     for (const stream of this.all()) stream.remark(this.state);
   }
@@ -175,6 +187,8 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
     if (userIds.length === 0) {
       return;
     }
+    // A server that crashed has forgotten.
+    await this.askForRefreshes(userIds);
     const missed = await this.feed.findSince(userIds, (performance.now() - lostAtMs) / 1000);
     if (missed === null) {
       for (const stream of this.all()) stream.resync();

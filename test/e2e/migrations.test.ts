@@ -34,6 +34,7 @@ const TABLES = [
   'migrations',
   'rate_limits',
   'sessions',
+  'stream_watches',
   'users',
 ];
 let database: TestDatabase;

@@ -18,9 +18,18 @@ export class NotifySessionNews1795400000000 implements MigrationInterface {
     await runner.query(`
       CREATE TRIGGER audit_events_tell_sessions AFTER INSERT ON audit_events
       REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION audit_events_tell_sessions()`);
+    // Whose refreshes somebody wants to hear of, and until when. Not logged: it is written again every few minutes.
+    await runner.query(`
+      CREATE UNLOGGED TABLE stream_watches (
+        user_id uuid NOT NULL CONSTRAINT stream_watches_pkey PRIMARY KEY
+          CONSTRAINT stream_watches_user_id_fkey REFERENCES users ON DELETE CASCADE,
+        until   timestamptz(3) NOT NULL
+      )`);
+    await runner.query(`CREATE INDEX stream_watches_until_idx ON stream_watches (until)`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE stream_watches`);
     await runner.query(`DROP TRIGGER audit_events_tell_sessions ON audit_events`);
     await runner.query(`DROP FUNCTION audit_events_tell_sessions()`);
   }
