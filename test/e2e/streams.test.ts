@@ -1,0 +1,425 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { EventStream } from '../support/event-stream.js';
+import { forgeRefreshToken, resign } from '../support/forge.js';
+import { freePort } from '../support/free-port.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { until } from '../support/until.js';
+
+const TIMES = 100;
+const AT_ONCE = 25;
+
+let database: TestDatabase;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+let metricsUrl: string;
+let template: AuthResult;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  const metricsPort = String(await freePort());
+  metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
+  const env = { DATABASE_URL: database.url, MAX_STREAMS_PER_SESSION: '3' };
+  instances = await Promise.all([
+    startInstance({ env: { ...env, METRICS_PORT: metricsPort } }),
+    startInstance({ env }),
+  ]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+  template = await a.signUp();
+}, 60_000);
+
+const slowest: string[] = [];
+
+afterAll(async () => {
+  process.stderr.write(`${slowest.join('\n')}\n`);
+  try {
+    // Accounts are deleted here.
+    await expectInvariants(database, { api: a, hasMissingRows: true });
+  } finally {
+    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+    await database.drop();
+  }
+});
+
+const openStreams = async () =>
+  Number(/latchkey_event_streams (\d+)/.exec(await (await fetch(metricsUrl)).text())?.[1] ?? -1);
+const seen = ({ events }: EventStream) => events.map(({ type, data }) => [type, data.id]);
+
+describe('what a stream tells', () => {
+  it('what happens to any device of the account, on any instance', async () => {
+    const account = await a.signUp();
+    const stream = await EventStream.open(a, account.accessToken);
+    expect(stream.response.headers.get('content-type')).toBe('text/event-stream');
+    expect(stream.response.headers.get('cache-control')).toContain('no-store');
+    expect(stream.response.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(stream.response.headers.get('x-request-id')).toMatch(/^[\w-]{36}$/);
+    expect(stream.comments[0]).toBe('ping');
+
+    const other = await b.signIn(account.credentials);
+    await stream.await('session.created', other.session.id);
+    await b.refresh(other.refreshToken);
+    await stream.await('session.refreshed', other.session.id);
+    await b.call('PATCH', `/sessions/${other.session.id}`, {
+      bearer: account.accessToken,
+      body: { deviceName: 'Phone' },
+    });
+    await stream.await('session.renamed', other.session.id);
+    await b.endSession(account.accessToken, other.session.id);
+    const { data } = await stream.await('session.revoked', other.session.id);
+
+    expect(data.reason).toBe('revoked_by_user');
+    const [row] = await database.query<{ revoked_at: Date }>('SELECT revoked_at FROM sessions WHERE id = $1', [
+      data.id,
+    ]);
+    expect(data.at).toBe(row!.revoked_at.toISOString());
+    expect(seen(stream).filter(([, id]) => id === other.session.id)).toHaveLength(4);
+    expect(stream.endedAt).toBeNull();
+    stream.close();
+  });
+
+  it('nothing of anybody else', async () => {
+    const accounts = await Promise.all(Array.from({ length: 6 }, () => a.signUp()));
+    const streams = await Promise.all(
+      accounts.map(({ accessToken }, i) =>
+        EventStream.open(i % 2 ? a : b, accessToken, { lastEventId: `${Date.now() - 60_000}` }),
+      ),
+    );
+    const ids = accounts.map(({ session }) => new Set([session.id]));
+    await Promise.all(
+      accounts.map(async ({ credentials, accessToken }, i) => {
+        for (let n = 0; n < 5; n++) {
+          const other = await (i % 2 ? b : a).signIn(credentials);
+          ids[i]!.add(other.session.id);
+          await a.refresh(other.refreshToken);
+          await b.endSession(accessToken, other.session.id);
+          await streams[i]!.await('session.revoked', other.session.id);
+        }
+      }),
+    );
+    for (const [i, { events }] of streams.entries()) {
+      expect(events.filter(({ data }) => !ids[i]!.has(data.id))).toEqual([]);
+      expect(new Set(events.map(({ data }) => data.id))).toEqual(ids[i]);
+    }
+    streams.forEach((stream) => stream.close());
+  });
+
+  it('to nobody without a session, and to no more at once than it may', async () => {
+    expect((await a.call('GET', '/sessions/events')).body.code).toBe('invalid_token');
+    const { accessToken, refreshToken } = await a.signUp();
+    const streams = [];
+    for (let n = 0; n < 3; n++) streams.push(await EventStream.open(a, accessToken));
+    const refused = await a.call('GET', '/sessions/events', { bearer: accessToken });
+    expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([
+      429,
+      'too_many_requests',
+      '60',
+    ]);
+    streams.pop()!.close();
+    streams.push(await until('one may be opened again', () => EventStream.open(a, accessToken).catch(() => null)));
+    await a.logout(refreshToken);
+    await Promise.all(streams.map((stream) => stream.ended()));
+    expect((await a.call('GET', '/sessions/events', { bearer: accessToken })).body.code).toBe('session_revoked');
+  });
+
+  it('what was missed, to who comes back with the last id', async () => {
+    const account = await a.signUp();
+    const first = await EventStream.open(a, account.accessToken);
+    const [one, two] = [await a.signIn(account.credentials), await b.signIn(account.credentials)];
+    await first.await('session.created', two.session.id);
+    const { id: lastEventId } = await first.await('session.created', one.session.id);
+    first.close();
+
+    await b.endSession(account.accessToken, one.session.id);
+    await a.refresh(two.refreshToken);
+    const back = await EventStream.open(b, account.accessToken, { lastEventId });
+    await back.await('session.refreshed', two.session.id);
+    expect(seen(back)).toEqual([
+      ['session.created', two.session.id],
+      ['session.revoked', one.session.id],
+      ['session.refreshed', two.session.id],
+    ]);
+    const again = await EventStream.open(a, account.accessToken, { lastEventId: back.events[1]!.id });
+    await a.endSession(account.accessToken, two.session.id);
+    await again.await('session.revoked', two.session.id);
+    expect(seen(again)).toEqual([
+      ['session.refreshed', two.session.id],
+      ['session.revoked', two.session.id],
+    ]);
+    [back, again].forEach((stream) => stream.close());
+  });
+
+  it.each([
+    ['over an hour ago', () => `${Date.now() - 3_700_000}.${randomUUID()}`],
+    ['not an id', () => 'x'],
+    ['far too large', () => '9'.repeat(40)],
+    ['empty', () => ' '],
+  ])('that it cannot know what was missed: an id that is %s', async (_, id) => {
+    const { accessToken, session } = await a.signUp();
+    const stream = await EventStream.open(b, accessToken, { lastEventId: id() });
+    await until('it says so', () => stream.events.length > 0);
+    expect(stream.events.map(({ type }) => type)).toEqual(['resync']);
+    expect(stream.events[0]!.data).toEqual({});
+    await b.endSession(accessToken, session.id);
+    expect((await stream.ended())?.type).toBe('session.revoked');
+  });
+
+  it('nothing to who does not read: they are dropped', async () => {
+    const { accessToken, user } = await a.signUp();
+    await until('no stream is open', async () => (await openStreams()) === 0);
+    const { hostname, port } = new URL(a.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    socket.write(`GET /sessions/events HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${accessToken}\r\n\r\n`);
+    await until('the stream is open', async () => (await openStreams()) === 1);
+    socket.on('error', () => undefined);
+    await until('the stream is dropped', async () => {
+      await database.query(
+        `SELECT pg_notify('latchkey_sessions', json_build_object('eventId', gen_random_uuid(), 'type', 'session_revoked',
+           'userId', $1::text, 'sessionId', gen_random_uuid(), 'reason', repeat('x', 7000), 'at', 0)::text)
+         FROM generate_series(1, 500)`,
+        [user.id],
+      );
+      return (await openStreams()) === 0;
+    });
+    socket.destroy();
+  });
+});
+
+/** A user with two devices, and a stream of the first at each instance. */
+interface Watched {
+  readonly account: AuthResult;
+  readonly other: AuthResult;
+  readonly streams: EventStream[];
+}
+
+/** A user with so many devices. Hundreds of them are needed, and hashing a password for each would take minutes. */
+async function devices(count: number): Promise<AuthResult[]> {
+  const nonces = Array.from({ length: count }, () => ({
+    sessionId: randomUUID(),
+    nonce: randomBytes(32).toString('base64url'),
+  }));
+  const tokens = nonces.map((parts) => forgeRefreshToken({ ...parts, generation: 1 }));
+  await database.query(
+    `WITH owner AS (
+       INSERT INTO users (email, password_hash) SELECT gen_random_uuid() || '@example.com', password_hash FROM users
+       WHERE id = $1 RETURNING id
+     ), opened AS (
+       INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, idle_expires_at, expires_at)
+       SELECT t.id, owner.id, t.hash, 'body', '', '127.0.0.1', now() + interval '7 days', now() + interval '30 days'
+       FROM owner, unnest($2::uuid[], $3::bytea[]) AS t (id, hash) RETURNING id, user_id
+     )
+     INSERT INTO audit_events (type, outcome, user_id, session_id) SELECT 'session_created', 'success', user_id, id FROM opened`,
+    [
+      template.user.id,
+      nonces.map(({ sessionId }) => sessionId),
+      tokens.map((token) => createHash('sha256').update(token).digest()),
+    ],
+  );
+  return Promise.all(tokens.map(async (token) => (await a.refresh(token)).body));
+}
+
+async function watched(prepare?: (account: AuthResult) => Promise<unknown>): Promise<Watched> {
+  const [account, other] = (await devices(2)) as [AuthResult, AuthResult];
+  await prepare?.(account);
+  const streams = await Promise.all([a, b].map((api) => EventStream.open(api, account.accessToken)));
+  return { account, other, streams };
+}
+
+/** How many milliseconds after the answer the last of them ended, at the latest of many times. */
+async function slowestEnd(
+  what: string,
+  times: number,
+  end: (watched: Watched, api: Api) => Promise<unknown>,
+  { reason, prepare }: { reason: string; prepare?: (account: AuthResult) => Promise<unknown> },
+): Promise<void> {
+  let worst = 0;
+  for (let done = 0; done < times; done += AT_ONCE) {
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async (_, i) => {
+        const one = await watched(prepare);
+        await end(one, i % 2 ? a : b);
+        const answeredAt = performance.now();
+        for (const stream of one.streams) {
+          const last = await stream.ended();
+          expect([last?.type, last?.data]).toMatchObject(['session.revoked', { id: one.account.session.id, reason }]);
+          worst = Math.max(worst, stream.endedAt! - answeredAt);
+        }
+      }),
+    );
+  }
+  slowest.push(`streams ended after ${what}: ${times} times, the slowest ${worst.toFixed(0)} ms after the answer`);
+}
+
+const NEW_PASSWORD = 'another passphrase of a test';
+type End = (watched: Watched, api: Api) => Promise<unknown>;
+const logout: End = ({ account }, api) => api.logout(account.refreshToken);
+
+describe('a stream ends with its session, on whatever instance that ended', () => {
+  it.each<[what: string, reason: string, end: End]>([
+    ['logout', 'logout', logout],
+    ['logout of all', 'logout_all', ({ other }, api) => api.logoutAll(other.refreshToken)],
+    ['logout of all others', 'logout_others', ({ other }, api) => api.logoutOthers(other.accessToken)],
+    [
+      'one device ending another',
+      'revoked_by_user',
+      ({ account, other }, api) => api.endSession(other.accessToken, account.session.id),
+    ],
+    [
+      'a password change',
+      'password_changed',
+      ({ other }, api) =>
+        api.call('POST', '/auth/password/change', {
+          bearer: other.accessToken,
+          body: { currentPassword: PASSWORD, newPassword: NEW_PASSWORD },
+        }),
+    ],
+    [
+      'reuse detection',
+      'refresh_token_reuse',
+      async ({ account }, api) => {
+        const second = (await api.refresh(account.refreshToken)).body;
+        await api.refresh(second.refreshToken);
+        await api.refresh(account.refreshToken);
+      },
+    ],
+    [
+      'the deletion of the account',
+      'account_deleted',
+      ({ other }, api) =>
+        api.call('POST', '/auth/me/delete', { bearer: other.accessToken, body: { password: PASSWORD } }),
+    ],
+  ])(
+    '%s',
+    async (what, reason, end) => {
+      await slowestEnd(what, TIMES, end, { reason });
+    },
+    120_000,
+  );
+
+  it('staff', async () => {
+    const staff = await a.signUp();
+    await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
+    const asStaff = (path: string, api: Api) =>
+      api.call('POST', path, { bearer: staff.accessToken, body: { reason: 'a test' } });
+    await slowestEnd(
+      'staff ending it',
+      TIMES,
+      ({ account }, api) => asStaff(`/admin/sessions/${account.session.id}/revoke`, api),
+      { reason: 'revoked_by_admin' },
+    );
+    await slowestEnd(
+      'staff disabling the account',
+      TIMES,
+      ({ account }, api) => asStaff(`/admin/users/${account.user.id}/disable`, api),
+      { reason: 'user_disabled' },
+    );
+  }, 120_000);
+
+  it.each(['idle_expires_at', 'expires_at'])(
+    'expiry: %s',
+    async (column) => {
+      // The end is set before the streams open, and lies a moment ahead then.
+      const endsSoon = ({ session }: AuthResult) =>
+        database.query(`UPDATE sessions SET ${column} = now() + interval '1 second' WHERE id = $1`, [session.id]);
+      const isOver: End = ({ account }) =>
+        until('the session has expired', async () => {
+          const sql = 'SELECT FROM sessions WHERE id = $1 AND least(idle_expires_at, expires_at) <= now()';
+          return (await database.query(sql, [account.session.id])).length > 0;
+        });
+      await slowestEnd(`expiry (${column})`, TIMES, isOver, { reason: 'expired', prepare: endsSoon });
+    },
+    120_000,
+  );
+
+  it('later, where a refresh has put the idle end off', async () => {
+    const { account, streams } = await watched(({ session }) =>
+      database.query(`UPDATE sessions SET idle_expires_at = now() + interval '1 second' WHERE id = $1`, [session.id]),
+    );
+    await a.refresh(account.refreshToken);
+    await until('the former end has passed', async () => {
+      const sql = `SELECT FROM sessions WHERE id = $1 AND rotated_at < now() - interval '2 seconds'`;
+      return (await database.query(sql, [account.session.id])).length > 0;
+    });
+    expect(streams.map(({ endedAt }) => endedAt)).toEqual([null, null]);
+    await a.logout(account.refreshToken);
+    await Promise.all(streams.map((stream) => stream.ended()));
+  });
+
+  it('the connection that carries the news was cut just before', async () => {
+    const cut = () =>
+      database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`,
+      );
+    await slowestEnd(
+      'logout with the listeners cut',
+      TIMES,
+      async (one, api) => {
+        await cut();
+        await logout(one, api);
+      },
+      { reason: 'logout' },
+    );
+
+    // And what happened to other devices meanwhile is told, once.
+    const { account, other, streams } = await watched();
+    await cut();
+    await a.endSession(account.accessToken, other.session.id);
+    const third = await b.signIn({ email: account.user.email, password: PASSWORD });
+    for (const stream of streams) {
+      await stream.await('session.revoked', other.session.id);
+      await stream.await('session.created', third.session.id);
+    }
+    await a.endSession(third.accessToken, third.session.id);
+    for (const stream of streams) {
+      await stream.await('session.revoked', third.session.id);
+      expect(new Set(stream.events.map(({ id }) => id)).size).toBe(stream.events.length);
+      stream.close();
+    }
+  }, 120_000);
+
+  it('the instance was killed right after its answer', async () => {
+    let worst = 0;
+    for (let round = 0; round < 5; round++) {
+      const doomed = await startInstance({ env: { DATABASE_URL: database.url } });
+      const all = await Promise.all(Array.from({ length: TIMES / 5 }, () => watched()));
+      await Promise.all(all.map((one) => logout(one, doomed.api)));
+      const answeredAt = performance.now();
+      await doomed.kill('SIGKILL');
+      for (const stream of all.flatMap(({ streams }) => streams)) {
+        await stream.ended();
+        worst = Math.max(worst, stream.endedAt! - answeredAt);
+      }
+    }
+    slowest.push(
+      `streams ended after logout at an instance killed then: ${TIMES} times, the slowest ${worst.toFixed(0)} ms`,
+    );
+  }, 120_000);
+
+  it('and not with its access token', async () => {
+    const account = await a.signUp();
+    // Half a minute of clock skew is allowed for: this one is good for two seconds more.
+    const brief = resign(account, { exp: Math.floor(Date.now() / 1000) - 28 });
+    const stream = await EventStream.open(b, brief);
+    await until('the access token has expired', async () => (await a.me(brief)).status === 401);
+    const other = await a.signIn(account.credentials);
+    await stream.await('session.created', other.session.id);
+    await b.logout(account.refreshToken);
+    expect((await stream.ended())?.data.reason).toBe('logout');
+  });
+});
+
+it('ends where the instance stops, which does not wait for it', async () => {
+  const { accessToken, session } = await a.signUp();
+  const leaving = await startInstance({ env: { DATABASE_URL: database.url } });
+  const stream = await EventStream.open(leaving.api, accessToken);
+  expect(await leaving.kill('SIGTERM')).toBe(0);
+  await stream.ended();
+  // The session goes on, elsewhere.
+  expect(stream.events.filter(({ type }) => type === 'session.revoked')).toEqual([]);
+  const elsewhere = await EventStream.open(a, accessToken, { lastEventId: `${Date.now()}` });
+  await a.endSession(accessToken, session.id);
+  expect((await elsewhere.ended())?.data.id).toBe(session.id);
+});
