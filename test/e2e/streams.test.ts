@@ -152,6 +152,26 @@ describe('what a stream tells', () => {
     [back, again].forEach((stream) => stream.close());
   });
 
+  it('what was missed and what happens meanwhile: each once', async () => {
+    const TELLS = 60;
+    const all = await devices(10);
+    const [{ accessToken, session }] = all as [AuthResult];
+    const lastEventId = `${Date.now()}`;
+    const streams: Promise<EventStream>[] = [];
+    for (let n = 0; n < TELLS; n++) {
+      await a.call('PATCH', `/sessions/${session.id}`, { bearer: accessToken, body: { deviceName: `Phone ${n}` } });
+      if (n % 2 === 0) {
+        streams.push(EventStream.open(n % 4 ? a : b, all[(n / 2) % 10]!.accessToken, { lastEventId }));
+      }
+    }
+    for (const stream of await Promise.all(streams)) {
+      const renamed = () => stream.events.filter(({ type }) => type === 'session.renamed');
+      await until('everything was told', () => renamed().length >= TELLS);
+      expect([renamed().length, new Set(renamed().map(({ id }) => id)).size]).toEqual([TELLS, TELLS]);
+      stream.close();
+    }
+  });
+
   it.each([
     ['over an hour ago', () => `${Date.now() - 3_700_000}.${randomUUID()}`],
     ['not an id', () => 'x'],
@@ -363,8 +383,11 @@ describe('a stream ends with its session, on whatever instance that ended', () =
       { reason: 'logout' },
     );
 
-    // And what happened to other devices meanwhile is told, once.
+    // And what happened to other devices meanwhile is told, once, and nothing again that was told before.
     const { account, other, streams } = await watched();
+    const rename = { bearer: account.accessToken, body: { deviceName: 'Phone' } };
+    await a.call('PATCH', `/sessions/${other.session.id}`, rename);
+    for (const stream of streams) await stream.await('session.renamed', other.session.id);
     await cut();
     await a.endSession(account.accessToken, other.session.id);
     const third = await b.signIn({ email: account.user.email, password: PASSWORD });

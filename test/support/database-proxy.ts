@@ -13,6 +13,9 @@ export interface DatabaseProxy {
   /** How many answers wait here. */
   held(): number;
   release(): void;
+  /** Cuts every connection, and any that is opened until it is restored. */
+  cut(): void;
+  restore(): void;
   stop(): void;
 }
 
@@ -21,10 +24,15 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   let count = 0;
   let delayMs = 0;
   let isHolding = false;
+  let isCut = false;
   const waiting: (() => void)[] = [];
   const sockets = new Set<Socket>();
 
   const server = createServer((client) => {
+    if (isCut) {
+      client.destroy();
+      return;
+    }
     const upstream = connect(Number(target.port), target.hostname);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -66,6 +74,13 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     release() {
       isHolding = false;
       waiting.splice(0).forEach((resolve) => resolve());
+    },
+    cut() {
+      isCut = true;
+      sockets.forEach((socket) => socket.destroy());
+    },
+    restore() {
+      isCut = false;
     },
     stop() {
       server.close();
