@@ -3,11 +3,11 @@ import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
 import { AppConfig } from '../config/config.js';
-import { secondsOf, type SessionClaims } from '../sessions/session-checker.js';
+import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { Account } from '../sessions/sessions.sql.js';
 
-export const ALGORITHM = 'HS256';
+export const ALGORITHM = 'HS256' as const;
 export const TOKEN_TYPE = 'at+jwt';
 
 export interface AccessToken {
@@ -15,6 +15,15 @@ export interface AccessToken {
   /** Seconds. */
   readonly expiresIn: number;
 }
+
+/** What a token's signature is verified with. Its times are the checker's to compare, by the clock all instances share. */
+export const verification = ({ jwtIssuer, jwtAudience }: AppConfig) => ({
+  algorithms: [ALGORITHM],
+  issuer: jwtIssuer,
+  audience: jwtAudience,
+  ignoreExpiration: true,
+  clockTolerance: CLOCK_SKEW_SECONDS,
+});
 
 /** Access tokens: JWTs of the profile of RFC 9068, with a session and its generation inside, and nothing about the person. */
 @Injectable()
@@ -44,6 +53,21 @@ export class AccessTokens {
       auth_time: secondsOf(session.authenticatedAt),
     });
     return { accessToken, expiresIn: Math.max(0, exp - now) };
+  }
+
+  /**
+   * What a token says, if we signed it: for what is not an HTTP request, such as the first words on a socket. Whether
+   * its session is open, the session checker knows. Throws {@link InvalidAccessTokenError}.
+   */
+  verify(accessToken: string): SessionClaims {
+    if (!hasOurHeader(accessToken)) {
+      throw new InvalidAccessTokenError();
+    }
+    try {
+      return readClaims(this.jwt.verify(accessToken, verification(this.config)));
+    } catch {
+      throw new InvalidAccessTokenError();
+    }
   }
 }
 

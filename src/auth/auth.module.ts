@@ -57,6 +57,6 @@ import { RefreshCookie } from './refresh-cookie.js';
     JwtStrategy,
     RefreshCookie,
   ],
-  exports: [JwtStrategy, RefreshCookie],
+  exports: [AccessTokens, JwtStrategy, RefreshCookie],
 })
 export class AuthModule {}

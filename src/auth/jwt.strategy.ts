@@ -5,13 +5,8 @@ import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { Strategy } from 'passport-jwt';
 import { AppConfig } from '../config/config.js';
-import {
-  type CheckedCaller,
-  CLOCK_SKEW_SECONDS,
-  SessionChecker,
-  type SessionClaims,
-} from '../sessions/session-checker.js';
-import { ALGORITHM, hasOurHeader, readClaims } from './access-tokens.js';
+import { type CheckedCaller, SessionChecker, type SessionClaims } from '../sessions/session-checker.js';
+import { hasOurHeader, readClaims, verification } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
 const VERIFIED_MAX_TOKENS = 10_000;
@@ -29,18 +24,15 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
     private readonly checker: SessionChecker,
   ) {
     const key = jwtKey(config);
+    const { clockTolerance, ...options } = verification(config);
     super({
       // To the letter of RFC 6750, section 2.1: one token and nothing after it.
       jwtFromRequest: ({ headers }: FastifyRequest) => BEARER.exec(headers.authorization ?? '')?.[1] ?? null,
       // A KeyObject: a string secret would be tried as PEM at every request. The types know strings only.
       secretOrKeyProvider: (_request: unknown, jwt: string, done) =>
         hasOurHeader(jwt) ? Reflect.apply(done, null, [null, key]) : done(new Error('not our header')),
-      algorithms: [ALGORITHM],
-      issuer: config.jwtIssuer,
-      audience: config.jwtAudience,
-      // The times are the checker's to compare, with the clock that all instances share.
-      ignoreExpiration: true,
-      jsonWebTokenOptions: { clockTolerance: CLOCK_SKEW_SECONDS },
+      ...options,
+      jsonWebTokenOptions: { clockTolerance },
       passReqToCallback: true,
     });
   }

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { Type } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
@@ -18,11 +19,21 @@ export interface TestApp {
   app: NestFastifyApplication;
 }
 
+/** What an application built on the service adds to it. */
+interface Host {
+  readonly modules?: readonly Type[];
+  readonly prepare?: (app: NestFastifyApplication) => void;
+}
+
 /**
  * The whole service in this process, listening on a port of its own, on a database of its own. One per test file:
  * passport keeps strategies for the whole process.
  */
-export function useApp(environment: Record<string, string> = {}, options: InvariantOptions = {}): TestApp {
+export function useApp(
+  environment: Record<string, string> = {},
+  options: InvariantOptions = {},
+  { modules = [], prepare }: Host = {},
+): TestApp {
   const t = {} as TestApp;
   let log = '';
   ledger.outputs.push(() => log);
@@ -31,10 +42,11 @@ export function useApp(environment: Record<string, string> = {}, options: Invari
     t.database = await createDatabase();
     const config = loadConfig({ ...SECRETS, DATABASE_URL: t.database.url, RATE_LIMIT: 'off', ...environment });
     const logger = pino(loggerOptions('info'), { write: (line) => (log += line) });
-    const testing = await Test.createTestingModule({ imports: [AppModule.with(config)] })
+    const testing = await Test.createTestingModule({ imports: [AppModule.with(config), ...modules] })
       .setLogger(new NestLogger(logger))
       .compile();
     t.app = testing.createNestApplication<NestFastifyApplication>(createAdapter(config, logger), NEST_OPTIONS);
+    prepare?.(t.app);
     await setUpApp(t.app, config);
     await t.app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = t.app.getHttpServer().address() as AddressInfo;

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Module } from '@nestjs/common';
+import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
+import { WsAdapter } from '@nestjs/platform-ws';
+import { WebSocket } from 'ws';
+import { AccessTokens } from '../../src/auth/access-tokens.js';
+import { AuthModule } from '../../src/auth/auth.module.js';
+import { SessionChecker } from '../../src/sessions/session-checker.js';
+import { SessionLifetime } from '../../src/sessions/session-lifetime.js';
+import { SessionsModule } from '../../src/sessions/sessions.module.js';
+import { useApp } from '../support/app.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { until } from '../support/until.js';
+
+// An application built on the service, with sockets of its own.
+
+const UNAUTHORIZED = 4401;
+
+@WebSocketGateway({ path: '/live' })
+class LiveGateway implements OnGatewayConnection {
+  constructor(
+    private readonly tokens: AccessTokens,
+    private readonly checker: SessionChecker,
+    private readonly lifetime: SessionLifetime,
+  ) {}
+
+  async handleConnection(socket: WebSocket, { headers }: IncomingMessage): Promise<void> {
+    try {
+      const token = headers.authorization?.replace('Bearer ', '') ?? '';
+      const caller = await this.checker.require(this.tokens.verify(token));
+      const { signal, release } = this.lifetime.watch(caller);
+      signal.addEventListener('abort', () => socket.close(UNAUTHORIZED, signal.reason.reason));
+      socket.on('close', release);
+      socket.send('welcome');
+    } catch {
+      socket.close(UNAUTHORIZED, 'invalid_token');
+    }
+  }
+}
+
+@Module({ imports: [AuthModule, SessionsModule], providers: [LiveGateway] })
+class LiveModule {}
+
+const t = useApp(
+  {},
+  { hasMissingRows: true },
+  { modules: [LiveModule], prepare: (app) => app.useWebSocketAdapter(new WsAdapter(app)) },
+);
+let elsewhere: Instance;
+
+beforeAll(async () => {
+  elsewhere = await startInstance({ env: { DATABASE_URL: t.database.url } });
+}, 60_000);
+
+afterAll(() => elsewhere?.kill('SIGTERM'));
+
+/** A socket, and how the server closed it. */
+async function openSocket(accessToken: string) {
+  const socket = new WebSocket(`${t.api.url.replace('http', 'ws')}/live`, {
+    headers: { authorization: `Bearer ${accessToken}` },
+  });
+  const closed = once(socket, 'close').then(([code, reason]) => [code, String(reason)]);
+  await Promise.race([once(socket, 'message'), closed]);
+  return { socket, closed };
+}
+
+it('closes sockets of an application as their session ends, on this instance or another', async () => {
+  for (const api of [t.api, elsewhere.api]) {
+    const account = await api.signUp();
+    const other = await t.api.signIn(account.credentials);
+    const sockets = await Promise.all([1, 2, 3].map(() => openSocket(account.accessToken)));
+    const stays = await openSocket(other.accessToken);
+
+    await api.endSession(other.accessToken, account.session.id);
+    for (const { closed } of sockets) {
+      expect(await closed).toEqual([UNAUTHORIZED, 'revoked_by_user']);
+    }
+    expect(stays.socket.readyState).toBe(WebSocket.OPEN);
+    await api.logout(other.refreshToken);
+    expect(await stays.closed).toEqual([UNAUTHORIZED, 'logout']);
+  }
+});
+
+it('closes a socket of a session that ended while it was opened, and lets none of an ended one in', async () => {
+  const { accessToken, session } = await t.api.signUp();
+  const [opening] = await Promise.all([openSocket(accessToken), elsewhere.api.endSession(accessToken, session.id)]);
+  expect((await opening.closed)[0]).toBe(UNAUTHORIZED);
+  for (const token of [accessToken, 'forged', '']) {
+    expect(await (await openSocket(token)).closed).toEqual([UNAUTHORIZED, 'invalid_token']);
+  }
+});
+
+it('watches a session no longer than somebody holds it', async () => {
+  const lifetime = t.app.get(SessionLifetime);
+  const caller = await t.app
+    .get(SessionChecker)
+    .require(t.app.get(AccessTokens).verify((await t.api.signUp()).accessToken));
+  const [one, two] = [lifetime.watch(caller), lifetime.watch(caller)];
+  expect(one.signal).toBe(two.signal);
+  one.release();
+  one.release();
+  const three = lifetime.watch(caller);
+  expect(three.signal).toBe(two.signal);
+  two.release();
+  three.release();
+  const again = lifetime.watch(caller);
+  expect(again.signal).not.toBe(one.signal);
+
+  await t.database.query(`DELETE FROM users WHERE id = $1`, [caller.userId]);
+  // Nothing tells of this; asking does.
+  lifetime.watch(caller);
+  await until('the watch has seen that the account is gone', () => again.signal.aborted);
+  expect(again.signal.reason).toMatchObject({ reason: 'account_deleted' });
+  expect(one.signal.aborted).toBe(false);
+});
