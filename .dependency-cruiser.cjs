@@ -32,6 +32,13 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(health|config|common)/' },
     },
     {
+      name: 'page-stands-aside',
+      comment: 'the page is a client: it knows the rooms by their routes.',
+      severity: 'error',
+      from: { path: '^src/page/' },
+      to: { path: '^src/', pathNot: '^src/(page|common)/' },
+    },
+    {
       name: 'nobody-imports-metrics',
       comment: 'metrics listens to the rooms, which do not know it.',
       severity: 'error',

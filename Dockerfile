@@ -4,7 +4,7 @@ COPY package.json package-lock.json .npmrc ./
 
 FROM packages AS build
 RUN npm ci
-COPY nest-cli.json tsconfig.json .swcrc ./
+COPY nest-cli.json tsconfig.json tsconfig.build.json .swcrc ./
 COPY src src
 # Source maps tell about the code, and nobody debugs in the image.
 RUN npm run build && find dist -name '*.map' -delete

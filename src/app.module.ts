@@ -15,6 +15,7 @@ import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
+import { PageModule } from './page/page.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { StreamsModule } from './streams/streams.module.js';
 import { UsersModule } from './users/users.module.js';
@@ -44,6 +45,7 @@ import { UsersModule } from './users/users.module.js';
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
     const metrics = config.metricsPort === undefined ? [] : [MetricsModule];
-    return { module: AppModule, imports: [ConfigModule.with(config), ...metrics] };
+    const page = config.hasAccountPage ? [PageModule] : [];
+    return { module: AppModule, imports: [ConfigModule.with(config), ...metrics, ...page] };
   }
 }

@@ -103,6 +103,7 @@ function greet(url: string, config: AppConfig): void {
   // Another address at each start, so that the line works as pasted on a database that has seen it before.
   const email = `ada-${randomBytes(3).toString('hex')}@example.com`;
   console.log(`
+The page     ${config.hasAccountPage ? url : 'off (ACCOUNT_PAGE=on)'}
 Swagger UI   ${config.hasSwagger ? `${url}/docs` : 'off (SWAGGER=on)'}
 Try it       curl -s -X POST ${url}/auth/register -H 'Content-Type: application/json' \\
                -d '{"email":"${email}","password":"correct horse battery","tokenDelivery":"body"}'

@@ -117,6 +117,9 @@ export class AppConfig {
   @SwitchSetting('SWAGGER')
   readonly hasSwagger: boolean = true;
 
+  @SwitchSetting('ACCOUNT_PAGE')
+  readonly hasAccountPage: boolean = true;
+
   @IsUrl(
     { require_tld: false, require_protocol: true, protocols: ['http', 'https'] },
     { message: 'PUBLIC_URL must be an http(s) URL' },

@@ -1,30 +1,15 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
-
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+import { TestBrowser } from '../support/chromium.js';
 
 const t = useApp();
-let browser: Browser;
+let browser: TestBrowser;
 let page: Page;
-const complaints: string[] = [];
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) {
-    throw new Error(`There is no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM.`);
-  }
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
-  });
-  page = await browser.newPage({ viewport: { width: 1200, height: 1400 } });
-  page.on('console', (message) => {
-    // A refused request is an error to the browser, and the point of some steps here.
-    const isRefusal = message.text().startsWith('Failed to load resource: the server responded with a status of 4');
-    if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(error.message));
+  browser = await TestBrowser.launch();
+  page = await (await browser.device({ viewport: { width: 1200, height: 1400 } })).newPage();
 });
 afterAll(() => browser?.close());
 
@@ -105,6 +90,6 @@ it('lets a person do everything from the page at /docs', async () => {
   expect(await page.context().cookies()).toEqual([]);
   expect((await tryOut('authRefresh')).status).toBe(401);
 
-  expect(complaints).toEqual([]);
+  expect(browser.complaints).toEqual([]);
   if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] });
 }, 120_000);

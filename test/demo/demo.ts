@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { Api, type AuthResult, someone } from '../support/api.js';
+import { EventStream } from '../support/event-stream.js';
 import { type Instance, startInstance } from '../support/instance.js';
 
 const USER_AGENTS = {
@@ -86,6 +87,14 @@ async function demo(a: Api, b: Api): Promise<void> {
     );
   };
 
+  const listen = async (device: DeviceName, api: Api) =>
+    EventStream.open(api, holding(device).accessToken, {
+      tell({ type, data: { id, reason } }) {
+        const whose = DEVICES.find((one) => held.get(one)?.session.id === id) ?? 'a former device';
+        console.log(`   » the ${device} hears: ${type} (${whose}${reason === undefined ? '' : `, ${reason}`})`);
+      },
+    });
+
   say('Ada signs in on a laptop, a phone and a tablet.');
   await a.register(account);
   // Registering signed a device in, too; the story starts with none.
@@ -96,8 +105,12 @@ async function demo(a: Api, b: Api): Promise<void> {
   promise('three devices', await list('laptop'), 3);
   await ask(200, 200, 200);
 
-  say('She logs out the phone, from the laptop.');
+  say('She logs out the phone, from the laptop. Phone and tablet have event streams open at the other instance.');
+  const [ofPhone, ofTablet] = [await listen('phone', b), await listen('tablet', b)];
   await a.endSession(holding('laptop').accessToken, holding('phone').session.id);
+  await ofTablet.await('session.revoked', holding('phone').session.id);
+  const last = await ofPhone.ended();
+  promise('the stream of the phone has ended', last?.data, { ...last?.data, reason: 'revoked_by_user' });
   await ask(200, 401, 200);
   promise('two devices are left', await list('laptop'), 2);
   const late = await b.refresh(holding('phone').refreshToken);
@@ -122,6 +135,7 @@ async function demo(a: Api, b: Api): Promise<void> {
     held.set('tablet', (await api.refresh(holding('tablet').refreshToken)).body);
   }
   const theft = await b.refresh(stolen);
+  promise('the stream of the tablet has ended', (await ofTablet.ended())?.data.reason, 'refresh_token_reuse');
   promise('the thief gets nothing', [theft.status, theft.body.code], [401, 'refresh_token_reused']);
   console.log('   That session ends, since nobody can tell the thief from the owner; the others live.');
   await ask(200, 401, 401);
@@ -130,8 +144,10 @@ async function demo(a: Api, b: Api): Promise<void> {
   await signIn('phone', a);
   await signIn('tablet', b);
   await ask(200, 200, 200);
+  const streams = await Promise.all(DEVICES.map((device, i) => listen(device, i % 2 ? a : b)));
   const { status, body } = await b.logoutAll(holding('laptop').refreshToken);
   promise('three sessions ended', [status, body], [200, { revoked: 3 }]);
+  await Promise.all(streams.map((stream) => stream.ended()));
   await ask(401, 401, 401);
 }
 

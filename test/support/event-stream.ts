@@ -17,6 +17,7 @@ export class EventStream {
   private constructor(
     readonly response: Response,
     private readonly abort: AbortController,
+    private readonly tell: (event: StreamEvent) => void,
   ) {
     void this.read().catch(() => undefined);
   }
@@ -25,7 +26,7 @@ export class EventStream {
   static async open(
     { url }: { url: string },
     bearer: string,
-    { lastEventId }: { lastEventId?: string } = {},
+    { lastEventId, tell = () => {} }: { lastEventId?: string; tell?: (event: StreamEvent) => void } = {},
   ): Promise<EventStream> {
     const abort = new AbortController();
     const response = await fetch(`${url}/sessions/events`, {
@@ -38,7 +39,7 @@ export class EventStream {
     if (response.status !== 200) {
       throw new Error(`the stream answered ${response.status}: ${await response.text()}`);
     }
-    const stream = new EventStream(response, abort);
+    const stream = new EventStream(response, abort, tell);
     await until('the stream is open', () => stream.comments.length > 0);
     return stream;
   }
@@ -78,7 +79,9 @@ export class EventStream {
     if (comment !== undefined) this.comments.push(comment);
     const data = field('data');
     if (data !== undefined) {
-      this.events.push({ type: field('event') ?? 'message', id: field('id') ?? '', data: JSON.parse(data) });
+      const event = { type: field('event') ?? 'message', id: field('id') ?? '', data: JSON.parse(data) };
+      this.events.push(event);
+      this.tell(event);
     }
   }
 }

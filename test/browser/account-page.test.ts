@@ -1,0 +1,257 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { BrowserContext, Locator, Page } from 'playwright-core';
+import { type Api, type Credentials, PASSWORD, someone } from '../support/api.js';
+import { TestBrowser } from '../support/chromium.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { until } from '../support/until.js';
+
+// Kept by whoever runs this.
+const PICTURES = process.env['SCREENSHOTS'] ?? 'coverage/screenshots';
+const PHONE = {
+  viewport: { width: 360, height: 740 },
+  userAgent:
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1',
+  colorScheme: 'dark',
+} as const;
+
+let database: TestDatabase;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+let browser: TestBrowser;
+
+beforeAll(async () => {
+  mkdirSync(PICTURES, { recursive: true });
+  database = await createDatabase();
+  const env = { DATABASE_URL: database.url };
+  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+  browser = await TestBrowser.launch();
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    expect(browser.complaints).toEqual([]);
+    await expectInvariants(database, { api: a });
+  } finally {
+    await browser?.close();
+    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+    await database.drop();
+  }
+});
+
+const cards = (page: Page) => page.getByRole('listitem');
+const button = (page: Page, name: string | RegExp) =>
+  page.getByRole('button', { name, exact: typeof name === 'string' });
+const picture = (page: Page, name: string) => page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+
+async function open(device: BrowserContext, { url }: Api): Promise<Page> {
+  const page = await device.newPage();
+  await page.goto(url);
+  return page;
+}
+
+async function enter(page: Page, door: 'Sign in' | 'Sign up', { email, password }: Credentials): Promise<void> {
+  if (door === 'Sign up') await page.locator('[data-door="sign-up"]').click();
+  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.locator('#enter').click();
+  await page.getByRole('heading', { name: 'Your devices' }).waitFor();
+}
+
+/** No finding of axe that would keep somebody out. */
+async function expectAccessible(page: Page): Promise<void> {
+  // Beside the page's own policy, which lets no foreign script in.
+  const session = await page.context().newCDPSession(page);
+  await session.send('Runtime.evaluate', { expression: axe.source });
+  const { result } = await session.send('Runtime.evaluate', {
+    expression: `axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0].html })))`,
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  expect(result.value.filter(({ impact }: any) => impact === 'serious' || impact === 'critical')).toEqual([]);
+}
+
+const expectCount = (locator: Locator, count: number) =>
+  until(`there are ${count}`, async () => (await locator.count()) === count);
+const expectFits = async (page: Page) =>
+  expect(await page.evaluate('document.documentElement.scrollWidth <= document.documentElement.clientWidth')).toBe(
+    true,
+  );
+
+it('shows the devices of two browsers on two instances, and signs one out from the other at once', async () => {
+  const account = { ...someone(), email: 'ada@example.com' };
+  const [laptop, phone] = [
+    await browser.device({ viewport: { width: 900, height: 800 } }),
+    await browser.device(PHONE),
+  ];
+  const mine = await open(laptop, a);
+  await expectAccessible(mine);
+  await picture(mine, 'sign-in');
+  await enter(mine, 'Sign up', account);
+  await expectCount(cards(mine), 1);
+  expect(await mine.locator('#summary').textContent()).toBe('You are signed in on this device only.');
+
+  const theirs = await open(phone, b);
+  await expectFits(theirs);
+  await enter(theirs, 'Sign in', account);
+  // Without asking.
+  await expectCount(cards(mine), 2);
+  const ofPhone = cards(mine).filter({ hasText: 'Safari' });
+  expect(await ofPhone.textContent()).toContain('From 127.0.0.1');
+  expect(await ofPhone.textContent()).toContain('just now');
+  expect(await cards(mine).filter({ hasText: 'this device' }).count()).toBe(1);
+
+  // What a person writes is text, whatever it looks like.
+  for (const name of ['<b>Phone</b>', 'Ada\u2019s phone']) {
+    await ofPhone.getByRole('button', { name: /^Rename/ }).click();
+    await ofPhone.getByLabel('New name').fill(name);
+    await mine.keyboard.press('Enter');
+    await theirs.getByText(name).waitFor();
+  }
+  for (const page of [mine, theirs]) {
+    await expectAccessible(page);
+    await expectFits(page);
+  }
+  await picture(mine, 'devices');
+  await picture(theirs, 'devices-on-a-phone');
+
+  const startedAt = performance.now();
+  await cards(mine)
+    .filter({ hasText: 'phone' })
+    .getByRole('button', { name: /^Log out/ })
+    .click();
+  await theirs.getByText('You were signed out on another device.').waitFor({ timeout: 2000 });
+  process.stderr.write(`the other browser turned ${(performance.now() - startedAt).toFixed(0)} ms after the click\n`);
+  await theirs.getByRole('heading', { name: 'Sign in' }).waitFor();
+  expect(await theirs.evaluate(`performance.getEntriesByType('navigation').length`)).toBe(1);
+  await expectAccessible(theirs);
+  await picture(theirs, 'signed-out');
+  await expectCount(cards(mine), 1);
+  await Promise.all([laptop, phone].map((device) => device.close()));
+}, 60_000);
+
+it('logs out everywhere, and all others', async () => {
+  const account = someone();
+  const devices = await Promise.all(Array.from({ length: 3 }, () => browser.device()));
+  const pages: Page[] = [];
+  for (const [i, device] of devices.entries()) pages.push(await open(device, i % 2 ? b : a));
+  const [first, second, third] = pages as [Page, Page, Page];
+  await enter(first, 'Sign up', account);
+  await enter(second, 'Sign in', account);
+  await enter(third, 'Sign in', account);
+
+  await expectCount(cards(first), 3);
+  await button(first, 'Log out all others').click();
+  for (const page of [second, third]) await page.getByText('You were signed out on another device.').waitFor();
+  await expectCount(cards(first), 1);
+
+  await enter(second, 'Sign in', account);
+  await button(second, 'Log out everywhere').click();
+  for (const page of [first, second]) await page.getByText('You were signed out on all your devices.').waitFor();
+  // And a reload does not bring them back.
+  await first.reload();
+  await first.getByRole('heading', { name: 'Sign in' }).waitFor();
+  expect(
+    await database.query(
+      'SELECT FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = $1 AND revoked_at IS NULL',
+      [account.email],
+    ),
+  ).toEqual([]);
+  await Promise.all(devices.map((device) => device.close()));
+}, 60_000);
+
+it('shares one sign-in among five tabs, keeps the token from scripts and storage, and they do not fight', async () => {
+  const account = someone();
+  const device = await browser.device();
+  const first = await open(device, a);
+  await enter(first, 'Sign up', account);
+  const cookies = await device.cookies();
+  expect(cookies).toMatchObject([{ name: 'refresh_token', httpOnly: true, sameSite: 'Strict', path: '/' }]);
+  expect(await first.evaluate('document.cookie')).toBe('');
+  expect(await first.evaluate('JSON.stringify({ ...localStorage, ...sessionStorage })')).not.toMatch(/eyJ|v1\./);
+
+  const tabs = [first, ...(await Promise.all(Array.from({ length: 4 }, () => open(device, a))))];
+  for (const tab of tabs) await tab.getByRole('heading', { name: 'Your devices' }).waitFor();
+  // All at once, with nothing to share.
+  await Promise.all(tabs.map((tab) => tab.reload()));
+  for (const tab of tabs) await expectCount(cards(tab), 1);
+  const refreshes = await Promise.all(
+    tabs.map((tab) => tab.evaluate(() => fetch('/auth/refresh', { method: 'POST' }).then(({ status }) => status))),
+  );
+  expect(refreshes).toEqual([200, 200, 200, 200, 200]);
+  expect(
+    await database.query(
+      'SELECT FROM audit_events WHERE type = $1 AND user_id = (SELECT id FROM users WHERE email = $2)',
+      ['refresh_token_reused', account.email],
+    ),
+  ).toEqual([]);
+
+  await button(tabs[2]!, 'Log out').click();
+  for (const tab of tabs) await tab.getByText('You signed out.').waitFor();
+  expect(await device.cookies()).toEqual([]);
+  await device.close();
+}, 60_000);
+
+it('says that it is offline, and catches up by itself', async () => {
+  const account = someone();
+  const device = await browser.device();
+  const page = await open(device, a);
+  await enter(page, 'Sign up', account);
+  await expectCount(cards(page), 1);
+  await device.setOffline(true);
+  await page.getByText('You are offline.').waitFor();
+  await picture(page, 'offline');
+  await button(page, 'Log out everywhere').click();
+  await page.getByText('The service cannot be reached.').waitFor();
+
+  await b.signIn(account);
+  await device.setOffline(false);
+  await expectCount(cards(page), 2);
+  await until('the notice goes', async () => (await page.locator('#connection').textContent()) === '');
+  await device.close();
+}, 60_000);
+
+it('tells what was wrong, and gives nothing away', async () => {
+  const account = someone();
+  await a.signUp({ email: account.email });
+  const device = await browser.device();
+  const page = await open(device, a);
+  await page.getByLabel('E-mail').fill(account.email);
+  await page.getByLabel('Password').fill('not the password');
+  await page.locator('#enter').click();
+  await page.getByText('E-mail or password is wrong.').waitFor();
+  await page.locator('[data-door="sign-up"]').click();
+  await page.getByLabel('Password').fill('short');
+  await page.locator('#enter').click();
+  await page
+    .locator('#refusal')
+    .filter({ hasText: /password/i })
+    .waitFor();
+  await page.locator('[data-door="forgot"]').click();
+  await page.locator('#enter').click();
+  await page.getByText('If there is such an account, a mail with a link is on its way.').waitFor();
+  await expectAccessible(page);
+  // By the keyboard alone.
+  await page.locator('[data-door="sign-in"]').press('Enter');
+  await page.keyboard.type(account.email);
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type(account.email);
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Your devices' }).waitFor();
+  await device.close();
+}, 60_000);
+
+it('is not there where it is not wanted', async () => {
+  const without = await startInstance({ env: { DATABASE_URL: database.url, ACCOUNT_PAGE: 'off' } });
+  for (const path of ['/', '/page/page.mjs']) {
+    expect((await without.api.call('GET', path)).body.code).toBe('not_found');
+  }
+  await without.kill('SIGTERM');
+}, 60_000);

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+
+const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+
+/** A real Chromium, and what its pages complained of: errors in the console, exceptions, refusals by a CSP. */
+export class TestBrowser {
+  readonly complaints: string[] = [];
+
+  private constructor(private readonly browser: Browser) {}
+
+  static async launch(): Promise<TestBrowser> {
+    if (!existsSync(CHROMIUM)) {
+      throw new Error(`There is no Chromium at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM.`);
+    }
+    const args = ['--no-sandbox', '--disable-quic', '--disable-background-networking'];
+    return new TestBrowser(await chromium.launch({ executablePath: CHROMIUM, args }));
+  }
+
+  /** A device of its own: nothing is shared with any other. */
+  async device(options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const context = await this.browser.newContext(options);
+    context.on('page', (page) => this.listenTo(page));
+    return context;
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+  }
+
+  private listenTo(page: Page): void {
+    page.on('console', (message) => {
+      // A refused request, or one that found nobody, is an error to the browser, and the point of some steps.
+      const isExpected = /^Failed to load resource: (the server responded with a status of 4|net::ERR_)/.test(
+        message.text(),
+      );
+      if (message.type() === 'error' && !isExpected) this.complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => this.complaints.push(error.message));
+  }
+}
