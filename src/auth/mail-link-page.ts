@@ -6,8 +6,17 @@ export interface LinkPage {
   readonly asksPassword: boolean;
 }
 
+/** What every one of them must know. */
+interface Site {
+  /** Whether there is a page to sign in at `/`. */
+  readonly hasAccountPage: boolean;
+}
+
 /** One page for every link: nothing happens before somebody presses its button, since scanners open links too. */
-export const pageOf = ({ title, button, done, asksPassword }: LinkPage): string => `<!doctype html>
+export const pageOf = (
+  { title, button, done, asksPassword }: LinkPage,
+  { hasAccountPage }: Site,
+): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -21,6 +30,7 @@ ${asksPassword ? '<label>New password <input name="newPassword" type="password" 
 <button>${button}</button>
 </form>
 <p role="status"></p>
+${hasAccountPage ? '<p id="on" hidden><a href="/">Go to your devices</a></p>' : ''}
 <noscript><p>This page needs JavaScript to send what you confirm.</p></noscript>
 </main>
 </html>
@@ -62,6 +72,7 @@ form.addEventListener('submit', async (event) => {
     } else {
       status.textContent = form.dataset.done;
       form.remove();
+      document.getElementById('on')?.removeAttribute('hidden');
     }
   } catch {
     status.textContent = 'The service cannot be reached. Try again in a moment.';

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { Pool, QueryResultRow } from 'pg';
 import { DataSource } from 'typeorm';
+import { againIfRolledBack } from './rolled-back.js';
 
 /** Statements that are asked so often that planning them each time would cost more than running them. */
 @Injectable()
@@ -9,11 +10,12 @@ export class PreparedStatements {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /**
-   * Runs a statement that each connection parses and plans once. A name stands for one text for ever. Throws what the
-   * driver throws.
+   * Runs a statement that each connection parses and plans once, as a transaction of its own. A name stands for one text
+   * for ever. Throws what the driver throws.
    */
   async query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    const { rows } = await poolOf(this.dataSource).query<Row>({ name, text, values });
+    const pool = poolOf(this.dataSource);
+    const { rows } = await againIfRolledBack(() => pool.query<Row>({ name, text, values }));
     return rows;
   }
 }

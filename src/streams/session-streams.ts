@@ -94,11 +94,15 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
 
     return new Observable((subscriber) => {
       const { signal, release } = this.lifetime.watch(caller);
-      // While what was missed is looked up, what happens meanwhile waits behind it.
+      // While what was missed is looked up, what happens meanwhile waits behind it; some of it is both.
       let waiting: SessionNews[] | null = lastEventId === undefined ? null : [];
+      const lookedUp = new Set<string | null>();
+      const pass = (news: SessionNews) => {
+        if (!lookedUp.delete(news.eventId)) subscriber.next(toMessage(news));
+      };
       const stream: Stream = {
         sessionId,
-        tell: (news) => (waiting ? waiting.push(news) : subscriber.next(toMessage(news))),
+        tell: (news) => (waiting ? waiting.push(news) : pass(news)),
         remark: (comment) => subscriber.next({ comment }),
         resync: () => subscriber.next({ type: 'resync', id: String(caller.readAt.getTime()), data: {} }),
         close: () => subscriber.complete(),
@@ -114,12 +118,14 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       void this.askForRefreshes([caller.userId]).then(() => stream.remark(this.state));
       if (lastEventId !== undefined) {
         void this.feed.findAfter(caller.userId, lastEventId, caller.readAt).then((missed) => {
+          if (missed === null) stream.resync();
+          for (const news of missed ?? []) {
+            subscriber.next(toMessage(news));
+            if (news.eventId !== null) lookedUp.add(news.eventId);
+          }
           const late = waiting ?? [];
           waiting = null;
-          if (missed === null) stream.resync();
-          const known = new Set(missed?.map(({ eventId }) => eventId));
-          const isNew = ({ eventId }: SessionNews) => eventId === null || !known.has(eventId);
-          for (const news of [...(missed ?? []), ...late.filter(isNew)]) stream.tell(news);
+          late.forEach(pass);
         });
       }
       if (this.isClosing) {

@@ -12,6 +12,7 @@ import { describeMachine, hasWrk, leaveServerCore } from './machine.js';
 import { benchProtected } from './protected.js';
 import { failures, report } from './report.js';
 import { seedLatchkey, startStore } from './store.js';
+import { benchStreams } from './streams.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
 const sizes = options.quick
   ? { sessions: 100_000, rounds: 2, seconds: 1 }
   : { sessions: 1_000_000, rounds: 3, seconds: 3 };
+const streamSizes = { idle: 10_000, churned: 20_000 };
 const SOAK_REQUESTS = 1_000_000;
 
 if (!existsSync('test/bench/peers/node_modules')) {
@@ -45,6 +47,8 @@ try {
   const isolation = await benchIsolation(store, url, sizes.rounds, sizes.seconds);
   step('start and memory');
   const life = await benchLife(store, sizes.seconds);
+  if (!options.quick) step('event streams');
+  const streams = options.quick ? null : await benchStreams(store, url, streamSizes.idle, streamSizes.churned);
   if (options.soak) step(`${SOAK_REQUESTS.toLocaleString('en')} requests`);
   const soaked = options.soak ? await soak(store, url, SOAK_REQUESTS) : null;
 
@@ -62,6 +66,7 @@ try {
     pgbench,
     isolation,
     life,
+    streams,
     soak: soaked,
   };
   console.log(report(results));

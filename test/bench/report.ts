@@ -1,6 +1,7 @@
 import type { CallFigures } from './calls.js';
 import type { Isolation, Life, Soak } from './life.js';
 import type { Figures } from './measure.js';
+import type { Streams } from './streams.js';
 import { BETTER_AUTH, BETTER_AUTH_CACHE, EXPRESS_SESSION, RAW, type Sizes, STRICT, STUB } from './protected.js';
 
 export interface Results {
@@ -18,6 +19,7 @@ export interface Results {
   readonly pgbench: number | null;
   readonly isolation: Isolation;
   readonly life: Life;
+  readonly streams: Streams | null;
   readonly soak: Soak | null;
 }
 
@@ -72,11 +74,23 @@ export function report(results: Results): string {
         ['start to first answer, empty database', `${whole(life.coldStart)} ms`],
         ['start to first answer, migrated database', `${whole(life.warmStart)} ms`],
         ['memory idle, under load', `${life.idleMegabytes}, ${life.loadedMegabytes} MB`],
+        ...(results.streams === null ? [] : streamRows(results.streams)),
         ...(results.soak === null ? [] : [soakRow(results.soak)]),
       ],
     ),
   ].join('\n\n');
 }
+
+const streamRows = ({ count, kilobytesEach, serverPercent, storePercent, ...churn }: Streams) => [
+  [`memory for each of ${count.toLocaleString('en')} idle event streams`, `${kilobytesEach.toFixed(0)} kB`],
+  ['of a core for all of them: server, PostgreSQL', `${share(serverPercent)}, ${share(storePercent)}`],
+  [
+    `heap early in and after ${churn.churned.toLocaleString('en')} streams opened and closed`,
+    `${churn.startMegabytes.toFixed(1)}, ${churn.endMegabytes.toFixed(1)} MB`,
+  ],
+];
+
+const share = (percent: number | null) => (percent === null ? '–' : `${percent.toFixed(1)} %`);
 
 const soakRow = ({ requests, startMegabytes, endMegabytes }: Soak) => [
   `heap after a forced collection, early in and after ${requests.toLocaleString('en')} requests`,

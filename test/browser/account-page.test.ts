@@ -1,9 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import axe from 'axe-core';
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 import { type Api, type Credentials, PASSWORD, someone } from '../support/api.js';
-import { TestBrowser } from '../support/chromium.js';
+import { expectAccessible, TestBrowser } from '../support/chromium.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
@@ -61,19 +60,6 @@ async function enter(page: Page, door: 'Sign in' | 'Sign up', { email, password 
   await page.getByLabel('Password').fill(password);
   await page.locator('#enter').click();
   await page.getByRole('heading', { name: 'Your devices' }).waitFor();
-}
-
-/** No finding of axe that would keep somebody out. */
-async function expectAccessible(page: Page): Promise<void> {
-  // Beside the page's own policy, which lets no foreign script in.
-  const session = await page.context().newCDPSession(page);
-  await session.send('Runtime.evaluate', { expression: axe.source });
-  const { result } = await session.send('Runtime.evaluate', {
-    expression: `axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0].html })))`,
-    awaitPromise: true,
-    returnByValue: true,
-  });
-  expect(result.value.filter(({ impact }: any) => impact === 'serious' || impact === 'critical')).toEqual([]);
 }
 
 const expectCount = (locator: Locator, count: number) =>

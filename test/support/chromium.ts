@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
@@ -38,4 +39,17 @@ export class TestBrowser {
     });
     page.on('pageerror', (error) => this.complaints.push(error.message));
   }
+}
+
+/** No finding of axe that would keep somebody out. */
+export async function expectAccessible(page: Page): Promise<void> {
+  // Beside the page's own policy, which lets no foreign script in.
+  const session = await page.context().newCDPSession(page);
+  await session.send('Runtime.evaluate', { expression: axe.source });
+  const { result } = await session.send('Runtime.evaluate', {
+    expression: `axe.run().then(({ violations }) => violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0].html })))`,
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  expect(result.value.filter(({ impact }: any) => impact === 'serious' || impact === 'critical')).toEqual([]);
 }

@@ -1,0 +1,100 @@
+import type { Page } from 'playwright-core';
+import { type Api, PASSWORD } from '../support/api.js';
+import { expectAccessible, TestBrowser } from '../support/chromium.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+
+let database: TestDatabase;
+let mailbox: Mailbox;
+let instance: Instance;
+let api: Api;
+let browser: TestBrowser;
+let page: Page;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  const port = String(await freePort());
+  instance = await startInstance({
+    env: {
+      DATABASE_URL: database.url,
+      SMTP_URL: mailbox.url,
+      PORT: port,
+      PUBLIC_URL: `http://127.0.0.1:${port}`,
+    },
+  });
+  api = instance.api;
+  browser = await TestBrowser.launch();
+  page = await (await browser.device()).newPage();
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    expect(browser.complaints).toEqual([]);
+    await expectInvariants(database, { api });
+  } finally {
+    await browser?.close();
+    await instance?.kill('SIGTERM');
+    await mailbox?.stop();
+    await database.drop();
+  }
+});
+
+/** Opens the link of a mail as its reader would. */
+async function openLink(to: string, subject: string): Promise<void> {
+  const [mail] = await mailbox.await(to, subject);
+  const [, link] = /href="(http[^"]+token=[^"]+)"/.exec(mail!.html)!;
+  await page.goto(link!);
+  await expectAccessible(page);
+  // Whoever looks at the address bar or the history later does not find the token.
+  await page.waitForURL((url) => url.search === '');
+}
+
+it('confirms an address, once its button is pressed', async () => {
+  const { accessToken, user } = await api.signUp();
+  await openLink(user.email, SUBJECTS.verification);
+  expect((await api.me(accessToken)).body.emailVerified).toBe(false);
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('Your address is confirmed.').waitFor();
+  expect((await api.me(accessToken)).body.emailVerified).toBe(true);
+  await page.getByRole('link', { name: 'Go to your devices' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+});
+
+it('sets a new password, and ends every session', async () => {
+  const { accessToken, user } = await api.signUp();
+  await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
+  await openLink(user.email, SUBJECTS.reset);
+  await page.getByLabel('New password').fill('short');
+  await page.getByRole('button').click();
+  await page
+    .getByRole('status')
+    .filter({ hasText: /characters/ })
+    .waitFor();
+  expect((await api.me(accessToken)).status).toBe(200);
+
+  await page.getByLabel('New password').fill('another passphrase of a test');
+  await page.getByRole('button').click();
+  await page.getByText('Your new password is set. Sign in with it.').waitFor();
+  expect((await api.me(accessToken)).body.code).toBe('session_revoked');
+  expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
+});
+
+it('logs a strange device out, and goes on to a new password', async () => {
+  const { user, accessToken } = await api.signUp();
+  const credentials = { email: user.email, password: PASSWORD };
+  const thief = (await api.login(credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
+  await openLink(user.email, SUBJECTS.newDevice);
+  expect((await api.me(thief.accessToken)).status).toBe(200);
+  await page.getByRole('button', { name: 'Log that device out' }).click();
+  await page.getByText('That device is logged out. Now set a new password.').waitFor();
+  expect((await api.me(thief.accessToken)).status).toBe(401);
+  expect((await api.me(accessToken)).status).toBe(200);
+  await page.getByLabel('New password').fill('another passphrase of a test');
+  await page.getByRole('button', { name: 'Set a new password' }).click();
+  await page.getByText('Your new password is set. Sign in with it.').waitFor();
+  expect((await api.login(credentials)).status).toBe(401);
+});
