@@ -70,7 +70,8 @@ export class SessionFeed {
 
   private hear(payload: string): void {
     try {
-      this.subject.next(JSON.parse(payload));
+      const news: SessionNews[] = JSON.parse(payload);
+      for (const one of news) this.subject.next(one);
     } catch (error) {
       this.logger.warn(`News that cannot be understood: ${String(error)}`);
     }

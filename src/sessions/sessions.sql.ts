@@ -52,9 +52,9 @@ export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid
  */
 export const tellRefreshed = (row: string) => `
   CASE WHEN EXISTS (SELECT FROM stream_watches w WHERE w.user_id = ${row}."userId" AND w.until > now()) THEN
-    pg_notify('latchkey_sessions', json_build_object(
+    pg_notify('latchkey_sessions', json_build_array(json_build_object(
       'eventId', NULL, 'type', 'session_refreshed', 'userId', ${row}."userId", 'sessionId', ${row}.id, 'reason', NULL,
-      'at', floor(extract(epoch FROM now()) * 1000))::text)
+      'at', floor(extract(epoch FROM now()) * 1000)))::text)
   END AS told`;
 
 /** Ended on purpose, or its user disabled; past its idle or absolute end. */

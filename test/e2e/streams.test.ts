@@ -1,9 +1,10 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { seedDevices } from '../support/devices.js';
 import { EventStream } from '../support/event-stream.js';
-import { forgeRefreshToken, resign } from '../support/forge.js';
+import { resign } from '../support/forge.js';
 import { freePort } from '../support/free-port.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
@@ -17,7 +18,6 @@ let instances: Instance[];
 let a: Api;
 let b: Api;
 let metricsUrl: string;
-let template: AuthResult;
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -29,7 +29,6 @@ beforeAll(async () => {
     startInstance({ env }),
   ]);
   [a, b] = instances.map(({ api }) => api) as [Api, Api];
-  template = await a.signUp();
 }, 60_000);
 
 const slowest: string[] = [];
@@ -155,7 +154,7 @@ describe('what a stream tells', () => {
   it('what was missed and what happens meanwhile: each once', async () => {
     const TELLS = 60;
     const all = await devices(10);
-    const [{ accessToken, session }] = all as [AuthResult];
+    const [{ accessToken, session }] = all;
     const lastEventId = `${Date.now()}`;
     const streams: Promise<EventStream>[] = [];
     for (let n = 0; n < TELLS; n++) {
@@ -197,8 +196,8 @@ describe('what a stream tells', () => {
     socket.on('error', () => undefined);
     await until('the stream is dropped', async () => {
       await database.query(
-        `SELECT pg_notify('latchkey_sessions', json_build_object('eventId', gen_random_uuid(), 'type', 'session_revoked',
-           'userId', $1::text, 'sessionId', gen_random_uuid(), 'reason', repeat('x', 7000), 'at', 0)::text)
+        `SELECT pg_notify('latchkey_sessions', json_build_array(json_build_object('eventId', gen_random_uuid(), 'type', 'session_revoked',
+           'userId', $1::text, 'sessionId', gen_random_uuid(), 'reason', repeat('x', 7000), 'at', 0))::text)
          FROM generate_series(1, 500)`,
         [user.id],
       );
@@ -215,34 +214,10 @@ interface Watched {
   readonly streams: EventStream[];
 }
 
-/** A user with so many devices. Hundreds of them are needed, and hashing a password for each would take minutes. */
-async function devices(count: number): Promise<AuthResult[]> {
-  const nonces = Array.from({ length: count }, () => ({
-    sessionId: randomUUID(),
-    nonce: randomBytes(32).toString('base64url'),
-  }));
-  const tokens = nonces.map((parts) => forgeRefreshToken({ ...parts, generation: 1 }));
-  await database.query(
-    `WITH owner AS (
-       INSERT INTO users (email, password_hash) SELECT gen_random_uuid() || '@example.com', password_hash FROM users
-       WHERE id = $1 RETURNING id
-     ), opened AS (
-       INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, idle_expires_at, expires_at)
-       SELECT t.id, owner.id, t.hash, 'body', '', '127.0.0.1', now() + interval '7 days', now() + interval '30 days'
-       FROM owner, unnest($2::uuid[], $3::bytea[]) AS t (id, hash) RETURNING id, user_id
-     )
-     INSERT INTO audit_events (type, outcome, user_id, session_id) SELECT 'session_created', 'success', user_id, id FROM opened`,
-    [
-      template.user.id,
-      nonces.map(({ sessionId }) => sessionId),
-      tokens.map((token) => createHash('sha256').update(token).digest()),
-    ],
-  );
-  return Promise.all(tokens.map(async (token) => (await a.refresh(token)).body));
-}
+const devices = (count: number) => seedDevices(database, [a], count);
 
 async function watched(prepare?: (account: AuthResult) => Promise<unknown>): Promise<Watched> {
-  const [account, other] = (await devices(2)) as [AuthResult, AuthResult];
+  const [account, other] = await devices(2);
   await prepare?.(account);
   const streams = await Promise.all([a, b].map((api) => EventStream.open(api, account.accessToken)));
   return { account, other, streams };
