@@ -1,6 +1,7 @@
-import { Controller, Headers, type MessageEvent, Sse, SseSignal } from '@nestjs/common';
+import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { Observable } from 'rxjs';
+import type { FastifyRequest } from 'fastify';
+import { EMPTY, type Observable } from 'rxjs';
 import { ApiProblems, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
 import { CurrentCaller } from '../common/caller.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
@@ -43,7 +44,9 @@ export class StreamsController {
     @CurrentCaller() caller: CheckedCaller,
     @Headers('last-event-id') lastEventId: string | undefined,
     @SseSignal() closed: AbortSignal,
+    @Req() { method }: FastifyRequest,
   ): Observable<MessageEvent> {
-    return this.streams.open(caller, lastEventId, closed);
+    // To HEAD the head is all, and a connection that waited for the rest would be lost to its client.
+    return method === 'HEAD' ? EMPTY : this.streams.open(caller, lastEventId, closed);
   }
 }

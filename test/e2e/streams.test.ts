@@ -186,6 +186,23 @@ describe('what a stream tells', () => {
     expect((await stream.ended())?.type).toBe('session.revoked');
   });
 
+  it('to HEAD its head alone, and the connection is free for more', async () => {
+    const { accessToken } = await a.signUp();
+    const { hostname, port } = new URL(a.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    let text = '';
+    socket.on('data', (chunk) => (text += chunk.toString()));
+    for (const [method, path] of [
+      ['HEAD', '/sessions/events'],
+      ['GET', '/auth/me'],
+    ]) {
+      socket.write(`${method} ${path} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${accessToken}\r\n\r\n`);
+    }
+    await until('the second is answered', () => text.includes('"email"'));
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*text\/event-stream[^]*\r\n\r\nHTTP\/1\.1 200 OK/);
+    socket.destroy();
+  });
+
   it('nothing to who does not read: they are dropped', async () => {
     const { accessToken, user } = await a.signUp();
     await until('no stream is open', async () => (await openStreams()) === 0);
