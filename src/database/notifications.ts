@@ -60,6 +60,10 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
           this.listeners.find((listener) => listener.channel === channel)?.heard(payload);
         });
         this.client = client;
+        if (this.isStopping) {
+          await client.end();
+          return;
+        }
         await this.ask();
         attempt = 0;
         for (const listener of this.listeners) listener.listening();

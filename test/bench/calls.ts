@@ -9,7 +9,7 @@ import { type CallTimes, Client } from './client.js';
 import { hasPgbench } from './machine.js';
 import { type Figures, measureOnce } from './measure.js';
 import { type Server, serveLatchkey } from './servers.js';
-import { query, seedRefreshTokens, seedUserWith, type Store } from './store.js';
+import { pickUsers, query, seedRefreshTokens, seedUserWith, type Store } from './store.js';
 
 const REFRESH_CONNECTIONS = 64;
 const MANY = 2000;
@@ -93,10 +93,9 @@ const scenariosOf = (url: string): Scenario[] => [
     name: 'login (Argon2id, 19 MiB, 2 passes)',
     connections: 8,
     async prepare(client) {
-      const users = await query<{ email: string }>(url, 'SELECT email FROM users ORDER BY random() LIMIT 500');
-      const emails = users.values();
+      const users = (await pickUsers(url, 500)).values();
       return () => {
-        const { value } = emails.next();
+        const { value } = users.next();
         const body = { email: value?.email, password: PASSWORD, tokenDelivery: 'body' };
         return value ? client.call('POST', '/auth/login', { body }) : Promise.resolve(null);
       };

@@ -6,7 +6,7 @@ import { Client, median } from './client.js';
 import { load } from './load.js';
 import { ALL_CORES, residentMegabytes } from './machine.js';
 import { serveLatchkey } from './servers.js';
-import { query, type Store } from './store.js';
+import { pickUsers, type Store } from './store.js';
 
 const QUIET_CONNECTIONS = 8;
 const LOGIN_CLIENTS = 50;
@@ -16,21 +16,22 @@ export interface Isolation {
   readonly quietP99: number;
   readonly floodedP99: number;
   readonly loginsPerSecond: number;
-  readonly quietMegabytes: number;
-  readonly floodedMegabytes: number;
+  /** After the first flood of logins, and after the last. */
+  readonly earlyMegabytes: number;
+  readonly lateMegabytes: number;
 }
 
 /** Protected GETs alone, and while fifty clients log in without pause. Everything shares all cores. */
 export async function benchIsolation(store: Store, url: string, rounds: number, seconds: number): Promise<Isolation> {
   const server = await serveLatchkey(url, 'strict', { cores: ALL_CORES });
   const target = { url: `${server.url}/auth/me`, headers: join(store.folder, 'callers') };
-  const users = await query<{ email: string }>(url, 'SELECT email FROM users ORDER BY random() LIMIT 2000');
+  const users = await pickUsers(url, 2000);
   const client = new Client(server.url, LOGIN_CLIENTS);
   const quiet: number[] = [];
   const flooded: number[] = [];
   const logins: number[] = [];
   await load(target, QUIET_CONNECTIONS, seconds);
-  const quietMegabytes = residentMegabytes(server.pid);
+  let earlyMegabytes = 0;
   for (let round = 0; round < rounds; round++) {
     quiet.push((await load(target, QUIET_CONNECTIONS, seconds)).p99);
     const flood = client.all(seconds + 1, async (connection) => {
@@ -44,16 +45,17 @@ export async function benchIsolation(store: Store, url: string, rounds: number, 
     flooded.push((await load(target, QUIET_CONNECTIONS, seconds)).p99);
     const { calls, seconds: took } = await flood;
     logins.push(calls / took);
+    earlyMegabytes ||= residentMegabytes(server.pid);
   }
-  const floodedMegabytes = residentMegabytes(server.pid);
+  const lateMegabytes = residentMegabytes(server.pid);
   client.close();
   await server.stop();
   return {
     quietP99: median(quiet),
     floodedP99: median(flooded),
     loginsPerSecond: median(logins),
-    quietMegabytes,
-    floodedMegabytes,
+    earlyMegabytes,
+    lateMegabytes,
   };
 }
 

@@ -70,7 +70,10 @@ export function report(results: Results): string {
           `p99 while 50 clients log in (${whole(isolation.loginsPerSecond)} logins a second)`,
           `${isolation.floodedP99.toFixed(1)} ms`,
         ],
-        ['memory before and after those logins', `${isolation.quietMegabytes}, ${isolation.floodedMegabytes} MB`],
+        [
+          'memory after the first and the last of those floods',
+          `${isolation.earlyMegabytes}, ${isolation.lateMegabytes} MB`,
+        ],
         ['start to first answer, empty database', `${whole(life.coldStart)} ms`],
         ['start to first answer, migrated database', `${whole(life.warmStart)} ms`],
         ['memory idle, under load', `${life.idleMegabytes}, ${life.loadedMegabytes} MB`],

@@ -108,6 +108,10 @@ export async function seedLatchkey(store: Store, name: string, sessions: number)
   return url;
 }
 
+/** Some users who can log in with {@link PASSWORD}. */
+export const pickUsers = (url: string, count: number): Promise<{ email: string }[]> =>
+  query(url, [`SELECT email FROM users WHERE password_hash LIKE '$argon2%' ORDER BY random() LIMIT $1`, [count]]);
+
 interface CallerRow {
   readonly id: string;
   readonly user_id: string;
