@@ -69,8 +69,12 @@ export class PasswordsService {
   /** Mails a link to set a new password, if there is such an account. Nothing tells whether there is (ERR-05). */
   async forgot(email: string, source: RequestSource): Promise<void> {
     await this.limit.consumeMail(email, source);
-    const userId = await this.outbox.addFor(this.dataSource.manager, 'password_reset', email);
-    await this.audit.record({ type: 'password_reset_requested', outcome: 'success', userId }, source);
+    // One commit whether or not there is a mail: a second one would take time that tells.
+    await this.transactions.run(async (transaction) => {
+      const userId = await this.outbox.addFor(transaction, 'password_reset', email);
+      const event = { type: 'password_reset_requested', outcome: 'success', userId } as const;
+      await this.audit.recordWithin(transaction, event, source);
+    });
   }
 
   /**
