@@ -234,6 +234,19 @@ it('tells what was wrong, and gives nothing away', async () => {
   await device.close();
 }, 60_000);
 
+it('shows the list, and says why it is not live, where no more streams may be opened', async () => {
+  const narrow = await startInstance({ env: { DATABASE_URL: database.url, MAX_STREAMS_PER_SESSION: '1' } });
+  const device = await browser.device();
+  const first = await open(device, narrow.api);
+  await enter(first, 'Sign up', someone());
+  await expectCount(cards(first), 1);
+  const second = await open(device, narrow.api);
+  await second.locator('#connection').filter({ hasText: 'Too many tries.' }).waitFor();
+  await expectCount(cards(second), 1);
+  await device.close();
+  await narrow.kill('SIGTERM');
+}, 60_000);
+
 it('is not there where it is not wanted', async () => {
   const without = await startInstance({ env: { DATABASE_URL: database.url, ACCOUNT_PAGE: 'off' } });
   for (const path of ['/', '/page/page.mjs']) {

@@ -201,6 +201,8 @@ async function listen(signal) {
       }
     } catch (error) {
       if (signal.aborted) return;
+      // Refused, such as with too many tabs open: the list is there all the same, and comes again and again.
+      if (error instanceof Refusal) await reload().catch(() => {});
       sayUnreachable(error);
     }
     // Whatever was missed is in the list.
