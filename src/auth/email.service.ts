@@ -57,16 +57,13 @@ export class EmailService {
     { email, password }: { email: string; password?: string },
     source: RequestSource,
   ): Promise<void> {
+    const request = () => this.requestChange(caller, email, source);
     if (password === undefined) {
       this.password.requireRecent(caller);
-      await this.limit.consumeMail(email, source);
-      await this.requestChange(caller, email, source);
-      return;
+      await request();
+    } else {
+      await this.password.prove(caller, password, 'email_change_failed', source, request);
     }
-    await this.password.prove(caller, password, 'email_change_failed', source, async () => {
-      await this.limit.consumeMail(email, source);
-      return this.requestChange(caller, email, source);
-    });
   }
 
   /** Mails the link to confirm the caller's address once more. Nothing happens where it is confirmed. */
@@ -78,7 +75,12 @@ export class EmailService {
     await this.outbox.add(this.dataSource.manager, { kind: 'email_verification', recipient: email, userId });
   }
 
-  private requestChange({ user, sessionId }: CheckedCaller, email: string, source: RequestSource): Promise<boolean> {
+  private async requestChange(
+    { user, sessionId }: CheckedCaller,
+    email: string,
+    source: RequestSource,
+  ): Promise<boolean> {
+    await this.limit.consumeMail(email, source);
     const { id: userId } = user;
     return this.transactions.run(async (transaction) => {
       // Only the last one asked for can still happen.

@@ -1,3 +1,5 @@
+import type { AppConfig } from '../config/config.js';
+
 /** What the page of a mail's link says, and what its one button does. */
 export interface LinkPage {
   readonly title: string;
@@ -6,16 +8,10 @@ export interface LinkPage {
   readonly asksPassword: boolean;
 }
 
-/** What every one of them must know. */
-interface Site {
-  /** Whether there is a page to sign in at `/`. */
-  readonly hasAccountPage: boolean;
-}
-
 /** One page for every link: nothing happens before somebody presses its button, since scanners open links too. */
 export const pageOf = (
   { title, button, done, asksPassword }: LinkPage,
-  { hasAccountPage }: Site,
+  { hasAccountPage }: Pick<AppConfig, 'hasAccountPage'>,
 ): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

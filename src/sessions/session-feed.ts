@@ -1,11 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
-import type { SessionNews } from './session-news.js';
+import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
 import { SessionNewsRepository } from './session-news.repository.js';
 
-/** Where the database tells of sessions. Its trigger on the audit trail names it too. */
-const CHANNEL = 'latchkey_sessions';
 // Asked for again every few minutes, by whoever still wants it.
 const REFRESHES_TOLD_SECONDS = 900;
 const RESUMABLE_MS = 3_600_000;
@@ -30,7 +28,7 @@ export class SessionFeed {
     private readonly sessions: SessionNewsRepository,
   ) {
     notifications.listen({
-      channel: CHANNEL,
+      channel: SESSION_CHANNEL,
       heard: (payload) => this.hear(payload),
       listening: () => this.listening.next(true),
       lost: () => this.listening.next(false),

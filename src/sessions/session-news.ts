@@ -1,3 +1,6 @@
+/** Where the database tells of sessions. The trigger on the audit trail, in a migration, names it too. */
+export const SESSION_CHANNEL = 'latchkey_sessions';
+
 /** Something happened to a session, and is committed. */
 export interface SessionNews {
   readonly type: 'session_created' | 'session_refreshed' | 'session_renamed' | 'session_revoked';

@@ -1,5 +1,6 @@
 import type { User, UserProfile } from '../users/user.entity.js';
 import type { OpenSession, RevocationReason, Session } from './session.entity.js';
+import { SESSION_CHANNEL } from './session-news.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
@@ -52,7 +53,7 @@ export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid
  */
 export const tellRefreshed = (row: string) => `
   CASE WHEN EXISTS (SELECT FROM stream_watches w WHERE w.user_id = ${row}."userId" AND w.until > now()) THEN
-    pg_notify('latchkey_sessions', json_build_array(json_build_object(
+    pg_notify('${SESSION_CHANNEL}', json_build_array(json_build_object(
       'eventId', NULL, 'type', 'session_refreshed', 'userId', ${row}."userId", 'sessionId', ${row}.id, 'reason', NULL,
       'at', floor(extract(epoch FROM now()) * 1000)))::text)
   END AS told`;
