@@ -220,7 +220,11 @@ export class SessionsService {
       state &&
       token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));
     const age = state ? state.session.generation - token.generation : 0;
-    if (!state || !refreshToken || state.session.delivery !== delivery || age < 0) {
+    if (!state) {
+      // Only we make such a token, so its session existed: it went with its account, or long after its end.
+      throw new SessionRevokedError();
+    }
+    if (!refreshToken || state.session.delivery !== delivery || age < 0) {
       throw new InvalidRefreshTokenError();
     }
 

@@ -1,4 +1,4 @@
-import { PASSWORD, someone } from '../support/api.js';
+import { cookieOf, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 
 const t = useApp({}, { hasMissingRows: true });
@@ -88,7 +88,7 @@ describe('deleting an account', () => {
 
     for (const { accessToken, refreshToken } of [me, phone]) {
       expect((await t.api.me(accessToken)).body.code).toBe('session_revoked');
-      expect((await t.api.refresh(refreshToken)).status).toBe(401);
+      expect((await t.api.refresh(refreshToken)).body.code).toBe('session_revoked');
     }
     expect((await t.api.login(me.credentials)).status).toBe(401);
     expect((await t.api.me(stranger.accessToken)).status).toBe(200);
@@ -107,6 +107,16 @@ describe('deleting an account', () => {
     expect(again.status).toBe(201);
     expect(again.body.user.id).not.toBe(me.user.id);
     expect((await t.api.me(me.accessToken)).status).toBe(401);
+  });
+
+  it('takes the cookie of its devices away when they come back with it', async () => {
+    const credentials = someone();
+    const registered = await t.api.register({ ...credentials, tokenDelivery: 'cookie' });
+    const cookie = cookieOf(registered);
+    await remove(registered.body.accessToken, credentials.password);
+    const refused = await t.api.refreshByCookie(cookie);
+    expect([refused.status, refused.body.code]).toEqual([401, 'session_revoked']);
+    expect(refused.headers.getSetCookie()[0]).toMatch(/^refresh_token=;/);
   });
 
   it('needs the password: 403, and nothing changes', async () => {
