@@ -5,6 +5,7 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
 import { type Transaction, Transactions } from '../database/transactions.js';
+import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
@@ -28,6 +29,7 @@ export class AdminService {
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
     private readonly outbox: Outbox,
+    private readonly tokens: MailedTokens,
     private readonly audit: AuditTrail,
   ) {}
 
@@ -72,6 +74,7 @@ export class AdminService {
       // First, and the row stays locked: a login under way waits for it, and is refused.
       if (await this.users.setDisabled(transaction, id, true)) {
         await this.record(transaction, 'user_disabled', id, action);
+        await this.tokens.withdrawPending(transaction, id);
         await this.endAll(transaction, user, 'user_disabled', action);
       }
     });

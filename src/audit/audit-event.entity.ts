@@ -24,6 +24,7 @@ export type AuditEventType =
   | 'email_change_requested'
   | 'email_changed'
   | 'email_change_failed'
+  | 'email_change_undone'
   | 'session_disowned'
   | 'mail_given_up'
   | 'account_deleted'

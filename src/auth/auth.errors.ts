@@ -41,10 +41,31 @@ export class InvalidVerificationTokenError extends Problem {
   }
 }
 
+/** The address was registered more than once, so that nobody knows whose password the account should have. */
+export class PasswordRequiredError extends Problem {
+  constructor() {
+    super('validation_failed', {
+      errors: [
+        {
+          field: 'password',
+          message: 'password must be given: this address was registered more than once. It becomes your password.',
+        },
+      ],
+    });
+  }
+}
+
 /** The password is right, but the address is not confirmed, and here it must be. */
 export class EmailNotVerifiedError extends Problem {
   constructor() {
     super('email_not_verified');
+  }
+}
+
+/** Unknown, used, expired, or the change is undone. */
+export class InvalidUndoTokenError extends Problem {
+  constructor() {
+    super('invalid_undo_token');
   }
 }
 

@@ -8,6 +8,7 @@ import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { ALGORITHM, AccessTokens, TOKEN_TYPE } from './access-tokens.js';
 import { AccountController } from './account.controller.js';
+import { AccountRecoveryService } from './account-recovery.service.js';
 import { AccountService } from './account.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
@@ -49,6 +50,7 @@ import { RefreshCookie } from './refresh-cookie.js';
   providers: [
     AuthService,
     AccountService,
+    AccountRecoveryService,
     CallerPassword,
     PasswordsService,
     EmailService,

@@ -5,34 +5,44 @@ import { Public } from '../common/public.decorator.js';
 import { type RequestSource, Source } from '../common/request-source.js';
 import { RevokedDto } from './auth-result.dto.js';
 import { MailedTokenDto } from './passwords.dto.js';
-import { PasswordsService } from './passwords.service.js';
+import { AccountRecoveryService } from './account-recovery.service.js';
 
 export class DisownedDto extends RevokedDto {
   @ApiProperty({
+    type: 'string',
+    nullable: true,
     example: 'q8Kf2cX0vWlGm4pYhT6sZbN1eRj9uDa3oLi7xQyE5Vg',
-    description: 'For `POST /auth/password/reset`, since whoever signed in knew the password. Half an hour, once.',
+    description:
+      'For `POST /auth/password/reset`: the password was known to somebody else and no longer works. Half an hour, once. ' +
+      'Null where the account has another address by now, whose change is undone by the link of its own mail.',
   })
-  readonly resetToken!: string;
+  readonly resetToken!: string | null;
 }
 
 @ApiTags('sessions')
 @Controller('sessions/disown')
 export class DisownController {
-  constructor(private readonly passwords: PasswordsService) {}
+  constructor(private readonly recovery: AccountRecoveryService) {}
 
   @Public()
   @Post()
   @HttpCode(HttpStatus.OK)
-  @ApiOperation({ summary: 'Log out the device that a mail told you of: "this was not me"' })
+  @ApiOperation({
+    summary: 'Take an account back from the device that a mail told you of: "this was not me"',
+    description:
+      'Every session ends, every pending change and mailed link is withdrawn, the password no longer works, and a change ' +
+      'of address that this device asked for is undone.',
+  })
   @ApiOkResponse({ type: DisownedDto, headers: COMMON_HEADERS })
   @ApiProblems(
     'cross_site_request',
     'invalid_disown_token',
+    'email_taken',
     ...BODY_PROBLEMS,
     'too_many_requests',
     ...UNAVAILABLE_PROBLEMS,
   )
   disown(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
-    return this.passwords.disown(token, source);
+    return this.recovery.disown(token, source);
   }
 }

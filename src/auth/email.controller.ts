@@ -1,5 +1,12 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiBearerAuth, ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  ApiAcceptedResponse,
+  ApiBearerAuth,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
 import {
   ApiProblems,
   BODY_PROBLEMS,
@@ -11,18 +18,28 @@ import { CurrentCaller } from '../common/caller.js';
 import { Public } from '../common/public.decorator.js';
 import { type RequestSource, Source } from '../common/request-source.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
+import { AccountRecoveryService } from './account-recovery.service.js';
+import { DisownedDto } from './disown.controller.js';
 import { EmailService } from './email.service.js';
-import { ChangeEmailDto, MailedTokenDto } from './passwords.dto.js';
+import { ChangeEmailDto, MailedTokenDto, VerifyEmailDto } from './passwords.dto.js';
 
 @ApiTags('auth')
 @Controller('auth/email')
 export class EmailController {
-  constructor(private readonly email: EmailService) {}
+  constructor(
+    private readonly email: EmailService,
+    private readonly recovery: AccountRecoveryService,
+  ) {}
 
   @Public()
   @Post('verify')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ summary: 'Confirm an e-mail address with the token of a mail' })
+  @ApiOperation({
+    summary: 'Confirm an e-mail address with the token of a mail',
+    description:
+      'Where confirming comes before the first session and the address was registered more than once, a password must be ' +
+      "given, and becomes the one of the account: any other may be a stranger's.",
+  })
   @ApiNoContentResponse({ description: 'Confirmed.', headers: COMMON_HEADERS })
   @ApiProblems(
     'cross_site_request',
@@ -32,8 +49,29 @@ export class EmailController {
     'too_many_requests',
     ...UNAVAILABLE_PROBLEMS,
   )
-  verify(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<void> {
-    return this.email.verify(token, source);
+  verify(@Body() confirmation: VerifyEmailDto, @Source() source: RequestSource): Promise<void> {
+    return this.email.verify(confirmation, source);
+  }
+
+  @Public()
+  @Post('undo')
+  @HttpCode(HttpStatus.OK)
+  @ApiOperation({
+    summary: 'Undo a change of address with the token that was mailed to the former one',
+    description:
+      'For a week. Every session ends, every pending change and mailed link is withdrawn, and the password no longer works.',
+  })
+  @ApiOkResponse({ type: DisownedDto, headers: COMMON_HEADERS })
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_undo_token',
+    'email_taken',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...UNAVAILABLE_PROBLEMS,
+  )
+  undo(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
+    return this.recovery.undoEmailChange(token, source);
   }
 
   @Post('change')

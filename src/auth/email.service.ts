@@ -9,9 +9,12 @@ import { MailedTokens, type TokenSubject } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import { describeDevice } from '../sessions/device-label.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
+import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { InvalidVerificationTokenError } from './auth.errors.js';
+import { InvalidVerificationTokenError, PasswordRequiredError } from './auth.errors.js';
 import { CallerPassword } from './caller-password.js';
+
+const CONFIRMED_BY = ['email_verification', 'email_change'] as const;
 
 /** Whether an account's owner reads its address, and how it becomes another one. */
 @Injectable()
@@ -20,6 +23,7 @@ export class EmailService {
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly transactions: Transactions,
     private readonly users: UsersService,
+    private readonly sessions: SessionsService,
     private readonly password: CallerPassword,
     private readonly limit: MailedTokenLimit,
     private readonly tokens: MailedTokens,
@@ -29,16 +33,22 @@ export class EmailService {
 
   /**
    * Confirms the address a token was mailed to; if it is a new one, it becomes the account's. Throws
-   * {@link InvalidVerificationTokenError}; `email_taken` where somebody else got it first.
+   * {@link InvalidVerificationTokenError}; `email_taken` where somebody else got it first; {@link PasswordRequiredError}
+   * where the account has none yet, and `validation_failed` for one we would not keep: then the token stays good.
    */
-  async verify(token: string, source: RequestSource): Promise<void> {
+  async verify({ token, password }: { token: string; password?: string }, source: RequestSource): Promise<void> {
     await this.limit.consumeTry(source);
+    const found = await this.tokens.find(this.dataSource.manager, token, CONFIRMED_BY);
+    if (!found) {
+      throw new InvalidVerificationTokenError();
+    }
+    const passwordHash = await this.hashChosen(found, password);
     await this.transactions.run(async (transaction) => {
-      const subject = await this.tokens.consume(transaction, token, ['email_verification', 'email_change']);
+      const subject = await this.tokens.consume(transaction, token, CONFIRMED_BY);
       const isDone =
         subject?.purpose === 'email_change'
           ? await this.replace(transaction, subject, source)
-          : subject && (await this.confirm(transaction, subject, source));
+          : subject && (await this.confirm(transaction, subject, passwordHash, source));
       if (!isDone) {
         throw new InvalidVerificationTokenError();
       }
@@ -75,17 +85,16 @@ export class EmailService {
     await this.outbox.add(this.dataSource.manager, { kind: 'email_verification', recipient: email, userId });
   }
 
-  private async requestChange(
-    { user, sessionId }: CheckedCaller,
-    email: string,
-    source: RequestSource,
-  ): Promise<boolean> {
+  private async requestChange(caller: CheckedCaller, email: string, source: RequestSource): Promise<boolean> {
     await this.limit.consumeMail(email, source);
+    const { user, sessionId } = caller;
     const { id: userId } = user;
     return this.transactions.run(async (transaction) => {
+      // What ended the session since the caller was let in ends what it asks for.
+      await this.sessions.requireActive(transaction, caller);
       // Only the last one asked for can still happen.
       await this.tokens.withdraw(transaction, userId, ['email_change']);
-      await this.outbox.addUnlessTaken(transaction, { kind: 'email_change', recipient: email, userId });
+      await this.outbox.addUnlessTaken(transaction, { kind: 'email_change', recipient: email, userId, sessionId });
       await this.outbox.add(transaction, {
         kind: 'email_change_requested',
         recipient: user.email,
@@ -101,24 +110,48 @@ export class EmailService {
     });
   }
 
-  private async confirm(transaction: Transaction, { userId, email }: TokenSubject, source: RequestSource) {
-    if (!(await this.users.setVerified(transaction, userId, email))) {
+  // Null where the account has a password. One without was registered more than once.
+  private async hashChosen({ purpose, userId, email }: TokenSubject, password?: string): Promise<string | null> {
+    if (purpose !== 'email_verification' || (await this.users.hasPassword(userId))) {
+      return null;
+    }
+    if (password === undefined) {
+      throw new PasswordRequiredError();
+    }
+    return this.users.hash({ email, password });
+  }
+
+  private async confirm(
+    transaction: Transaction,
+    { userId: id, email }: TokenSubject,
+    passwordHash: string | null,
+    source: RequestSource,
+  ) {
+    if (passwordHash !== null) {
+      await this.users.setPassword(transaction, { id, passwordHash }, null);
+    }
+    if (!(await this.users.setVerified(transaction, id, email))) {
       return false;
     }
-    await this.tokens.withdraw(transaction, userId, ['email_verification']);
-    await this.record(transaction, 'email_verified', userId, source);
+    await this.tokens.withdraw(transaction, id, ['email_verification']);
+    await this.record(transaction, 'email_verified', id, source);
     return true;
   }
 
-  private async replace(transaction: Transaction, { userId, email }: TokenSubject, source: RequestSource) {
-    const former = await this.users.setEmail(transaction, userId, email);
-    if (former === null) {
+  private async replace(transaction: Transaction, { userId, email, sessionId }: TokenSubject, source: RequestSource) {
+    const replaced = sessionId && (await this.users.setEmail(transaction, userId, email, sessionId));
+    if (!replaced) {
       return false;
     }
-    // What the former address could still do with the account; but whoever owns it may yet say "this was not me".
+    // What the former address could still do with the account; but its owner may yet say "this was not me".
     await this.tokens.withdraw(transaction, userId, ['email_verification', 'email_change', 'password_reset']);
     await this.record(transaction, 'email_changed', userId, source);
-    await this.outbox.add(transaction, { kind: 'email_changed', recipient: former, userId, details: { email } });
+    const { former: recipient, isReturn } = replaced;
+    // An address that is left for the one before it has no say in that.
+    const mail = isReturn
+      ? { kind: 'email_change_undone' as const }
+      : { kind: 'email_changed' as const, details: { email } };
+    await this.outbox.add(transaction, { ...mail, recipient, userId });
     return true;
   }
 

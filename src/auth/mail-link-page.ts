@@ -63,10 +63,11 @@ form.addEventListener('submit', async (event) => {
     const body = answer.status === 204 ? {} : await answer.json();
     if (!answer.ok) {
       status.textContent = body.errors?.[0]?.message ?? body.detail;
+      if (body.errors?.[0]?.field === 'password') ask('password', 'Password ');
     } else if (body.resetToken) {
       askNewPassword(body.resetToken);
     } else {
-      status.textContent = form.dataset.done;
+      status.textContent = body.resetToken === null ? ANOTHER_ADDRESS : form.dataset.done;
       form.remove();
       document.getElementById('on')?.removeAttribute('hidden');
     }
@@ -76,15 +77,24 @@ form.addEventListener('submit', async (event) => {
   button.disabled = false;
 });
 
+const ANOTHER_ADDRESS =
+  'Every device is logged out. The account has another address by now: if that was not you either, use the link of our ' +
+  'mail "Your e-mail address was changed".';
+
+function ask(name, words) {
+  if (form.elements[name]) return;
+  const label = document.createElement('label');
+  const input = document.createElement('input');
+  Object.assign(input, { name, type: 'password', autocomplete: 'new-password', required: true });
+  label.append(words, input);
+  button.before(label);
+}
+
 function askNewPassword(resetToken) {
   status.textContent = form.dataset.done;
   form.dataset.done = 'Your new password is set. Sign in with it.';
-  const label = document.createElement('label');
-  const input = document.createElement('input');
-  Object.assign(input, { name: 'newPassword', type: 'password', autocomplete: 'new-password', required: true });
-  label.append('New password ', input);
+  ask('newPassword', 'New password ');
   button.textContent = 'Set a new password';
-  button.before(label);
   send = (fields) => post('/auth/password/reset', { token: resetToken, ...fields });
 }
 `;

@@ -50,8 +50,23 @@ export class MailLinksController {
     return pageOf(
       {
         title: 'This was not me',
-        button: 'Log that device out',
-        done: 'That device is logged out. Now set a new password.',
+        button: 'Log out every device',
+        done: 'Every device is logged out. Now set a new password.',
+        asksPassword: false,
+      },
+      this.config,
+    );
+  }
+
+  @Get('auth/email/undo')
+  @Header('Content-Type', HTML)
+  @Header('Content-Security-Policy', PAGE_CSP)
+  undo(): string {
+    return pageOf(
+      {
+        title: 'Undo the change of address',
+        button: 'Give this address its account back',
+        done: 'The account has this address again, and every device is logged out. Now set a new password.',
         asksPassword: false,
       },
       this.config,

@@ -40,6 +40,20 @@ export class MailedTokenDto {
   readonly token!: string;
 }
 
+export class VerifyEmailDto extends MailedTokenDto {
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'correct horse battery',
+    required: false,
+    description: 'Only where the address was registered more than once.',
+  })
+  @IsPassword()
+  @IsOptionalField()
+  readonly password?: string;
+}
+
 export class ResetPasswordDto extends MailedTokenDto {
   @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
   @IsPassword()

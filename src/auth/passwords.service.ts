@@ -14,7 +14,7 @@ import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
 import { CallerPassword } from './caller-password.js';
-import { InvalidDisownTokenError, InvalidResetTokenError } from './auth.errors.js';
+import { InvalidResetTokenError } from './auth.errors.js';
 
 interface Account {
   readonly id: string;
@@ -102,29 +102,6 @@ export class PasswordsService {
     await this.throttle.forgive(email);
   }
 
-  /**
-   * Ends the session that a mail told of, whose owner says that it was not them, and lets them set a new password. Zero
-   * sessions where it was over before. Throws {@link InvalidDisownTokenError}.
-   */
-  async disown(token: string, source: RequestSource): Promise<{ revoked: number; resetToken: string }> {
-    await this.limit.consumeTry(source);
-    return this.transactions.run(async (transaction) => {
-      const subject = await this.tokens.consume(transaction, token, ['disown']);
-      if (!subject?.sessionId) {
-        throw new InvalidDisownTokenError();
-      }
-      const { userId, sessionId: id } = subject;
-      const owner = await this.sessions.endOneWithin(transaction, { id, actorId: userId }, 'disowned', source);
-      await this.audit.recordWithin(
-        transaction,
-        { type: 'session_disowned', outcome: 'success', userId, sessionId: id, actorId: userId },
-        source,
-      );
-      const resetToken = await this.tokens.issue(transaction, { ...subject, purpose: 'password_reset' });
-      return { revoked: owner === null ? 0 : 1, resetToken };
-    });
-  }
-
   // What both have in common, after the user's row was locked by the change itself.
   private async endAll(
     transaction: Transaction,
@@ -132,7 +109,7 @@ export class PasswordsService {
     reason: 'password_changed' | 'password_reset',
     source: RequestSource,
   ): Promise<string[]> {
-    await this.tokens.withdraw(transaction, userId, ['password_reset', 'email_change']);
+    await this.tokens.withdrawPending(transaction, userId);
     await this.audit.recordWithin(transaction, { type: reason, outcome: 'success', userId, actorId: userId }, source);
     const details = { device: describeDevice(source.userAgent).label, ip: source.ip };
     await this.outbox.add(transaction, { kind: 'password_changed', recipient: email, userId, details });

@@ -7,6 +7,7 @@ export const PROBLEMS = {
   malformed_body: { status: 400, detail: 'The body is not valid JSON in UTF-8.' },
   invalid_reset_token: { status: 400, detail: 'This link is not valid any more. Ask for a new one.' },
   invalid_disown_token: { status: 400, detail: 'This link is not valid any more. Log out the device in your list.' },
+  invalid_undo_token: { status: 400, detail: 'This link is not valid any more: it was used, or a week has passed.' },
   invalid_verification_token: { status: 400, detail: 'This link is not valid any more. Ask for a new one.' },
   validation_failed: { status: 400, detail: 'Some fields are missing or not as they should be; see errors.' },
   ambiguous_refresh_token: {

@@ -90,10 +90,15 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   private async send(mail: Mail): Promise<void> {
-    const { id, userId, sessionId, recipient: email } = mail;
-    const purpose = purposeOf(mail);
-    const token = purpose && (await this.tokens.issue(this.dataSource, { purpose, userId, email, sessionId }));
-    await this.transport.send(id, { to: email, ...wordsOf(mail, { token, publicUrl: this.config.publicUrl }) });
+    const token = await this.tokens.mint(mail);
+    if (token === null && purposeOf(mail) !== null) {
+      // Withdrawn since, or about an address that the account no longer has: there is nothing to say.
+      return;
+    }
+    await this.transport.send(mail.id, {
+      to: mail.recipient,
+      ...wordsOf(mail, { token, publicUrl: this.config.publicUrl }),
+    });
   }
 
   private async forget(id: string): Promise<void> {

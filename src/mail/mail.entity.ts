@@ -5,6 +5,7 @@ export type MailKind =
   | 'email_change'
   | 'email_change_requested'
   | 'email_changed'
+  | 'email_change_undone'
   | 'account_exists'
   | 'password_reset'
   | 'password_changed'
@@ -19,8 +20,6 @@ export interface MailDetails {
   readonly ip?: string;
   /** An address that is, or may become, that of the account. */
   readonly email?: string;
-  /** ISO 8601 in UTC. */
-  readonly at?: string;
 }
 
 /** A mail that is yet to be sent, written in the transaction of what it tells; gone when it is sent. It holds no token. */

@@ -1,6 +1,6 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-export type TokenPurpose = 'email_verification' | 'email_change' | 'password_reset' | 'disown';
+export type TokenPurpose = 'email_verification' | 'email_change' | 'email_undo' | 'password_reset' | 'disown';
 
 /** A token that somebody got by mail, as its SHA-256. Used once, or until it expires. */
 @Entity({ name: 'mailed_tokens' })

@@ -24,11 +24,11 @@ export class Outbox {
   }
 
   /** Adds a mail, unless the recipient's address is that of an account. */
-  async addUnlessTaken(database: Queryable, { kind, recipient, userId }: NewMail): Promise<void> {
+  async addUnlessTaken(database: Queryable, { kind, recipient, userId, sessionId }: NewMail): Promise<void> {
     await database.query(
-      `INSERT INTO mails (kind, recipient, user_id)
-       SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM users WHERE email = $2)`,
-      [kind, recipient, userId],
+      `INSERT INTO mails (kind, recipient, user_id, session_id)
+       SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM users WHERE email = $2)`,
+      [kind, recipient, userId, sessionId ?? null],
     );
   }
 

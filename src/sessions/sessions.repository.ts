@@ -108,7 +108,7 @@ export class SessionsRepository {
   /**
    * Inserts a session, and ends the user's least recently seen ones beyond the cap. Null if the user is gone or
    * disabled, or the password is no longer the one that was verified. A device that was not seen in 90 days is told to
-   * the user by mail, unless it is the one they registered with.
+   * the user by mail, unless it is the first of an account that was made a day ago at most.
    *
    * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
    * the cap holds, and a login cannot slip past a password change or a disabling that is under way.
@@ -142,14 +142,15 @@ export class SessionsRepository {
          SELECT EXISTS (
            SELECT FROM known_devices WHERE user_id = $5 AND fingerprint = $13
              AND last_seen_at > now() - make_interval(days => ${DEVICE_KNOWN_DAYS})
-         ) AS is_known, EXISTS (SELECT FROM known_devices WHERE user_id = $5) AS has_others
+         ) AS is_known, EXISTS (SELECT FROM sessions WHERE user_id = $5) AS has_others
        ), noted AS (
          INSERT INTO known_devices (user_id, fingerprint) SELECT $5, $13 FROM opened
          ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
        ), mailed AS (
          INSERT INTO mails (kind, recipient, user_id, session_id, details)
          SELECT 'new_device', u.email, u.id, o.id, jsonb_build_object('device', $14::text, 'ip', $2::text)
-         FROM opened o JOIN users u ON u.id = o.user_id, known WHERE NOT is_known AND has_others
+         FROM opened o JOIN users u ON u.id = o.user_id, known
+         WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
        )
        SELECT ${ACCOUNT}, (SELECT count(*) FROM ended)::integer AS "surplusCount"
        FROM opened s JOIN users u ON u.id = s.user_id`,
@@ -358,6 +359,24 @@ export class SessionsRepository {
       userId,
       exceptId,
     ]);
+  }
+
+  /**
+   * Whether a session of a user is active, as part of a transaction. Locks the user's row first, and keeps it: whatever
+   * ends sessions and what they asked for either committed before this, and is seen, or waits.
+   */
+  async isActiveWithin(transaction: Transaction, id: string, userId: string): Promise<boolean> {
+    await transaction.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE', [userId]);
+    const rows = await transaction.query<unknown[]>(
+      `SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND ${ACTIVE}`,
+      [id, userId],
+    );
+    return rows.length > 0;
+  }
+
+  /** Forgets which devices a user has signed in from: the next sign-in of each is told by mail. */
+  async forgetDevices(transaction: Transaction, userId: string): Promise<void> {
+    await transaction.query('DELETE FROM known_devices WHERE user_id = $1', [userId]);
   }
 
   /** Ends one session as part of a transaction. Whose it was, or null if it was not active. */

@@ -154,6 +154,21 @@ export class SessionsService {
     return this.sessions.endAllWithin(transaction, whose, reason, source);
   }
 
+  /**
+   * Makes sure, as part of a transaction, that the caller's session has not ended since the request came. The user's row
+   * stays locked, so that it cannot end before the transaction does. Throws {@link SessionRevokedError}.
+   */
+  async requireActive(transaction: Transaction, { userId, sessionId }: Caller): Promise<void> {
+    if (!(await this.sessions.isActiveWithin(transaction, sessionId, userId))) {
+      throw new SessionRevokedError();
+    }
+  }
+
+  /** See {@link SessionsRepository.forgetDevices}. */
+  forgetDevices(transaction: Transaction, userId: string): Promise<void> {
+    return this.sessions.forgetDevices(transaction, userId);
+  }
+
   /** Ends one session as part of a transaction. Whose it was, or null if it was over before. */
   async endOneWithin(
     transaction: Transaction,

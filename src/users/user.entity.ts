@@ -2,6 +2,9 @@ import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 
 
 export type Role = 'user' | 'admin';
 
+/** In place of a hash: no password is right until one is set by a link that was mailed. */
+export const NO_PASSWORD = '!';
+
 /** An account. Its e-mail is kept in lower case, so that it is unique whatever the case it is typed in. */
 @Entity({ name: 'users' })
 @Index('users_email_key', ['email'], { unique: true })
@@ -18,7 +21,7 @@ export class User {
   @Column({ type: 'text', name: 'role', default: 'user' })
   readonly role!: Role;
 
-  /** Argon2id, as a PHC string. */
+  /** Argon2id, as a PHC string, or {@link NO_PASSWORD}. */
   @Column({ type: 'text', name: 'password_hash' })
   readonly passwordHash!: string;
 

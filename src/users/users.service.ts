@@ -5,9 +5,9 @@ import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
 import { PasswordHasher } from './password-hasher.js';
 import { requireAcceptablePassword } from './password-policy.js';
-import type { User } from './user.entity.js';
+import { NO_PASSWORD, type User } from './user.entity.js';
 import { EmailTakenError } from './users.errors.js';
-import { UsersRepository } from './users.repository.js';
+import { type ReplacedEmail, UsersRepository } from './users.repository.js';
 
 const UNIQUE_VIOLATION = '23505';
 
@@ -104,13 +104,33 @@ export class UsersService {
     return this.users.setVerified(transaction, id, email);
   }
 
-  /** See {@link UsersRepository.setEmail}. Throws `email_taken`. */
-  async setEmail(transaction: Transaction, id: string, email: string): Promise<string | null> {
-    try {
-      return await this.users.setEmail(transaction, id, email);
-    } catch (error) {
-      throw codeOf(error) === UNIQUE_VIOLATION ? new EmailTakenError() : error;
+  /** See {@link UsersRepository.setEmail}. Throws `email_taken`, also for an address that is kept for another account. */
+  async setEmail(
+    transaction: Transaction,
+    id: string,
+    email: string,
+    sessionId: string,
+  ): Promise<ReplacedEmail | null> {
+    const replaced = await unlessTaken(this.users.setEmail(transaction, id, email, sessionId));
+    if (await this.users.isReserved(transaction, email, id)) {
+      throw new EmailTakenError();
     }
+    return replaced;
+  }
+
+  /** See {@link UsersRepository.restoreEmail}. Throws `email_taken`. */
+  restoreEmail(transaction: Transaction, id: string, email: string, sessionId: string | null): Promise<string | null> {
+    return unlessTaken(this.users.restoreEmail(transaction, id, email, sessionId));
+  }
+
+  /** See {@link UsersRepository.hasPassword}. */
+  hasPassword(id: string): Promise<boolean> {
+    return this.users.hasPassword(id);
+  }
+
+  /** See {@link UsersRepository.withdrawPassword}. */
+  withdrawPassword(transaction: Transaction, id: string): Promise<void> {
+    return this.users.withdrawPassword(transaction, id);
   }
 
   /**
@@ -119,7 +139,8 @@ export class UsersService {
    */
   async verify(email: string, password: string): Promise<Verification> {
     const user = await this.users.findByEmail(email);
-    const isRight = await this.passwords.verify(password, user?.passwordHash ?? null);
+    const hash = user && user.passwordHash !== NO_PASSWORD ? user.passwordHash : null;
+    const isRight = await this.passwords.verify(password, hash);
     if (!user || !isRight || user.disabledAt) {
       return { isRight: false, user };
     }
@@ -133,5 +154,13 @@ export class UsersService {
     const passwordHash = await this.passwords.hash(password);
     await this.users.replaceHash(user.id, user.passwordHash, passwordHash);
     return { ...user, passwordHash };
+  }
+}
+
+async function unlessTaken<T>(change: Promise<T>): Promise<T> {
+  try {
+    return await change;
+  } catch (error) {
+    throw codeOf(error) === UNIQUE_VIOLATION ? new EmailTakenError() : error;
   }
 }

@@ -1,5 +1,5 @@
 import type { Page } from 'playwright-core';
-import { type Api, PASSWORD } from '../support/api.js';
+import { type Api, PASSWORD, someone } from '../support/api.js';
 import { expectAccessible, TestBrowser } from '../support/chromium.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
@@ -83,18 +83,34 @@ it('sets a new password, and ends every session', async () => {
   expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
 });
 
-it('logs a strange device out, and goes on to a new password', async () => {
+it('takes an account back from a strange device, and goes on to a new password', async () => {
   const { user, accessToken } = await api.signUp();
   const credentials = { email: user.email, password: PASSWORD };
   const thief = (await api.login(credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
   await openLink(user.email, SUBJECTS.newDevice);
   expect((await api.me(thief.accessToken)).status).toBe(200);
-  await page.getByRole('button', { name: 'Log that device out' }).click();
-  await page.getByText('That device is logged out. Now set a new password.').waitFor();
-  expect((await api.me(thief.accessToken)).status).toBe(401);
-  expect((await api.me(accessToken)).status).toBe(200);
+  await page.getByRole('button', { name: 'Log out every device' }).click();
+  await page.getByText('Every device is logged out. Now set a new password.').waitFor();
+  for (const token of [thief.accessToken, accessToken]) expect((await api.me(token)).status).toBe(401);
   await page.getByLabel('New password').fill('another passphrase of a test');
   await page.getByRole('button', { name: 'Set a new password' }).click();
   await page.getByText('Your new password is set. Sign in with it.').waitFor();
   expect((await api.login(credentials)).status).toBe(401);
+});
+
+it('gives a former address its account back, and goes on to a new password', async () => {
+  const { user, accessToken } = await api.signUp();
+  const { email } = someone();
+  await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
+  await openLink(email, SUBJECTS.confirmChange);
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('Your address is confirmed.').waitFor();
+
+  await openLink(user.email, SUBJECTS.addressChanged);
+  await page.getByRole('button', { name: 'Give this address its account back' }).click();
+  await page.getByText('The account has this address again').waitFor();
+  await page.getByLabel('New password').fill('another passphrase of a test');
+  await page.getByRole('button', { name: 'Set a new password' }).click();
+  await page.getByText('Your new password is set. Sign in with it.').waitFor();
+  expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
 });

@@ -28,6 +28,7 @@ const tablesOf = async (of: TestDatabase): Promise<string[]> =>
 
 const TABLES = [
   'audit_events',
+  'email_changes',
   'known_devices',
   'mailed_tokens',
   'mails',

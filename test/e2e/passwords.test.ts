@@ -309,14 +309,14 @@ describe('a sign-in from a new device', () => {
     await mailbox.await(credentials.email, SUBJECTS.newDevice, 2);
   });
 
-  it('is undone with the link: that session ends and no other, and a reset is offered', async () => {
+  it('is undone with the link: every session ends, the password stops working, and a reset is offered', async () => {
     const me = await a.signUp();
     const thief = await signIn(me.credentials);
     const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
     const { status, body } = await b.call('POST', '/sessions/disown', { body: { token } });
-    expect([status, body.revoked]).toEqual([200, 1]);
-    await expectAllEnded([thief]);
-    expect((await b.me(me.accessToken)).status).toBe(200);
+    expect([status, body.revoked]).toEqual([200, 2]);
+    await expectAllEnded([thief, me]);
+    expect((await a.login(me.credentials)).body.code).toBe('invalid_credentials');
     expect(await reasonsOf(me.user.id)).toEqual(['disowned']);
     expect((await b.call('POST', '/sessions/disown', { body: { token } })).body.code).toBe('invalid_disown_token');
     expect((await reset(body.resetToken)).status).toBe(204);

@@ -31,7 +31,8 @@ afterAll(async () => {
   }
 });
 
-const verify = (api: Api, token: string) => api.call('POST', '/auth/email/verify', { body: { token } });
+const verify = (api: Api, token: string, password?: string) =>
+  api.call('POST', '/auth/email/verify', { body: { token, ...(password !== undefined && { password }) } });
 
 const bare = ({ status, headers, body }: Answer) => ({
   status,
@@ -83,17 +84,36 @@ it('answers the same for an address that is taken, one that is waiting and one t
   expect((await open.api.register(taken)).body.code).toBe('email_taken');
 });
 
-it('lets whoever reads the mail have the last word on an address that nobody confirmed', async () => {
-  const { email } = someone();
-  await quiet.api.register({ email, password: 'a stranger was first' });
-  const early = await mailbox.tokenFor(email, SUBJECTS.verification);
-  await quiet.api.register({ email, password: PASSWORD });
-  const late = await mailbox.tokenFor(email, SUBJECTS.verification, 2);
-  expect((await verify(quiet.api, early)).body.code).toBe('invalid_verification_token');
-  expect((await verify(quiet.api, late)).status).toBe(204);
-  expect((await quiet.api.login({ email, password: 'a stranger was first' })).status).toBe(401);
-  expect((await quiet.api.login({ email, password: PASSWORD })).status).toBe(200);
-});
+it.each([
+  ['first', 'the passphrase of a stranger', PASSWORD],
+  ['last', PASSWORD, 'the passphrase of a stranger'],
+])(
+  'lets whoever reads the mail choose the password, where a stranger registered the address %s',
+  async (_, ...both) => {
+    const { email } = someone();
+    const [first, last] = both;
+    await quiet.api.register({ email, password: first!, name: 'Call 555 0100 to keep it' });
+    const early = await mailbox.tokenFor(email, SUBJECTS.verification);
+    await quiet.api.register({ email, password: last! });
+    const late = await mailbox.tokenFor(email, SUBJECTS.verification, 2);
+    expect((await verify(quiet.api, early)).body.code).toBe('invalid_verification_token');
+
+    // Whose password is it? The one who registered last need not be the one who reads this.
+    const unsaid = await verify(quiet.api, late);
+    expect([unsaid.status, unsaid.body.code, unsaid.body.errors[0].field]).toEqual([
+      400,
+      'validation_failed',
+      'password',
+    ]);
+    expect((await verify(quiet.api, late, 'short')).body.errors[0].field).toBe('password');
+    for (const password of both) expect((await quiet.api.login({ email, password })).status).toBe(401);
+
+    expect((await verify(quiet.api, late, PASSWORD)).status).toBe(204);
+    expect((await quiet.api.login({ email, password: 'the passphrase of a stranger' })).status).toBe(401);
+    const { status, body } = await quiet.api.login({ email, password: PASSWORD });
+    expect([status, body.user?.name]).toEqual([200, null]);
+  },
+);
 
 it('does not hand an account that is in use to whoever registers its address', async () => {
   // From a time when confirming was optional.

@@ -73,5 +73,8 @@ export const SUBJECTS = {
   reset: 'Set a new password',
   changed: 'Your password was changed',
   newDevice: 'A new device signed in',
+  confirmChange: 'Confirm your new e-mail address',
+  addressChanged: 'Your e-mail address was changed',
+  changedBack: 'Your e-mail address was changed back',
   reused: 'A device was logged out for safety',
 } as const;

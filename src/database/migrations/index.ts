@@ -3,6 +3,7 @@ import { CreateRateLimits1795100000000 } from './1795100000000-create-rate-limit
 import { LetOldAuditEventsGo1795200000000 } from './1795200000000-let-old-audit-events-go.js';
 import { CreateMailsAndKnownDevices1795300000000 } from './1795300000000-create-mails-and-known-devices.js';
 import { NotifySessionNews1795400000000 } from './1795400000000-notify-session-news.js';
+import { CreateEmailChanges1795500000000 } from './1795500000000-create-email-changes.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   LetOldAuditEventsGo1795200000000,
   CreateMailsAndKnownDevices1795300000000,
   NotifySessionNews1795400000000,
+  CreateEmailChanges1795500000000,
 ];
