@@ -3,26 +3,29 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/config.js';
 import type { Mail } from './mail.entity.js';
-import { purposeOf, wordsOf } from './mail-text.js';
-import { MailTransport } from './mail-transport.js';
+import { purposeOf, WORTH_SENDING_SECONDS, wordsOf } from './mail-text.js';
+import { isRefusedForGood, MailTransport, SENDERS } from './mail-transport.js';
 import { MailedTokens } from './mailed-tokens.js';
 
 const LOOK_EVERY_MS = 1000;
+const LET_GO_EVERY_MS = 10_000;
 const MOST_SECONDS_BETWEEN = 3600;
-const GIVE_UP_AFTER_DAYS = 3;
+const LET_GO_AT_ONCE = 1000;
 
 /**
- * Sends what is in the outbox, from any number of instances: each mail is claimed by one for as long as an attempt may
- * take, and comes free again if that instance dies. What fails is tried again, less and less often, for three days. A
- * token is made when its mail is sent, so that none is ever stored.
+ * Sends what is in the outbox, from any number of instances, several at a time: each mail is claimed by one for as long as
+ * an attempt may take, and comes free again if that instance dies. What fails is tried again, less and less often. What is
+ * refused for good is given up at once, and so is a mail that is no longer worth sending: after three days, or as soon as
+ * its link would not work any more. A token is made when its mail is sent, so that none is ever stored.
  */
 @Injectable()
 export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(MailSender.name);
   // Sent, but the database could not be told so yet.
   private readonly sent = new Set<string>();
-  private timer: NodeJS.Timeout | undefined;
-  private working: Promise<void> = Promise.resolve();
+  private readonly underWay = new Set<Promise<void>>();
+  private readonly timers: NodeJS.Timeout[] = [];
+  private looking: Promise<void> | null = null;
   private isStopping = false;
 
   constructor(
@@ -33,38 +36,48 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.transport.isUsable) {
-      this.schedule();
-    }
+    this.timers.push(
+      setInterval(() => this.look(), LOOK_EVERY_MS).unref(),
+      setInterval(() => void this.letGo(), LET_GO_EVERY_MS).unref(),
+    );
   }
 
   async onApplicationShutdown(): Promise<void> {
     this.isStopping = true;
-    clearTimeout(this.timer);
-    await this.working;
+    for (const timer of this.timers) clearInterval(timer);
+    await this.looking;
+    await Promise.all(this.underWay);
+    this.transport.close();
   }
 
-  private schedule(): void {
-    this.timer = setTimeout(() => {
-      this.working = this.sendAll().finally(() => this.isStopping || this.schedule());
-    }, LOOK_EVERY_MS).unref();
+  /** Starts as many attempts as there are senders free and mails to send. */
+  private look(): void {
+    this.looking ??= this.startAll().finally(() => (this.looking = null));
   }
 
-  private async sendAll(): Promise<void> {
+  private async startAll(): Promise<void> {
     try {
       for (const id of this.sent) {
         await this.forget(id);
       }
-      while (!this.isStopping && (await this.sendNext())) {
-        // and the next
+      while (this.transport.isUsable && !this.isStopping && this.underWay.size < SENDERS) {
+        const mail = await this.claim();
+        if (!mail) {
+          return;
+        }
+        const attempt: Promise<void> = this.attempt(mail).then((isDone) => {
+          this.underWay.delete(attempt);
+          // Where one fails the others can wait: it is the mail server, mostly.
+          if (isDone) this.look();
+        });
+        this.underWay.add(attempt);
       }
     } catch (error) {
       this.logger.warn(`Could not send what is in the outbox, trying again: ${String(error)}`);
     }
   }
 
-  // Whether there was one to send and it was sent. Where one fails the others can wait: it is the mail server, mostly.
-  private async sendNext(): Promise<boolean> {
+  private async claim(): Promise<Mail | undefined> {
     // Twice what an attempt may take: connecting, and then talking.
     const claimSeconds = (2 * 2 * this.config.smtpTimeoutMs) / 1000;
     const [[mail]] = await this.dataSource.query<[Mail[], number]>(
@@ -75,18 +88,32 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
          created_at AS "createdAt", next_attempt_at AS "nextAttemptAt"`,
       [claimSeconds, [...this.sent]],
     );
-    if (!mail) {
-      return false;
-    }
+    return mail;
+  }
+
+  /** Whether the mail is done with, so that another is worth trying now. */
+  private async attempt(mail: Mail): Promise<boolean> {
     try {
       await this.send(mail);
+      this.sent.add(mail.id);
+      await this.forget(mail.id);
+      return true;
     } catch (error) {
-      await this.putOff(mail, error);
+      return this.handle(mail, error).catch((failure: unknown) => {
+        this.logger.warn(`Could not write down what became of a mail (${mail.id}): ${String(failure)}`);
+        return false;
+      });
+    }
+  }
+
+  private async handle(mail: Mail, error: unknown): Promise<boolean> {
+    if (this.sent.has(mail.id)) {
+      // It is only the database that does not know.
       return false;
     }
-    this.sent.add(mail.id);
-    await this.forget(mail.id);
-    return true;
+    const isOver = isRefusedForGood(error);
+    await (isOver ? this.giveUp(mail, error) : this.putOff(mail, error));
+    return isOver;
   }
 
   private async send(mail: Mail): Promise<void> {
@@ -108,23 +135,46 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
 
   private async putOff({ id, kind, attempts }: Mail, error: unknown): Promise<void> {
     const seconds = Math.min(2 ** attempts, MOST_SECONDS_BETWEEN);
-    const [gone] = await this.dataSource.query<[unknown[], number]>(
-      `WITH given_up AS (
-         DELETE FROM mails WHERE id = $1 AND created_at < now() - make_interval(days => $3)
-         RETURNING user_id
-       ), recorded AS (
-         INSERT INTO audit_events (type, outcome, user_id, reason)
-         SELECT 'mail_given_up', 'failure', user_id, $4 FROM given_up RETURNING 1
-       )
-       UPDATE mails SET next_attempt_at = now() + make_interval(secs => $2::double precision)
-       WHERE id = $1 AND NOT EXISTS (SELECT FROM given_up) RETURNING id`,
-      [id, seconds, GIVE_UP_AFTER_DAYS, kind],
+    await this.dataSource.query(
+      `UPDATE mails SET next_attempt_at = now() + make_interval(secs => $2::double precision) WHERE id = $1`,
+      [id, seconds],
     );
-    this.logger.warn(
-      `A mail (${kind}, ${id}) could not be sent, ${gone.length > 0 ? `again in ${seconds} s` : 'given up'}: ${reasonOf(error)}`,
-    );
+    this.logger.warn(`A mail (${kind}, ${id}) could not be sent, again in ${seconds} s: ${reasonOf(error)}`);
+  }
+
+  private async giveUp({ id, kind }: Mail, error: unknown): Promise<void> {
+    await this.dataSource.query(`WITH ${givenUp('id = $1')}`, [id]);
+    this.logger.warn(`A mail (${kind}, ${id}) was refused for good, and is given up: ${reasonOf(error)}`);
+  }
+
+  /** Gives up mails that are no longer worth sending, also where there is no mail server to send them. */
+  private async letGo(): Promise<void> {
+    const isOverdue = `id IN (
+      SELECT m.id FROM mails m JOIN unnest($1::text[], $2::double precision[]) AS worth (kind, seconds) USING (kind)
+      WHERE m.created_at < now() - make_interval(secs => worth.seconds)
+      LIMIT ${LET_GO_AT_ONCE} FOR UPDATE OF m SKIP LOCKED
+    )`;
+    try {
+      const [{ count } = { count: 0 }] = await this.dataSource.query<{ count: number }[]>(
+        `WITH ${givenUp(isOverdue)}`,
+        [WORTH_SENDING_SECONDS.map(([kind]) => kind), WORTH_SENDING_SECONDS.map(([, seconds]) => seconds)],
+      );
+      if (count > 0) {
+        this.logger.warn(`${count} mails could not be sent while they were worth it, and are given up`);
+      }
+    } catch (error) {
+      this.logger.warn(`Could not give up mails that are overdue, trying again: ${String(error)}`);
+    }
   }
 }
+
+const givenUp = (which: string): string => `given_up AS (
+    DELETE FROM mails WHERE ${which} RETURNING user_id, kind
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, reason)
+    SELECT 'mail_given_up', 'failure', user_id, kind FROM given_up
+  )
+  SELECT count(*)::integer AS count FROM given_up`;
 
 // The answer of a mail server names the recipient; a log need not.
 const reasonOf = (error: unknown): string =>

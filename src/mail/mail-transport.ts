@@ -2,7 +2,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable, Logger } from '@nestjs/common';
 import { createTransport, type SendMailOptions } from 'nodemailer';
+import { codeOf } from '../common/error-code.js';
 import { AppConfig } from '../config/config.js';
+
+/** How many mails are sent at a time. */
+export const SENDERS = 4;
 
 /** The way out for a mail: the mail server of SMTP_URL, or files in DATA_DIR/mail for developers. */
 @Injectable()
@@ -16,7 +20,14 @@ export class MailTransport {
     this.transport = createTransport(
       config.smtpUrl === undefined
         ? { streamTransport: true, buffer: true }
-        : { url: config.smtpUrl, connectionTimeout: timeout, greetingTimeout: timeout, socketTimeout: timeout },
+        : {
+            url: config.smtpUrl,
+            pool: true,
+            maxConnections: SENDERS,
+            connectionTimeout: timeout,
+            greetingTimeout: timeout,
+            socketTimeout: timeout,
+          },
     );
     this.folder = join(config.dataDir, 'mail');
     if (!this.isUsable) {
@@ -44,4 +55,24 @@ export class MailTransport {
       this.logger.log(`A mail was written to ${file}`);
     }
   }
+  /** Lets go of connections to the mail server. */
+  close(): void {
+    this.transport.close();
+  }
+}
+
+/**
+ * Whether a mail will never be taken: its recipient or content was refused with a 5xx (RFC 5321, 4.2.1), or the address
+ * cannot be said in SMTP. Any other refusal is of the server, of us as its client, or of the sender's address, and may be
+ * mended.
+ */
+export function isRefusedForGood(error: unknown): boolean {
+  if (!(error instanceof Error && 'command' in error)) {
+    return false;
+  }
+  const isRefused = 'responseCode' in error && Number(error.responseCode) >= 500;
+  return (
+    (isRefused && ['RCPT TO', 'DATA'].includes(String(error.command))) ||
+    (codeOf(error) === 'EENVELOPE' && error.command === 'API')
+  );
 }

@@ -1,12 +1,17 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Api, someone } from '../support/api.js';
+import { type Api, PASSWORD, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
 import { until } from '../support/until.js';
+
+const PRODUCTION_SECRETS = {
+  JWT_SECRET: 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e',
+  REFRESH_TOKEN_SECRET: 'Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l-Eu0y',
+};
 
 let database: TestDatabase;
 let mailbox: Mailbox;
@@ -50,7 +55,8 @@ const received = (emails: readonly string[]) =>
     .toSorted();
 
 it('sends each mail once, though two instances look for them', async () => {
-  const [a, b] = [await start(), await start()];
+  const patient = { SMTP_TIMEOUT_MS: '10000' };
+  const [a, b] = [await start(patient), await start(patient)];
   const emails = [...(await register(a.api, 20)), ...(await register(b.api, 20))];
   await outboxIsEmpty();
   expect(received(emails)).toEqual(emails.toSorted());
@@ -68,6 +74,94 @@ it('loses and blocks nothing while the mail server is down, and sends each mail 
   await outboxIsEmpty();
   expect(received(emails)).toEqual(emails.toSorted());
 }, 90_000);
+
+it('gives up at once what is refused for good, and keeps nobody waiting for it', async () => {
+  const { api } = await start({ LOG_LEVEL: 'silent' });
+  const [{ email }] = [someone()];
+  const gone = Array.from({ length: 12 }, () => ({ ...someone(), email: `gone-${someone().email}` }));
+  const refused = await Promise.all(gone.map((person) => api.register(person)));
+  await api.register({ email, password: PASSWORD });
+  await mailbox.await(email, SUBJECTS.verification);
+  await outboxIsEmpty();
+  const trail = await database.query(
+    `SELECT reason FROM audit_events WHERE type = 'mail_given_up' AND user_id = ANY($1::uuid[])`,
+    [refused.map(({ body }) => body.user.id)],
+  );
+  expect(trail).toEqual(gone.map(() => ({ reason: 'email_verification' })));
+  expect(mailbox.mails.filter(({ to }) => to.startsWith('gone-'))).toEqual([]);
+}, 90_000);
+
+it('sends several at a time', async () => {
+  const { api } = await start({ SMTP_TIMEOUT_MS: '20000' });
+  await mailbox.stop();
+  await mailbox.start({ isSlow: true });
+  try {
+    await register(api, 8);
+    await until('four are handed over at once', () => mailbox.mostAtOnce >= 4, 60);
+    await outboxIsEmpty();
+  } finally {
+    await mailbox.stop();
+    await mailbox.start();
+  }
+}, 150_000);
+
+it('sends no mail whose link is over, counts the life of a link from what it tells of, and gives up after three days', async () => {
+  const { api } = await start({ SMTP_URL: '', NODE_ENV: 'production', ...PRODUCTION_SECRETS, LOG_LEVEL: 'info' });
+  const [stale, late, recent] = await register(api, 3);
+  const age = (email: string, interval: string, kinds: string[]) =>
+    database.query(
+      `UPDATE mails SET created_at = now() - $2::interval WHERE recipient = $1 AND kind = ANY($3::text[])`,
+      [email, interval, kinds],
+    );
+  await age(recent!, '20 minutes', ['email_verification']);
+  await age(late!, '31 minutes', ['email_verification']);
+  await database.query(`UPDATE mails SET kind = 'password_changed' WHERE recipient = $1`, [stale]);
+  await age(stale!, '40 days', ['password_changed']);
+  // Nobody sends here, and yet what is overdue goes.
+  await until('the overdue ones are gone', async () => (await database.query('SELECT FROM mails')).length === 1, 60);
+  const sender = await start();
+  await outboxIsEmpty();
+  expect(received([stale!, late!, recent!])).toEqual([recent]);
+  const [life] = await database.query<{ minutes: number }>(
+    `SELECT extract(epoch FROM expires_at - now()) / 60 AS minutes FROM mailed_tokens WHERE email = $1`,
+    [recent],
+  );
+  expect(Number(life!.minutes)).toBeLessThan(10);
+  await sender.kill('SIGTERM');
+  const given = await database.query(
+    `SELECT reason FROM audit_events WHERE type = 'mail_given_up' ORDER BY at DESC LIMIT 2`,
+  );
+  expect(given.map(({ reason }) => reason).toSorted()).toEqual(['email_verification', 'password_changed']);
+}, 90_000);
+
+it('says nothing that a stranger wrote, and links to nothing but this service', async () => {
+  const lure = 'Your account is locked. Open https://evil.test/unlock to keep it/1.0';
+  const { api } = await start();
+  const me = { ...someone(), name: 'Open https://evil.test now' };
+  const { body } = await api.register(me, { headers: { 'user-agent': lure } });
+  await api.login(me, { headers: { 'user-agent': `${lure} (X11; Linux)` } });
+  await api.call('POST', '/auth/password/forgot', { body: { email: me.email }, headers: { 'user-agent': lure } });
+  const email = `www.evil.test/unlock@evil.test`;
+  const asked = await api.call('POST', '/auth/email/change', {
+    bearer: body.accessToken,
+    body: { email, password: PASSWORD },
+    headers: { 'user-agent': lure },
+  });
+  expect(asked.status).toBe(202);
+  await api.call('POST', '/auth/password/change', {
+    bearer: body.accessToken,
+    body: { currentPassword: PASSWORD, newPassword: 'another passphrase' },
+    headers: { 'user-agent': lure },
+  });
+  await outboxIsEmpty();
+  const mails = mailbox.mails.filter(({ to }) => to === me.email);
+  expect(mails.length).toBeGreaterThan(3);
+  for (const { text, html } of mails) {
+    for (const words of [text, html]) {
+      expect(words.replaceAll('http://localhost:3000/', '')).not.toMatch(/evil|https?:|www\.|locked/i);
+    }
+  }
+}, 60_000);
 
 it('sends what was committed before it was killed, at another instance or after a restart', async () => {
   const instance = await start();
@@ -100,8 +194,7 @@ it('is kept in production while there is no mail server', async () => {
   const instance = await start({
     SMTP_URL: '',
     NODE_ENV: 'production',
-    JWT_SECRET: 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e',
-    REFRESH_TOKEN_SECRET: 'Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l-Eu0y',
+    ...PRODUCTION_SECRETS,
     LOG_LEVEL: 'info',
     DATA_DIR: temporaryFolder(),
   });

@@ -15,6 +15,8 @@ export interface ReceivedMail {
 /** A real mail server, and everything it took. */
 export class Mailbox {
   readonly mails: ReceivedMail[] = [];
+  /** How many it was handed at the same moment, at most. */
+  mostAtOnce = 0;
   private child: ChildProcess | undefined;
 
   private constructor(private readonly port: number) {}
@@ -29,8 +31,9 @@ export class Mailbox {
     return `smtp://127.0.0.1:${this.port}`;
   }
 
-  async start(): Promise<void> {
-    const child = spawn(process.execPath, ['test/support/smtp.mjs', String(this.port)], {
+  async start({ isSlow = false } = {}): Promise<void> {
+    this.mostAtOnce = 0;
+    const child = spawn(process.execPath, ['test/support/smtp.mjs', String(this.port), isSlow ? 'slow' : 'fast'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.child = child;
@@ -38,7 +41,10 @@ export class Mailbox {
     child.stdout.on('data', (chunk: Buffer) => {
       const lines = (buffer + chunk.toString()).split('\n');
       buffer = lines.pop()!;
-      this.mails.push(...lines.map((line) => JSON.parse(line).mail).filter(Boolean));
+      for (const { mail, atOnce = 0 } of lines.map((line) => JSON.parse(line))) {
+        if (mail) this.mails.push(mail);
+        this.mostAtOnce = Math.max(this.mostAtOnce, atOnce);
+      }
     });
     await once(child.stdout, 'data');
   }
