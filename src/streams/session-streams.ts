@@ -1,6 +1,6 @@
 import { Injectable, type MessageEvent, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { Observable } from 'rxjs';
+import { EMPTY, Observable } from 'rxjs';
 import { TooManyRequestsError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
@@ -80,6 +80,10 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
    * @param closed aborted when the client is gone, whether or not anybody subscribed
    */
   open(caller: CheckedCaller, lastEventId: string | undefined, closed: AbortSignal): Observable<MessageEvent> {
+    // Left while the guards were asking: what is aborted already never says so again, and nobody will subscribe.
+    if (closed.aborted) {
+      return EMPTY;
+    }
     const { sessionId } = caller;
     const count = this.countOfSession.get(sessionId) ?? 0;
     if (count >= this.config.maxStreamsPerSession) {

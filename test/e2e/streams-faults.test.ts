@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import type { Api } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
 import { EventStream } from '../support/event-stream.js';
@@ -60,3 +62,74 @@ it.each([
   },
   60_000,
 );
+
+/** Asks for a stream and leaves, without waiting for anything. Returns how. */
+async function askForStream({ url }: Api, bearer: string): Promise<() => Promise<void>> {
+  const { hostname, port, host } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => undefined);
+  await new Promise<void>((resolve) =>
+    socket.write(`GET /sessions/events HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${bearer}\r\n\r\n`, () =>
+      resolve(),
+    ),
+  );
+  return () => new Promise((resolve) => socket.once('close', () => resolve()).destroy());
+}
+
+describe('a stream whose client left before it began is not counted', () => {
+  const MOST = 10;
+
+  it.each<[when: string, leave: (accessToken: string) => Promise<unknown>]>([
+    [
+      'while the database was asked about the session',
+      async (accessToken) => {
+        proxy.hold();
+        const leave = await Promise.all(Array.from({ length: MOST }, () => askForStream(far.api, accessToken)));
+        await until('the database was asked', () => proxy.held() > 0);
+        await Promise.all(leave.map((one) => one()));
+        // Whoever is answered later than they left knows that the instance has seen them leave.
+        await far.api.call('GET', '/health/live');
+        proxy.release();
+      },
+    ],
+    [
+      'as the database answered',
+      async (accessToken) => {
+        proxy.hold();
+        const leave = await Promise.all(Array.from({ length: MOST }, () => askForStream(far.api, accessToken)));
+        await until('the database was asked', () => proxy.held() > 0);
+        const left = leave.map((one) => one());
+        proxy.release();
+        await Promise.all(left);
+      },
+    ],
+    [
+      'at whatever moment',
+      async (accessToken) => {
+        for (let turns = 0; turns < 4 * MOST; turns++) {
+          const leave = await askForStream(far.api, accessToken);
+          for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+          await leave();
+        }
+      },
+    ],
+  ])('%s', async (_, leave) => {
+    const { accessToken } = await near.api.signUp();
+    for (let round = 0; round < 3; round++) {
+      await leave(accessToken);
+    }
+    const open = () => EventStream.open(far.api, accessToken).catch(() => null);
+    const streams: EventStream[] = [];
+    await until('as many are open as may be', async () => {
+      const stream = await open();
+      if (stream) streams.push(stream);
+      return streams.length === MOST;
+    });
+    expect((await far.api.call('GET', '/sessions/events', { bearer: accessToken })).status).toBe(429);
+
+    streams.pop()?.close();
+    streams.push(await until('one may be opened again', open));
+    expect((await far.api.call('GET', '/sessions/events', { bearer: accessToken })).status).toBe(429);
+    streams.forEach((stream) => stream.close());
+  });
+});

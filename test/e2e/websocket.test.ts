@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Module } from '@nestjs/common';
 import { type OnGatewayConnection, WebSocketGateway } from '@nestjs/websockets';
 import { WsAdapter } from '@nestjs/platform-ws';
+import { Client } from 'pg';
 import { WebSocket } from 'ws';
 import { AccessTokens } from '../../src/auth/access-tokens.js';
 import { AuthModule } from '../../src/auth/auth.module.js';
@@ -32,6 +33,8 @@ class LiveGateway implements OnGatewayConnection {
       const { signal, release } = this.lifetime.watch(caller);
       signal.addEventListener('abort', () => socket.close(UNAUTHORIZED, signal.reason.reason));
       socket.on('close', release);
+      // Left while the session was checked: that is not said again.
+      if (socket.readyState === WebSocket.CLOSED) release();
       socket.send('welcome');
     } catch {
       socket.close(UNAUTHORIZED, 'invalid_token');
@@ -89,6 +92,36 @@ it('closes a socket of a session that ended while it was opened, and lets none o
   for (const token of [accessToken, 'forged', '']) {
     expect(await (await openSocket(token)).closed).toEqual([UNAUTHORIZED, 'invalid_token']);
   }
+});
+
+it('watches nothing for a socket that left while its session was checked', async () => {
+  const { accessToken } = await t.api.signUp();
+  const caller = await t.app.get(SessionChecker).require(t.app.get(AccessTokens).verify(accessToken));
+  const watchOnce = () => {
+    const { signal, release } = t.app.get(SessionLifetime).watch(caller);
+    release();
+    return signal;
+  };
+  const holder = new Client({ connectionString: t.database.url });
+  await holder.connect();
+  await holder.query('BEGIN; LOCK TABLE sessions');
+  const sockets = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const socket = new WebSocket(`${t.api.url.replace('http', 'ws')}/live`, {
+        headers: { authorization: `Bearer ${accessToken}` },
+      });
+      await once(socket, 'open');
+      return socket;
+    }),
+  );
+  sockets.forEach((socket) => socket.terminate());
+  // Whoever is answered later than they left knows that they were seen to leave.
+  await t.api.call('GET', '/health/live');
+  await holder.query('COMMIT');
+  await holder.end();
+  await t.api.me(accessToken);
+  // One signal for all who hold a session, and another for each who is alone.
+  await until('nobody holds the session', () => watchOnce() !== watchOnce());
 });
 
 it('watches a session no longer than somebody holds it', async () => {
