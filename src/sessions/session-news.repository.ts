@@ -13,15 +13,6 @@ export interface SessionEnding {
   readonly remainingMs: number;
 }
 
-/** The place of a piece of news among all of its user's. */
-export interface NewsPosition {
-  readonly at: number;
-  readonly eventId: string | null;
-}
-
-// Before every other id, so that what happened in the same millisecond comes again rather than never.
-const FIRST_ID = '00000000-0000-0000-0000-000000000000';
-
 /** What whoever watches sessions asks when news may have been missed. */
 @Injectable()
 export class SessionNewsRepository {
@@ -67,19 +58,13 @@ export class SessionNewsRepository {
     return this.find('session_news_since', `now() - make_interval(secs => $2::double precision)`, [
       userIds,
       seconds,
-      FIRST_ID,
       limit,
     ]);
   }
 
-  /** The same for one user, after a piece of news. */
-  findAfter(userId: string, { at, eventId }: NewsPosition, limit: number): Promise<SessionNews[]> {
-    return this.find('session_news_after', `to_timestamp($2::double precision / 1000)`, [
-      [userId],
-      at,
-      eventId ?? FIRST_ID,
-      limit,
-    ]);
+  /** The same for one user, after a time in milliseconds since the epoch. */
+  findAfter(userId: string, at: number, limit: number): Promise<SessionNews[]> {
+    return this.find('session_news_after', `to_timestamp($2::double precision / 1000)`, [[userId], at, limit]);
   }
 
   private find(name: string, since: string, parameters: unknown[]): Promise<SessionNews[]> {
@@ -90,13 +75,13 @@ export class SessionNewsRepository {
        FROM (
          SELECT id, type, user_id, session_id, reason, at FROM audit_events
          WHERE user_id = ANY($1::uuid[]) AND type IN ('session_created', 'session_renamed', 'session_revoked')
-           AND (at, id) > (${since}, $3::uuid)
+           AND at > ${since}
          UNION ALL
          SELECT NULL, 'session_refreshed', user_id, id, NULL, rotated_at FROM sessions
          WHERE user_id = ANY($1::uuid[]) AND revoked_at IS NULL AND rotated_at > ${since}
        ) news
-       ORDER BY news.at, id
-       LIMIT $4`,
+       ORDER BY news.at, id, session_id
+       LIMIT $3`,
       parameters,
     );
   }

@@ -55,7 +55,7 @@ export const tellRefreshed = (row: string) => `
   CASE WHEN EXISTS (SELECT FROM stream_watches w WHERE w.user_id = ${row}."userId" AND w.until > now()) THEN
     pg_notify('${SESSION_CHANNEL}', json_build_array(json_build_object(
       'eventId', NULL, 'type', 'session_refreshed', 'userId', ${row}."userId", 'sessionId', ${row}.id, 'reason', NULL,
-      'at', floor(extract(epoch FROM now()) * 1000)))::text)
+      'at', floor(extract(epoch FROM ${row}."rotatedAt") * 1000)))::text)
   END AS told`;
 
 /** Ended on purpose, or its user disabled; past its idle or absolute end. */

@@ -1,5 +1,4 @@
 import { Injectable, type MessageEvent, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
 import { EMPTY, Observable } from 'rxjs';
 import { TooManyRequestsError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
@@ -11,10 +10,8 @@ import type { SessionNews } from '../sessions/session-news.js';
 const PING_EVERY_MS = 15_000;
 const REFRESHES_ASKED_EVERY_MS = 240_000;
 const AGAIN_AFTER_MS = 60_000;
-const TOLD_MOST = 10_000;
 
 interface Stream {
-  readonly sessionId: string;
   tell(news: SessionNews): void;
   remark(comment: string): void;
   resync(): void;
@@ -26,8 +23,6 @@ interface Stream {
 export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly ofUser = new Map<string, Set<Stream>>();
   private readonly countOfSession = new Map<string, number>();
-  // What was told, so that catching up does not tell it again.
-  private readonly told = new LRUCache<string, true>({ max: TOLD_MOST });
   private readonly timers: NodeJS.Timeout[] = [];
   private isSure = false;
   private isClosing = false;
@@ -98,14 +93,17 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
 
     return new Observable((subscriber) => {
       const { signal, release } = this.lifetime.watch(caller);
+      let since = lastEventId === undefined ? null : this.feed.positionOf(lastEventId, caller.readAt);
       // While what was missed is looked up, what happens meanwhile waits behind it; some of it is both.
-      let waiting: SessionNews[] | null = lastEventId === undefined ? null : [];
-      const lookedUp = new Set<string | null>();
+      let waiting: SessionNews[] | null = since && [];
+      const lookedUp = new Set<string>();
+      // Of the end of its own session a stream hears from the session's watch, which never misses it.
+      const isOwnEnd = (news: SessionNews) => news.type === 'session_revoked' && news.sessionId === sessionId;
       const pass = (news: SessionNews) => {
-        if (!lookedUp.delete(news.eventId)) subscriber.next(toMessage(news));
+        const isTold = lookedUp.delete(eventIdOf(news)) || (since !== null && !this.feed.isAfter(news, since));
+        if (!isTold && !isOwnEnd(news)) subscriber.next(toMessage(news));
       };
       const stream: Stream = {
-        sessionId,
         tell: (news) => (waiting ? waiting.push(news) : pass(news)),
         remark: (comment) => subscriber.next({ comment }),
         resync: () => subscriber.next({ type: 'resync', id: String(caller.readAt.getTime()), data: {} }),
@@ -120,17 +118,20 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       this.add(caller.userId, stream);
       // The first line says that nothing is missed from here on.
       void this.askForRefreshes([caller.userId]).then(() => stream.remark(this.state));
-      if (lastEventId !== undefined) {
-        void this.feed.findAfter(caller.userId, lastEventId, caller.readAt).then((missed) => {
-          if (missed === null) stream.resync();
-          for (const news of missed ?? []) {
-            subscriber.next(toMessage(news));
-            if (news.eventId !== null) lookedUp.add(news.eventId);
+      if (since) {
+        void this.feed.findAfter(caller.userId, since).then((missed) => {
+          if (missed === null) {
+            stream.resync();
+            since = null;
           }
+          missed?.forEach(pass);
+          missed?.forEach((news) => lookedUp.add(eventIdOf(news)));
           const late = waiting ?? [];
           waiting = null;
           late.forEach(pass);
         });
+      } else if (lastEventId !== undefined) {
+        stream.resync();
       }
       if (this.isClosing) {
         stream.close();
@@ -176,19 +177,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private tell(news: SessionNews): void {
-    const streams = this.ofUser.get(news.userId);
-    if (!streams) {
-      return;
-    }
-    if (news.eventId !== null) {
-      this.told.set(news.eventId, true);
-    }
-    for (const stream of streams) {
-      // Of the end of its own session a stream hears from the session's watch, which never misses it.
-      if (news.type !== 'session_revoked' || news.sessionId !== stream.sessionId) {
-        stream.tell(news);
-      }
-    }
+    for (const stream of this.ofUser.get(news.userId) ?? []) stream.tell(news);
   }
 
   /** Tells what happened while nothing was heard; where that is too much or cannot be found, that something did. */
@@ -199,23 +188,17 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
     }
     // A server that crashed has forgotten.
     await this.askForRefreshes(userIds);
-    const missed = await this.feed.findSince(userIds, (performance.now() - lostAtMs) / 1000);
-    if (missed === null) {
+    if (!(await this.feed.catchUp(userIds, (performance.now() - lostAtMs) / 1000))) {
       for (const stream of this.all()) stream.resync();
-      return;
-    }
-    for (const news of missed) {
-      if (news.eventId === null || !this.told.has(news.eventId)) {
-        this.tell(news);
-      }
     }
   }
 }
 
-function toMessage({ type, eventId, sessionId, reason, at }: SessionNews): MessageEvent {
+function toMessage(news: SessionNews): MessageEvent {
+  const { type, sessionId, reason, at } = news;
   return {
     type: type.replace('_', '.'),
-    id: eventIdOf({ at, eventId }),
+    id: eventIdOf(news),
     data: { id: sessionId, ...(type === 'session_revoked' && { reason }), at: new Date(at).toISOString() },
   };
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
+import { Client } from 'pg';
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { seedDevices } from '../support/devices.js';
@@ -170,6 +171,99 @@ describe('what a stream tells', () => {
       stream.close();
     }
   });
+
+  it('each once, to who comes back while changes are on their way, on either instance', async () => {
+    const holder = new Client({ connectionString: database.url });
+    await holder.connect();
+    const rename = (api: Api, { accessToken }: AuthResult, id: string) =>
+      api.call('PATCH', `/sessions/${id}`, { bearer: accessToken, body: { deviceName: randomUUID() } });
+    let outOfOrder = 0;
+    try {
+      for (let round = 0; round < 30; round++) {
+        const [from, to] = round % 2 ? [a, b] : [b, a];
+        const [own, witness, ...others] = await devices(8);
+        const open = (lastEventId?: string) =>
+          EventStream.open(to, own.accessToken, lastEventId === undefined ? {} : { lastEventId });
+        const sees = await EventStream.open(from, witness.accessToken);
+        const first = await EventStream.open(from, own.accessToken);
+
+        // Dated now, and committed when their rows are free again.
+        await holder.query('BEGIN');
+        await holder.query(`SELECT FROM sessions WHERE id = ANY($1) FOR UPDATE`, [
+          others.map(({ session }) => session.id),
+        ]);
+        const held = others.map((device, i) =>
+          i % 3 === 0
+            ? rename(i % 2 ? a : b, device, device.session.id)
+            : i % 3 === 1
+              ? device.refresh(i % 2 ? a : b)
+              : (i % 2 ? a : b).endSession(own.accessToken, device.session.id),
+        );
+        await until('they are on their way', async () => {
+          const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+          return (await database.query(sql)).length === others.length;
+        });
+        await rename(from, own, own.session.id);
+        await rename(to, own, witness.session.id);
+        const { id: lastEventId } = await first.await('session.renamed', witness.session.id);
+        first.close();
+
+        // Before, while and after the stream is opened again.
+        const opening = round % 3 === 0 ? [] : [open(lastEventId)];
+        if (round % 3 === 2) await opening[0];
+        await holder.query('COMMIT');
+        if (round % 3 === 0) opening.push(open(lastEventId));
+        expect((await Promise.all(held)).map(({ status }) => status)).toEqual(
+          others.map((_, i) => [200, 200, 204][i % 3]),
+        );
+        await rename(from, own, own.session.id);
+
+        const second = await opening[0]!;
+        await until(
+          'the last is told',
+          () => sees.events.filter(({ data }) => data.id === own.session.id).length === 2,
+        );
+        const last = sees.events.at(-1)!;
+        await until('the last is told to the other', () => second.events.some(({ id }) => id === last.id));
+        const told = [...first.events, ...second.events];
+        expect(told.map(({ id }) => id).toSorted()).toEqual(sees.events.map(({ id }) => id).toSorted());
+        expect(told).toHaveLength(3 + others.length);
+        outOfOrder += second.events.filter(({ data }) => data.at < first.events.at(-1)!.data.at).length;
+
+        // And from wherever among them it is cut, the rest.
+        const cutAt = round % second.events.length;
+        const rest = second.events.slice(cutAt + 1).map(({ id }) => id);
+        const third = await open(second.events[cutAt]!.id);
+        await rename(from, own, witness.session.id);
+        await third.await('session.renamed', witness.session.id);
+        expect(third.events.map(({ id }) => id).slice(0, -1)).toEqual(rest);
+        third.close();
+        [sees, second].forEach((stream) => stream.close());
+      }
+    } finally {
+      await holder.end();
+    }
+    // What this is about did happen.
+    expect(outOfOrder).toBeGreaterThan(30);
+  }, 120_000);
+
+  it('the end of its own session once, to who comes back as it ends', async () => {
+    const ends = await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => {
+        const [own, other] = await devices(2);
+        const opening = EventStream.open(n % 2 ? a : b, own.accessToken, { lastEventId: `${Date.now()}` });
+        const [stream] = await Promise.all([
+          opening.catch(() => null),
+          a.endSession(other.accessToken, own.session.id),
+        ]);
+        await stream?.ended();
+        return stream && seen(stream).filter(([type]) => type === 'session.revoked');
+      }),
+    );
+    const told = ends.filter((end) => end !== null);
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.filter(({ length }) => length !== 1)).toEqual([]);
+  }, 60_000);
 
   it.each([
     ['over an hour ago', () => `${Date.now() - 3_700_000}.${randomUUID()}`],

@@ -22,7 +22,7 @@ export class EventStream {
     void this.read().catch(() => undefined);
   }
 
-  /** Opens one, and waits until nothing is missed any more. */
+  /** Opens one, and waits until nothing is missed any more, or it has ended. */
   static async open(
     { url }: { url: string },
     bearer: string,
@@ -40,7 +40,7 @@ export class EventStream {
       throw new Error(`the stream answered ${response.status}: ${await response.text()}`);
     }
     const stream = new EventStream(response, abort, tell);
-    await until('the stream is open', () => stream.comments.length > 0);
+    await until('the stream is open', () => stream.comments.length > 0 || stream.endedAt !== null);
     return stream;
   }
 
