@@ -117,7 +117,7 @@ export class AdminController {
   @ApiReason()
   @ApiOperation({ summary: 'Shut an account: every session ends, and no login works' })
   @ApiNoContentResponse({ description: 'Disabled.', headers: COMMON_HEADERS })
-  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
+  @ApiProblems('user_not_found', 'last_admin', ...ACTION_PROBLEMS)
   disable(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,

@@ -10,6 +10,7 @@ import { Outbox } from '../mail/outbox.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { requireAnotherAdmin } from '../users/last-admin.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 import { UserNotFoundError } from './admin.errors.js';
@@ -67,11 +68,15 @@ export class AdminService {
     });
   }
 
-  /** Shuts an account: every session ends, and no login works. Nothing changes where it is shut. */
+  /**
+   * Shuts an account: every session ends, and no login works. Nothing changes where it is shut. Throws
+   * {@link LastAdminError}.
+   */
   async disable(id: string, action: StaffAction): Promise<void> {
     const user = await this.requireUser(id);
     await this.transactions.run(async (transaction) => {
-      // First, and the row stays locked: a login under way waits for it, and is refused.
+      await requireAnotherAdmin(transaction, id);
+      // Before the sessions, and the row stays locked: a login under way waits for it, and is refused.
       if (await this.users.setDisabled(transaction, id, true)) {
         await this.record(transaction, 'user_disabled', id, action);
         await this.tokens.withdrawPending(transaction, id);

@@ -30,6 +30,7 @@ export type AuditEventType =
   | 'account_deleted'
   | 'account_exported'
   | 'role_granted'
+  | 'role_revoked'
   | 'user_disabled'
   | 'user_enabled'
   | 'sessions_revoked_by_staff'

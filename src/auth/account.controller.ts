@@ -41,6 +41,7 @@ export class AccountController {
   @ApiProblems(
     'cross_site_request',
     { code: 'invalid_credentials', status: HttpStatus.FORBIDDEN },
+    'last_admin',
     ...BODY_PROBLEMS,
     'too_many_requests',
     ...PROTECTED_PROBLEMS,

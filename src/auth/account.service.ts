@@ -9,6 +9,7 @@ import type { CheckedCaller } from '../sessions/session-checker.js';
 import type { Session } from '../sessions/session.entity.js';
 import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { requireAnotherAdmin } from '../users/last-admin.js';
 import { UsersService } from '../users/users.service.js';
 import { CallerPassword } from './caller-password.js';
 
@@ -40,12 +41,13 @@ export class AccountService {
 
   /**
    * Deletes the caller's account: every session ends at once, and nothing stays but the audit trail for as long as it is
-   * kept, and a mail that tells of it. Throws as {@link CallerPassword.prove} does.
+   * kept, and a mail that tells of it. Throws as {@link CallerPassword.prove} does; `last_admin`.
    */
   async delete(caller: CheckedCaller, password: string, source: RequestSource): Promise<void> {
     const { id: userId, email } = caller.user;
     await this.password.prove(caller, password, 'login_failed', source, (verified) =>
       this.transactions.run(async (transaction) => {
+        await requireAnotherAdmin(transaction, userId);
         if (!(await this.users.lock(transaction, userId, verified.passwordHash))) {
           return null;
         }

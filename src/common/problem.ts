@@ -40,6 +40,7 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, detail: 'This address does not take this method; see the Allow header.' },
   request_timeout: { status: 408, detail: 'The request took too long to arrive.' },
   email_taken: { status: 409, detail: 'An account with this e-mail exists already.' },
+  last_admin: { status: 409, detail: 'This is the last admin who is not disabled. Make somebody else an admin first.' },
   body_too_large: { status: 413, detail: 'The body is larger than this service accepts.' },
   uri_too_long: { status: 414, detail: 'The address is longer than this service accepts.' },
   unsupported_media_type: {

@@ -1,0 +1,194 @@
+import { spawnSync } from 'node:child_process';
+import { Client } from 'pg';
+import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { SECRETS } from '../support/secrets.js';
+import { until } from '../support/until.js';
+
+let database: TestDatabase;
+let instances: Instance[];
+let a: Api;
+let b: Api;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  const env = { DATABASE_URL: database.url };
+  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
+  [a, b] = instances.map(({ api }) => api) as [Api, Api];
+}, 60_000);
+
+// Every test makes its own staff.
+beforeEach(() => database.query(`UPDATE users SET role = 'user' WHERE role = 'admin'`));
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database, { api: a, hasMissingRows: true });
+  } finally {
+    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+    await database.drop();
+  }
+});
+
+/** What `npm run admin:…` runs. */
+function command(which: 'grant' | 'revoke' | 'enable', email?: string, env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [`dist/admin-${which}.js`, ...(email === undefined ? [] : [email])],
+    { env: { ...process.env, ...SECRETS, DATABASE_URL: database.url, ...env }, encoding: 'utf8' },
+  );
+  return { code: status, output: stdout + stderr };
+}
+
+async function signUpAdmin() {
+  const admin = await a.signUp();
+  await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [admin.user.id]);
+  return admin;
+}
+
+const disable = (api: Api, { accessToken }: AuthResult, { user }: AuthResult) =>
+  api.call('POST', `/admin/users/${user.id}/disable`, { bearer: accessToken });
+const remove = (api: Api, { accessToken }: AuthResult) =>
+  api.call('POST', '/auth/me/delete', { bearer: accessToken, body: { password: PASSWORD } });
+const enabledAdmins = async () =>
+  (await database.query<{ id: string }>(`SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL`)).map(
+    ({ id }) => id,
+  );
+const trailOf = (userId: string, type: string) =>
+  database.query('SELECT outcome, actor_id, reason FROM audit_events WHERE user_id = $1 AND type = $2', [userId, type]);
+
+/** Does things at the same moment: each waits for what the first of them touches, until all wait. */
+async function atOnce<T>(ids: readonly string[], work: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const client = await holdRows(ids);
+  try {
+    const answers = work.map((one) => one());
+    await until('all of them wait', async () => {
+      const [row] = await database.query<{ count: number }>(
+        `SELECT count(*)::integer AS count FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return row!.count === work.length;
+    });
+    await client.release();
+    return await Promise.all(answers);
+  } finally {
+    await client.release();
+  }
+}
+
+async function holdRows(ids: readonly string[]) {
+  const client = new Client({ connectionString: database.url });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT FROM users WHERE id = ANY($1::uuid[]) FOR UPDATE', [ids]);
+  let isHeld = true;
+  return {
+    async release() {
+      if (isHeld) await client.end();
+      isHeld = false;
+    },
+  };
+}
+
+it('can be neither disabled nor deleted nor demoted: 409, and nothing changes', async () => {
+  const admin = await signUpAdmin();
+  const disabled = await signUpAdmin();
+  expect((await disable(a, admin, disabled)).status).toBe(204);
+
+  for (const answer of [await disable(b, admin, admin), await remove(a, admin)]) {
+    expect([answer.status, answer.body.code]).toEqual([409, 'last_admin']);
+  }
+  const { code, output } = command('revoke', admin.credentials.email);
+  expect([code, output]).toEqual([1, expect.stringContaining('the last admin')]);
+  expect(await enabledAdmins()).toEqual([admin.user.id]);
+  expect((await a.me(admin.accessToken)).body.role).toBe('admin');
+  expect(await trailOf(admin.user.id, 'user_disabled')).toEqual([]);
+  expect(await trailOf(admin.user.id, 'role_revoked')).toEqual([]);
+
+  // Not the last any more.
+  await signUpAdmin();
+  expect((await disable(b, admin, admin)).status).toBe(204);
+});
+
+it('is left of two who disable each other at the same moment, at two instances', async () => {
+  for (let round = 0; round < 5; round++) {
+    const [first, second] = [await signUpAdmin(), await signUpAdmin()];
+    const ids = [first.user.id, second.user.id];
+    const answers = await atOnce(ids, [() => disable(a, first, second), () => disable(b, second, first)]);
+    expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
+    expect(answers.find(({ status }) => status === 409)!.body.code).toBe('last_admin');
+    expect(await enabledAdmins()).toEqual([answers[0]!.status === 204 ? first.user.id : second.user.id]);
+    await database.query(`UPDATE users SET role = 'user' WHERE role = 'admin'`);
+  }
+}, 60_000);
+
+it('is left of two who delete their accounts at the same moment', async () => {
+  const [first, second] = [await signUpAdmin(), await signUpAdmin()];
+  const answers = await atOnce([first.user.id, second.user.id], [() => remove(a, first), () => remove(b, second)]);
+  expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
+  expect(await enabledAdmins()).toHaveLength(1);
+});
+
+it('does not make anybody wait who is no admin', async () => {
+  const [admin, user] = [await signUpAdmin(), await a.signUp()];
+  const held = await holdRows([admin.user.id]);
+  expect((await remove(a, user)).status).toBe(204);
+  await held.release();
+});
+
+describe('the command line', () => {
+  // Each call is a process of its own.
+  jest.setTimeout(60_000);
+
+  it('makes an admin a user again, from the next request on, and tells the trail once', async () => {
+    const [admin] = [await signUpAdmin(), await signUpAdmin()];
+    const users = () => b.call('GET', '/admin/users', { bearer: admin.accessToken });
+    expect((await users()).status).toBe(200);
+    for (let i = 0; i < 2; i++) {
+      const { code, output } = command('revoke', admin.credentials.email.toUpperCase());
+      expect([code, output]).toEqual([0, expect.stringContaining('is no admin')]);
+    }
+    expect((await users()).status).toBe(403);
+    expect(await trailOf(admin.user.id, 'role_revoked')).toEqual([
+      { outcome: 'success', actor_id: null, reason: 'admin' },
+    ]);
+  });
+
+  it('enables an account that no admin can enable', async () => {
+    const admin = await signUpAdmin();
+    await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [admin.user.id]);
+    expect((await b.login(admin.credentials)).status).toBe(401);
+    for (let i = 0; i < 2; i++) expect(command('enable', admin.credentials.email).code).toBe(0);
+    expect((await b.login(admin.credentials)).body.user.role).toBe('admin');
+    expect(await trailOf(admin.user.id, 'user_enabled')).toEqual([
+      { outcome: 'success', actor_id: null, reason: null },
+    ]);
+  });
+
+  it('says of an admin it makes that they cannot log in, and why', async () => {
+    const { credentials, user } = await a.signUp();
+    const good = command('grant', credentials.email);
+    expect([good.code, good.output]).toEqual([0, `${credentials.email} is an admin from the next request on.\n`]);
+
+    const unconfirmed = command('grant', credentials.email, { EMAIL_VERIFICATION: 'required' });
+    expect([unconfirmed.code, unconfirmed.output]).toEqual([0, expect.stringMatching(/not confirmed.*cannot log in/)]);
+
+    await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
+    const disabled = command('grant', credentials.email);
+    expect([disabled.code, disabled.output]).toEqual([0, expect.stringMatching(/disabled.*cannot log in/)]);
+    expect(disabled.output).toContain(`npm run admin:enable -- ${credentials.email}`);
+    expect(await trailOf(user.id, 'role_granted')).toHaveLength(1);
+  });
+
+  it('says that there is nobody, and how to call it', () => {
+    expect(command('revoke', 'nobody@example.com')).toEqual({
+      code: 1,
+      output: 'Nobody has registered as nobody@example.com.\n',
+    });
+    for (const which of ['grant', 'revoke', 'enable'] as const) {
+      const { code, output } = command(which);
+      expect([code, output]).toEqual([2, expect.stringContaining(`npm run admin:${which} --`)]);
+    }
+  });
+});
