@@ -2,7 +2,6 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { AdminModule } from './admin/admin.module.js';
-import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CrossSiteGuard } from './auth/cross-site.guard.js';
 import { HttpsGuard } from './auth/https.guard.js';
@@ -14,6 +13,7 @@ import type { AppConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { PageModule } from './page/page.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -25,7 +25,7 @@ import { UsersModule } from './users/users.module.js';
   imports: [
     EventEmitterModule.forRoot(),
     DatabaseModule,
-    AuditModule,
+    LimitsModule,
     UsersModule,
     SessionsModule,
     AuthModule,

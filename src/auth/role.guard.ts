@@ -1,9 +1,9 @@
 import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { AuditTrail } from '../audit/audit-trail.js';
 import { Problem } from '../common/problem.js';
 import { sourceOf } from '../common/request-source.js';
+import { RefusalTrail } from '../limits/refusal-trail.js';
 import type { Role } from '../users/user.entity.js';
 
 const REQUIRED_ROLE = Symbol('requiredRole');
@@ -16,7 +16,7 @@ export const RequiresRole = (role: Role) => SetMetadata(REQUIRED_ROLE, role);
 export class RoleGuard implements CanActivate {
   constructor(
     private readonly reflector: Reflector,
-    private readonly audit: AuditTrail,
+    private readonly refusals: RefusalTrail,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -29,7 +29,7 @@ export class RoleGuard implements CanActivate {
       return true;
     }
     const { userId = null, sessionId = null } = request.user ?? {};
-    await this.audit.record(
+    await this.refusals.record(
       { type: 'access_refused', outcome: 'failure', userId, sessionId, actorId: userId },
       sourceOf(request),
     );

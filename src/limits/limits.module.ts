@@ -3,6 +3,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { Sweeper } from '../database/sweeper.js';
 import { LoginThrottle } from './login-throttle.js';
 import { MailedTokenLimit } from './mailed-token-limit.js';
+import { RefusalTrail } from './refusal-trail.js';
 import { RegistrationLimit } from './registration-limit.js';
 
 const SPENT_FOR_HOURS = 1;
@@ -10,8 +11,8 @@ const SPENT_FOR_HOURS = 1;
 /** How often, and from where. */
 @Module({
   imports: [AuditModule],
-  providers: [LoginThrottle, RegistrationLimit, MailedTokenLimit],
-  exports: [LoginThrottle, RegistrationLimit, MailedTokenLimit],
+  providers: [LoginThrottle, RegistrationLimit, MailedTokenLimit, RefusalTrail],
+  exports: [LoginThrottle, RegistrationLimit, MailedTokenLimit, RefusalTrail],
 })
 export class LimitsModule {
   constructor(sweeper: Sweeper) {
