@@ -38,6 +38,15 @@ export class AuditEventDto {
   @ApiProperty({ type: 'string', nullable: true, example: '0b9f0a52-7d0c-4a3e-9d52-1f2f6c0e8a11' })
   readonly requestId!: string | null;
 
+  /** As the user it is about may see it: who else acted on them, and from where, is not theirs to know. */
+  static forSubject(event: AuditEvent): AuditEventDto {
+    const isSomebodyElses = event.actorId !== null && event.actorId !== event.userId;
+    return {
+      ...AuditEventDto.from(event),
+      ...(isSomebodyElses && { actorId: null, ip: null, userAgent: null, requestId: null }),
+    };
+  }
+
   static from(event: AuditEvent): AuditEventDto {
     const { id, at, type, outcome, userId, sessionId, actorId, reason, note, ip, userAgent, requestId } = event;
     return {

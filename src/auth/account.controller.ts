@@ -30,7 +30,7 @@ export class AccountController {
       exportedAt: caller.readAt.toISOString(),
       user: UserDto.from(caller.user),
       sessions: sessions.map((session) => KeptSessionDto.fromKept(session, caller.sessionId)),
-      events: events.map((event) => AuditEventDto.from(event)),
+      events: events.map((event) => AuditEventDto.forSubject(event)),
     };
   }
 

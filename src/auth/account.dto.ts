@@ -41,6 +41,11 @@ export class ExportDto {
   @ApiProperty({ type: [KeptSessionDto], description: 'Ended ones too, for as long as they are kept.' })
   readonly sessions!: KeptSessionDto[];
 
-  @ApiProperty({ type: [AuditEventDto], description: 'What the audit trail has about you.' })
+  @ApiProperty({
+    type: [AuditEventDto],
+    description:
+      'What the audit trail has about you. Of what staff did, `type` and `reason` say so (`user_disabled`, ' +
+      '`sessions_revoked_by_staff`, `revoked_by_admin`); who they are and where they were is left out.',
+  })
   readonly events!: AuditEventDto[];
 }

@@ -195,6 +195,49 @@ it('ends every session of a user, with or without a reason, and of nobody else',
   }
 }, 60_000);
 
+it('is not shown to a user who exports what is stored about them: only that staff did it', async () => {
+  const user = await a.signUp();
+  const { id } = user.user;
+  const headers = { 'user-agent': 'Staff console/1.0' };
+  for (const path of ['sessions/revoke', 'disable', 'enable', 'password/reset']) {
+    await b.call('POST', `/admin/users/${id}/${path}`, {
+      bearer: staff.accessToken,
+      headers,
+      body: { reason: 'Asked' },
+    });
+  }
+  // From where staff never are.
+  await database.query(
+    `INSERT INTO audit_events (type, outcome, user_id, ip, user_agent) VALUES ('login_failed', 'failure', $1, '203.0.113.7', 'Stranger/1.0')`,
+    [id],
+  );
+  const { accessToken } = await a.signIn(user.credentials);
+  const { events } = (await a.call('GET', '/auth/me/export', { bearer: accessToken })).body;
+  const byStaff = (await asStaff('GET', `/admin/audit?userId=${id}`)).body.items.filter(
+    ({ actorId }: { actorId: string | null }) => actorId === staff.user.id,
+  );
+  expect(byStaff).toHaveLength(5);
+
+  const kept = events.filter((event: { id: string }) => byStaff.some((one: { id: string }) => one.id === event.id));
+  expect(kept.map(({ type, reason }: any) => [type, reason])).toEqual(
+    expect.arrayContaining([
+      ['sessions_revoked_by_staff', null],
+      ['session_revoked', 'revoked_by_admin'],
+      ['user_disabled', null],
+    ]),
+  );
+  for (const event of kept) {
+    expect(event).toMatchObject({ userId: id, actorId: null, ip: null, userAgent: null, requestId: null });
+  }
+  const text = JSON.stringify(events);
+  expect([text.includes(staff.user.id), text.includes('Staff console')]).toEqual([false, false]);
+  // What they did themselves, or a stranger to them, is whole.
+  const own = events.filter(({ actorId }: any) => actorId === id);
+  expect(own.map(({ ip, requestId }: any) => [ip, typeof requestId])).toEqual(own.map(() => ['127.0.0.1', 'string']));
+  expect(own.length).toBeGreaterThan(2);
+  expect(events.find(({ type }: any) => type === 'login_failed')).toMatchObject({ ip: '203.0.113.7' });
+});
+
 it('ends one session, whoever it belongs to', async () => {
   const { user, devices } = await userWithDevices();
   const [first, second] = devices;
