@@ -9,6 +9,7 @@ import { databaseOptions } from './database-options.js';
 import { migrate, type PostgresOptions } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { PreparedStatements } from './prepared-statements.js';
+import { ReservedConnection } from './reserved-connection.js';
 import { Sweeper } from './sweeper.js';
 import { Transactions } from './transactions.js';
 
@@ -32,8 +33,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Notifications, PreparedStatements, Sweeper, Transactions],
-  exports: [Notifications, PreparedStatements, Sweeper, Transactions],
+  providers: [Notifications, PreparedStatements, ReservedConnection, Sweeper, Transactions],
+  exports: [Notifications, PreparedStatements, ReservedConnection, Sweeper, Transactions],
 })
 export class DatabaseModule {}
 

@@ -13,11 +13,20 @@ export class PreparedStatements {
    * Runs a statement that each connection parses and plans once, as a transaction of its own. A name stands for one text
    * for ever. Throws what the driver throws.
    */
-  async query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    const pool = poolOf(this.dataSource);
-    const { rows } = await againIfRolledBack(() => pool.query<Row>({ name, text, values }));
-    return rows;
+  query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    return queryPrepared<Row>(poolOf(this.dataSource), name, text, values);
   }
+}
+
+/** The same on any pool. */
+export async function queryPrepared<Row extends QueryResultRow>(
+  pool: Pool,
+  name: string,
+  text: string,
+  values: unknown[],
+): Promise<Row[]> {
+  const { rows } = await againIfRolledBack(() => pool.query<Row>({ name, text, values }));
+  return rows;
 }
 
 /** The pool of connections that TypeORM keeps. It has no door to it, nor to prepared statements. */

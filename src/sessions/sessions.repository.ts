@@ -5,6 +5,7 @@ import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { PreparedStatements } from '../database/prepared-statements.js';
+import { ReservedConnection } from '../database/reserved-connection.js';
 import type { Transaction } from '../database/transactions.js';
 import type { User, UserProfile } from '../users/user.entity.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
@@ -103,6 +104,7 @@ export class SessionsRepository {
     private readonly prepared: PreparedStatements,
     private readonly config: AppConfig,
     private readonly events: EventEmitter2,
+    private readonly reserved: ReservedConnection,
   ) {}
 
   /**
@@ -256,9 +258,12 @@ export class SessionsRepository {
     return row?.milliseconds ?? null;
   }
 
-  /** How things stand with sessions, ended or not, in one statement. Ids without a session are left out. */
+  /**
+   * How things stand with sessions, ended or not, in one statement. Ids without a session are left out. Nothing else
+   * that the service asks keeps this waiting.
+   */
   async findStates(ids: readonly string[]): Promise<SessionState[]> {
-    const rows = await this.prepared.query<StateRow>(
+    const rows = await this.reserved.query<StateRow>(
       'session_states',
       `SELECT ${OPEN_ACCOUNT}, ${STATE}, s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY($1::uuid[])`,
