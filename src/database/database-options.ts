@@ -16,6 +16,8 @@ export function databaseOptions(config: AppConfig) {
     connectTimeoutMS: config.databaseConnectTimeoutMs,
     migrations,
     migrationsTableName: 'migrations',
+    // Each in a transaction of its own, unless it says that it cannot be in one.
+    migrationsTransactionMode: 'each' as const,
     synchronize: false,
     // With the former, plain gen_random_uuid(); PostgreSQL has it without any extension.
     uuidExtension: 'pgcrypto' as const,

@@ -27,7 +27,7 @@ export type RevocationReason = (typeof REVOCATION_REASONS)[number];
 /** One signed-in device. Ends by revocation or expiry, and is never revived. */
 @Entity({ name: 'sessions' })
 @Index('sessions_active_by_user_idx', ['userId', 'createdAt', 'id'], { where: 'revoked_at IS NULL' })
-@Index('sessions_revoked_by_user_idx', ['userId', 'revokedAt'], { where: 'revoked_at IS NOT NULL' })
+@Index('sessions_user_id_revoked_at_idx', ['userId', 'revokedAt'])
 @Index('sessions_expires_at_idx', ['expiresAt'])
 export class Session {
   /** Made by the service, not the database: the first refresh token contains it. */

@@ -55,7 +55,7 @@ it('lets instances start together on an empty database: one migrates, all serve'
   } finally {
     await Promise.all(instances.map((instance: Instance) => instance.kill('SIGKILL')));
   }
-});
+}, 60_000);
 
 it('runs once, however many ask at the same moment', async () => {
   database = await createDatabase({ isEmpty: true });
@@ -84,7 +84,7 @@ it('runs and reverts migrations from the command line', async () => {
   expect(await database.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)).toEqual([]);
   await typeorm('migration:run', database.url);
   expect(await tablesOf(database)).toEqual(TABLES);
-});
+}, 180_000);
 
 it('makes with migrations what the entities describe', async () => {
   database = await createDatabase();
@@ -92,7 +92,7 @@ it('makes with migrations what the entities describe', async () => {
 
   await database.query('ALTER TABLE sessions ALTER COLUMN ip DROP NOT NULL');
   await expect(typeorm('migration:generate', database.url, '--check', 'check')).rejects.toMatchObject({ code: 1 });
-});
+}, 60_000);
 
 it.each([
   ['UPDATE', `UPDATE audit_events SET outcome = 'failure'`],

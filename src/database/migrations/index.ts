@@ -4,6 +4,7 @@ import { LetOldAuditEventsGo1795200000000 } from './1795200000000-let-old-audit-
 import { CreateMailsAndKnownDevices1795300000000 } from './1795300000000-create-mails-and-known-devices.js';
 import { NotifySessionNews1795400000000 } from './1795400000000-notify-session-news.js';
 import { CreateEmailChanges1795500000000 } from './1795500000000-create-email-changes.js';
+import { IndexSessionsByUser1795520000001 } from './1795520000001-index-sessions-by-user.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   CreateMailsAndKnownDevices1795300000000,
   NotifySessionNews1795400000000,
   CreateEmailChanges1795500000000,
+  IndexSessionsByUser1795520000001,
 ];
