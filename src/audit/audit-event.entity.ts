@@ -45,8 +45,7 @@ export type AuditOutcome = 'success' | 'failure';
 @Entity({ name: 'audit_events' })
 @Index('audit_events_user_id_at_idx', ['userId', 'at'])
 @Index('audit_events_session_id_idx', ['sessionId'])
-// BRIN, which only the migration can say.
-@Index('audit_events_at_idx', { synchronize: false })
+@Index('audit_events_at_id_idx', ['at', 'id'])
 export class AuditEvent {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'audit_events_pkey' })
   readonly id!: string;

@@ -15,10 +15,12 @@ export class AuditModule {
   constructor(sweeper: Sweeper, { auditRetentionDays }: AppConfig) {
     sweeper.add({
       table: 'audit_events',
-      isOver: 'at < now() - make_interval(days => $1)',
+      column: 'at',
+      before: 'now() - make_interval(days => $1)',
       parameters: [auditRetentionDays],
       // The trigger lets nothing go to anybody who does not say so, and nothing that is younger.
       setting: { name: 'latchkey.audit_retention_days', value: String(auditRetentionDays) },
+      isAppendOnly: true,
     });
   }
 }

@@ -1,19 +1,25 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
+import { codeOf } from '../common/error-code.js';
 
 const FIRST_AFTER_MS = 60_000;
 const EVERY_MS = 3_600_000;
 const BATCH_ROWS = 1000;
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Rows whose time is over, and how to find them. */
 export interface Chore {
   readonly table: string;
-  /** SQL over the table's columns, with parameters from $1. */
-  readonly isOver: string;
+  /** The column that decides. An index must begin with it: the oldest rows are found there, and go first. */
+  readonly column: string;
+  /** SQL: a row is over whose column is less than this. With parameters from $1. */
+  readonly before: string;
   readonly parameters: readonly unknown[];
   /** A setting that the deleting transaction carries, for triggers that ask who deletes. */
   readonly setting?: { readonly name: string; readonly value: string };
+  /** Nobody changes its rows, so they need not be locked before they go: that would take the right to UPDATE them. */
+  readonly isAppendOnly?: boolean;
 }
 
 /**
@@ -24,6 +30,7 @@ export interface Chore {
 export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Sweeper.name);
   private readonly chores: Chore[] = [];
+  private readonly refusing = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
 
@@ -44,12 +51,17 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
     clearTimeout(this.timer);
   }
 
-  /** Deletes everything that is over now. Returns how many rows. Throws what the database throws; the rest stays for later. */
+  /** Deletes everything that is over now, and returns how many rows. What fails in a table is logged, and stays for later. */
   async sweep(): Promise<number> {
     let count = 0;
     for (const chore of this.chores) {
-      for (let batch = BATCH_ROWS; batch === BATCH_ROWS && !this.isStopping; count += batch) {
-        batch = await this.deleteBatch(chore);
+      try {
+        for (let batch = BATCH_ROWS; batch === BATCH_ROWS && !this.isStopping; count += batch) {
+          batch = await this.deleteBatch(chore);
+        }
+        this.refusing.delete(chore.table);
+      } catch (error) {
+        this.warn(chore, error);
       }
     }
     return count;
@@ -60,18 +72,27 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private async sweepAndSchedule(): Promise<void> {
-    try {
-      const count = await this.sweep();
-      this.logger.log(`Deleted ${count} rows whose time is over`);
-    } catch (error) {
-      this.logger.warn(`Could not delete everything whose time is over, trying again later: ${String(error)}`);
-    }
+    const count = await this.sweep();
+    this.logger.log(`Deleted ${count} rows whose time is over`);
     if (!this.isStopping) {
       this.schedule(EVERY_MS * (0.9 + 0.2 * Math.random()));
     }
   }
 
-  private deleteBatch({ table, isOver, parameters, setting }: Chore): Promise<number> {
+  /** A missing right is for a person to grant, or meant: said once, not every hour. */
+  private warn({ table, isAppendOnly }: Chore, error: unknown): void {
+    if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) {
+      this.logger.warn(`Could not delete from ${table} what is over, trying again later: ${String(error)}`);
+    } else if (!this.refusing.has(table)) {
+      this.refusing.add(table);
+      const rights = isAppendOnly ? 'SELECT and DELETE' : 'SELECT, UPDATE and DELETE';
+      this.logger.warn(
+        `What is over in ${table} stays: that takes the rights to ${rights}, which the role of DATABASE_URL has not all.`,
+      );
+    }
+  }
+
+  private deleteBatch({ table, column, before, parameters, setting, isAppendOnly }: Chore): Promise<number> {
     return this.dataSource.transaction(async (transaction) => {
       if (setting) {
         await transaction.query(`SELECT set_config($1, $2, true)`, [setting.name, setting.value]);
@@ -79,7 +100,8 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
       const [, count] = await transaction.query<[unknown[], number]>(
         // By its place, which cannot change while the row is locked: found at once, whatever the key.
         `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(
-           SELECT ctid FROM ${table} WHERE ${isOver} LIMIT ${BATCH_ROWS} FOR UPDATE SKIP LOCKED
+           SELECT ctid FROM ${table} WHERE ${column} < ${before} ORDER BY ${column} LIMIT ${BATCH_ROWS}
+           ${isAppendOnly ? '' : 'FOR UPDATE SKIP LOCKED'}
          ))`,
         [...parameters],
       );

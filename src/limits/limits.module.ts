@@ -18,7 +18,8 @@ export class LimitsModule {
   constructor(sweeper: Sweeper) {
     sweeper.add({
       table: 'rate_limits',
-      isOver: 'expire < 1000 * extract(epoch FROM now() - make_interval(hours => $1))',
+      column: 'expire',
+      before: '(1000 * extract(epoch FROM now() - make_interval(hours => $1)))::bigint',
       // Clocks of instances may differ.
       parameters: [SPENT_FOR_HOURS],
     });

@@ -16,6 +16,6 @@ import { Outbox } from './outbox.js';
 })
 export class MailModule {
   constructor(sweeper: Sweeper) {
-    sweeper.add({ table: 'mailed_tokens', isOver: 'expires_at < now()', parameters: [] });
+    sweeper.add({ table: 'mailed_tokens', column: 'expires_at', before: 'now()', parameters: [] });
   }
 }

@@ -37,14 +37,16 @@ export class SessionsModule {
     sweeper.add({
       table: 'sessions',
       // Never before the absolute end: until then a spent token must be recognised (RT-08).
-      isOver: 'expires_at < now() - make_interval(days => $1)',
+      column: 'expires_at',
+      before: 'now() - make_interval(days => $1)',
       parameters: [sessionRetentionDays],
     });
     sweeper.add({
       table: 'known_devices',
-      isOver: 'last_seen_at < now() - make_interval(days => $1)',
+      column: 'last_seen_at',
+      before: 'now() - make_interval(days => $1)',
       parameters: [DEVICE_KNOWN_DAYS],
     });
-    sweeper.add({ table: 'stream_watches', isOver: 'until < now()', parameters: [] });
+    sweeper.add({ table: 'stream_watches', column: 'until', before: 'now()', parameters: [] });
   }
 }

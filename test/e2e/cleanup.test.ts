@@ -1,7 +1,9 @@
 import { Client } from 'pg';
+import { DataSource } from 'typeorm';
 import { Sweeper } from '../../src/database/sweeper.js';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { until } from '../support/until.js';
 
 const t = useApp({}, { hasMissingRows: true });
 // A million takes a minute or two: SWEPT_ROWS=1000000 npm test -- cleanup
@@ -72,6 +74,64 @@ it('deletes limits whose window ended an hour ago', async () => {
   );
   await sweep();
   expect(await t.database.query(`SELECT key FROM rate_limits WHERE key IN ('old', 'new')`)).toEqual([{ key: 'new' }]);
+});
+
+it('sweeps each table by itself, and says once what its role may not do', async () => {
+  const { user, session } = await t.api.signUp();
+  const admin = new Client({ connectionString: t.database.url });
+  await admin.connect();
+  const linesLeft = async () =>
+    (await admin.query(`SELECT FROM audit_events WHERE user_id = $1 AND reason = 'old'`, [user.id])).rowCount;
+  const complaints = () =>
+    t
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('What is over in'));
+  await admin.query(
+    `INSERT INTO audit_events (type, outcome, user_id, reason, at)
+     VALUES ('login_failed', 'failure', $1, 'old', now() - interval '400 days')`,
+    [user.id],
+  );
+  await admin.query(`UPDATE sessions SET expires_at = now() - interval '91 days' WHERE id = $1`, [session.id]);
+
+  const database = new URL(t.database.url).pathname.slice(1);
+  const role = `${database}_restricted`;
+  // From its next connections on, the service may do no more than this role.
+  await admin.query(
+    `CREATE ROLE ${role};
+     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role};
+     REVOKE UPDATE, DELETE ON audit_events FROM ${role};
+     ALTER DATABASE ${database} SET role = ${role}`,
+  );
+  const cut = () =>
+    admin.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'latchkey'`,
+    );
+  const roleOf = async () => (await t.app.get(DataSource).query(`SELECT current_user AS name`))[0].name;
+  await cut();
+  try {
+    await until('the service has connected again', async () => (await roleOf().catch(() => '')) === role);
+    await sweep();
+    await sweep();
+    expect((await admin.query('SELECT FROM sessions WHERE id = $1', [session.id])).rowCount).toBe(0);
+    expect(await linesLeft()).toBe(1);
+    expect(complaints()).toEqual([
+      expect.stringContaining('audit_events stays: that takes the rights to SELECT and DELETE'),
+    ]);
+
+    // Nobody changes lines of the trail, and so nobody needs the right to.
+    await admin.query(`GRANT DELETE ON audit_events TO ${role}`);
+    await sweep();
+    expect(await linesLeft()).toBe(0);
+    expect(complaints()).toHaveLength(1);
+  } finally {
+    await admin.query(`ALTER DATABASE ${database} RESET role`);
+    await cut();
+    await admin.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    await admin.end();
+  }
+  await until('the service has connected again', async () => (await roleOf().catch(() => role)) !== role);
 });
 
 it('lets logins and refreshes through while it deletes many rows, and leaves alone what others hold', async () => {

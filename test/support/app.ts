@@ -17,6 +17,8 @@ export interface TestApp {
   api: Api;
   database: TestDatabase;
   app: NestFastifyApplication;
+  /** Everything it has logged so far. */
+  readonly output: () => string;
 }
 
 /** What an application built on the service adds to it. */
@@ -34,9 +36,9 @@ export function useApp(
   options: InvariantOptions = {},
   { modules = [], prepare }: Host = {},
 ): TestApp {
-  const t = {} as TestApp;
   let log = '';
-  ledger.outputs.push(() => log);
+  const t = { output: () => log } as TestApp;
+  ledger.outputs.push(t.output);
 
   beforeAll(async () => {
     t.database = await createDatabase();

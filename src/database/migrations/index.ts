@@ -5,6 +5,7 @@ import { CreateMailsAndKnownDevices1795300000000 } from './1795300000000-create-
 import { NotifySessionNews1795400000000 } from './1795400000000-notify-session-news.js';
 import { CreateEmailChanges1795500000000 } from './1795500000000-create-email-changes.js';
 import { IndexSessionsByUser1795520000001 } from './1795520000001-index-sessions-by-user.js';
+import { IndexAuditEventsByTime1795520000002 } from './1795520000002-index-audit-events-by-time.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   NotifySessionNews1795400000000,
   CreateEmailChanges1795500000000,
   IndexSessionsByUser1795520000001,
+  IndexAuditEventsByTime1795520000002,
 ];

@@ -1,0 +1,116 @@
+import { DataSource } from 'typeorm';
+import { Sweeper } from '../../src/database/sweeper.js';
+import { PASSWORD } from '../support/api.js';
+import { useApp } from '../support/app.js';
+
+const POOL_SIZE = 2;
+const t = useApp({ DATABASE_POOL_SIZE: String(POOL_SIZE) }, { hasMissingRows: true });
+
+const USERS = 2000;
+const SESSIONS_EACH = 10;
+const OLD_LINES = 20_000;
+const OLD_SESSIONS = 5000;
+
+beforeAll(async () => {
+  await t.database.query(
+    `WITH owners AS (
+       INSERT INTO users (email, password_hash)
+       SELECT 'user-' || i || '@example.com', 'x' FROM generate_series(1, ${USERS}) AS i RETURNING id
+     ), opened AS (
+       INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, expires_at, idle_expires_at)
+       SELECT gen_random_uuid(), id, sha256((id::text || n)::bytea), 'body', '', '192.0.2.1', ends, ends
+       FROM owners, generate_series(1, ${SESSIONS_EACH}) AS n,
+         LATERAL (SELECT now() + make_interval(days => n) AS ends) AS life
+       RETURNING id, user_id
+     )
+     INSERT INTO audit_events (type, outcome, user_id, session_id)
+     SELECT 'session_created', 'success', user_id, id FROM opened`,
+  );
+  // Much is over: so it was when the planner counted, and is not any more once it is deleted.
+  await t.database.query(
+    `INSERT INTO audit_events (type, outcome, at)
+     SELECT 'login_failed', 'failure', now() - interval '400 days' + make_interval(secs => i)
+     FROM generate_series(1, ${OLD_LINES}) AS i`,
+  );
+  await t.database.query(
+    `INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, expires_at, idle_expires_at)
+     SELECT gen_random_uuid(), users.id, sha256((users.id::text || i)::bytea), 'body', '', '192.0.2.1', ends, ends
+     FROM (SELECT id FROM users LIMIT 1) AS users, generate_series(1, ${OLD_SESSIONS}) AS i,
+       LATERAL (SELECT now() - interval '200 days' + make_interval(secs => i) AS ends) AS life`,
+  );
+  await t.database.query('ANALYZE users, sessions, audit_events');
+}, 60_000);
+
+/** How often a table is read from its first row to its last while something is asked. */
+async function wholeReads(table: string, ask: () => Promise<unknown>): Promise<number> {
+  const before = await wholeReadsSoFar(table);
+  await ask();
+  return (await wholeReadsSoFar(table)) - before;
+}
+
+async function wholeReadsSoFar(table: string): Promise<number> {
+  // Every connection tells what it has counted; they sleep so that none of them does it twice.
+  const dataSource = t.app.get(DataSource);
+  await Promise.all(
+    Array.from({ length: POOL_SIZE }, () => dataSource.query('SELECT pg_stat_force_next_flush(), pg_sleep(0.1)')),
+  );
+  const [row] = await t.database.query<{ count: number }>(
+    'SELECT seq_scan::integer AS count FROM pg_stat_user_tables WHERE relname = $1',
+    [table],
+  );
+  return row!.count;
+}
+
+const succeeds = async (request: Promise<{ status: number }>) => expect((await request).status).toBeLessThan(300);
+
+it('finds what a user has by an index: history, export and deletion', async () => {
+  const { accessToken, refreshToken } = await t.api.signUp();
+  const asked: Record<string, () => Promise<unknown>> = {
+    history: () => succeeds(t.api.call('GET', '/sessions/history', { bearer: accessToken })),
+    list: () => succeeds(t.api.sessions(accessToken)),
+    export: () => succeeds(t.api.call('GET', '/auth/me/export', { bearer: accessToken })),
+    'logout of all others': () => succeeds(t.api.logoutOthers(accessToken)),
+    refresh: () => succeeds(t.api.refresh(refreshToken)),
+    deletion: () =>
+      succeeds(t.api.call('POST', '/auth/me/delete', { bearer: accessToken, body: { password: PASSWORD } })),
+  };
+  for (const [what, ask] of Object.entries(asked)) {
+    for (const table of ['sessions', 'audit_events']) {
+      // Asked for the other table again, where it can be.
+      const reads = what === 'deletion' && table === 'audit_events' ? 0 : await wholeReads(table, ask);
+      expect([what, table, reads]).toEqual([what, table, 0]);
+    }
+  }
+});
+
+it('finds the newest lines of the trail, and those of a user, by an index', async () => {
+  const { accessToken, user } = await t.api.signUp();
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
+  const search = (query: string) => () => succeeds(t.api.call('GET', `/admin/audit${query}`, { bearer: accessToken }));
+  expect(await wholeReads('audit_events', search(''))).toBe(0);
+  expect(await wholeReads('audit_events', search(`?userId=${user.id}`))).toBe(0);
+});
+
+it('finds what is over by an index, the last of it too, when nothing is left', async () => {
+  let deleted = 0;
+  const sweep = async () => (deleted = await t.app.get(Sweeper).sweep());
+  expect(await wholeReads('audit_events', sweep)).toBe(0);
+  expect(deleted).toBe(OLD_LINES + OLD_SESSIONS);
+  for (const table of ['audit_events', 'sessions']) {
+    expect([table, await wholeReads(table, sweep), deleted]).toEqual([table, 0, 0]);
+  }
+});
+
+it('would read them whole without these indexes', async () => {
+  const { accessToken, user } = await t.api.signUp();
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
+  await t.database.query('DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx');
+  const asked = [
+    ['sessions', '/sessions/history'],
+    ['audit_events', '/admin/audit'],
+  ] as const;
+  for (const [table, path] of asked) {
+    const reads = await wholeReads(table, () => succeeds(t.api.call('GET', path, { bearer: accessToken })));
+    expect([table, reads]).toEqual([table, 1]);
+  }
+});
