@@ -17,7 +17,8 @@ export class UsersModule {
   constructor(sweeper: Sweeper) {
     sweeper.add({
       table: 'email_changes',
-      isOver: 'changed_at < now() - make_interval(days => $1)',
+      column: 'changed_at',
+      before: 'now() - make_interval(days => $1)',
       parameters: [UNDO_DAYS],
     });
   }
