@@ -26,7 +26,7 @@ module.exports = {
     ...downOnly,
     {
       name: 'health-stands-aside',
-      comment: 'health knows the settings and the database, and nothing of the other rooms.',
+      comment: 'health knows the settings and the database, and nothing of the rooms above.',
       severity: 'error',
       from: { path: '^src/health/' },
       to: { path: '^src/', pathNot: '^src/(health|database|config|common)/' },

@@ -12,6 +12,7 @@ import { ProblemFilter } from './common/problem.filter.js';
 import type { AppConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { SchemaFilter } from './database/schema.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
@@ -34,7 +35,9 @@ import { UsersModule } from './users/users.module.js';
     HealthModule,
   ],
   providers: [
+    // The later one is asked first.
     { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_FILTER, useClass: SchemaFilter },
     { provide: APP_GUARD, useClass: HttpsGuard },
     { provide: APP_GUARD, useClass: CrossSiteGuard },
     { provide: APP_GUARD, useClass: JwtAuthGuard },

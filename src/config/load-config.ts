@@ -7,6 +7,11 @@ import { keepSecret } from './kept-secret.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+export interface LoadOptions {
+  /** False for a command that only works on the database: it needs no secrets, and makes none. */
+  readonly isServing?: boolean;
+}
+
 const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'];
 const SECRET_MIN_BYTES = 32;
 const SECRET_MIN_DISTINCT_CHARACTERS = 8;
@@ -23,7 +28,7 @@ export class ConfigError extends StartError {
  * Reads every setting from environment variables. Outside production, secrets that are missing are made once and kept
  * in the data directory. Throws one {@link ConfigError} that names every bad variable.
  */
-export function loadConfig(environment: Environment): AppConfig {
+export function loadConfig(environment: Environment, { isServing = true }: LoadOptions = {}): AppConfig {
   const complaints: string[] = [];
   const variables = withFiles(environment, complaints);
   const isProduction = variables['NODE_ENV'] === 'production';
@@ -43,21 +48,23 @@ export function loadConfig(environment: Environment): AppConfig {
     complaints.push(...Object.values(constraints).slice(0, 1));
   }
 
-  complaints.push(...complaintsAboutSecret('JWT_SECRET', [config.jwtSecret].filter(Boolean), isProduction));
-  complaints.push(...complaintsAboutSecret('REFRESH_TOKEN_SECRET', config.refreshTokenSecrets, isProduction));
+  if (isServing) {
+    complaints.push(...complaintsAboutSecret('JWT_SECRET', [config.jwtSecret].filter(Boolean), isProduction));
+    complaints.push(...complaintsAboutSecret('REFRESH_TOKEN_SECRET', config.refreshTokenSecrets, isProduction));
+  }
   if (isProduction && !config.databaseUrl) {
     complaints.push('DATABASE_URL is required in production, such as postgres://user:password@host:5432/latchkey');
   }
   if (!config.disclosesRegistration && config.emailVerification !== 'required') {
     complaints.push('EMAIL_VERIFICATION must be required where REGISTRATION_DISCLOSURE is off');
   }
-  if (isProduction && config.emailVerification === 'required' && config.smtpUrl === undefined) {
+  if (isServing && isProduction && config.emailVerification === 'required' && config.smtpUrl === undefined) {
     complaints.push('SMTP_URL is required in production where EMAIL_VERIFICATION is required');
   }
   if (complaints.length > 0) {
     throw new ConfigError(complaints);
   }
-  return withKeptSecrets(config);
+  return isServing ? withKeptSecrets(config) : config;
 }
 
 const isOff = (value: string | undefined): boolean => ['off', 'false', '0'].includes(value?.toLowerCase() ?? '');

@@ -1,17 +1,15 @@
 import { Global, Logger, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { codeOf } from '../common/error-code.js';
-import { StartError } from '../common/start-error.js';
-import { isStoreFailure } from '../common/store-failure.js';
 import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
-import { migrate, type PostgresOptions } from './migrate.js';
+import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { PreparedStatements } from './prepared-statements.js';
 import { ReservedConnection } from './reserved-connection.js';
 import { Sweeper } from './sweeper.js';
 import { Transactions } from './transactions.js';
+import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
 
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_AGAIN_AFTER_MS = 1000;
@@ -51,8 +49,7 @@ async function connect(options?: DataSourceOptions): Promise<DataSource> {
     await warnOfClock(dataSource);
     return dataSource;
   } catch (error) {
-    const isUnreachable = isStoreFailure(error) || NOT_LET_IN_SQLSTATE.test(codeOf(error));
-    throw isUnreachable ? new DatabaseUnreachableError(options, error) : error;
+    throw startErrorOf(error, options);
   }
 }
 
@@ -64,18 +61,6 @@ async function warnOfClock(dataSource: DataSource): Promise<void> {
     const direction = aheadSeconds > 0 ? 'ahead of' : 'behind';
     new Logger('Database').warn(
       `This clock is ${Math.abs(aheadSeconds)} seconds ${direction} the database's; limits last that much longer or shorter.`,
-    );
-  }
-}
-
-const NOT_LET_IN_SQLSTATE = /^(28|3D)/;
-
-/** Nobody answers there, or we are not let in. */
-class DatabaseUnreachableError extends StartError {
-  constructor({ url = '' }: PostgresOptions, error: unknown) {
-    const { host, pathname } = new URL(url);
-    super(
-      `The database ${pathname.slice(1)} at ${host} cannot be used (${codeOf(error) || String(error)}). Check DATABASE_URL.`,
     );
   }
 }

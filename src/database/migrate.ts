@@ -1,38 +1,155 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataSource, type DataSourceOptions, type EntityManager } from 'typeorm';
+import { Logger } from '@nestjs/common';
+import { DataSource, type DataSourceOptions, type Migration, MigrationExecutor, type QueryRunner } from 'typeorm';
+import { codeOf } from '../common/error-code.js';
+import { StartError } from '../common/start-error.js';
+import { missingMigrations } from './schema.js';
 
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
 // Any number will do, as long as it is ours and never changes.
 const MIGRATION_LOCK = 5_284_201;
-const ASK_AGAIN_AFTER_MS = 100;
+// A statement that waits for a table holds up everybody who comes after it: less than a session check may take.
+const LOCK_TIMEOUT_MS = 200;
+const TABLE_AGAIN_AFTER_MS = 1000;
+const TURN_AGAIN_AFTER_MS = 200;
+const SAYS_SO_EVERY_MS = 10_000;
+const GIVES_UP_AFTER_MS = 600_000;
+
+const LOCK_NOT_AVAILABLE = '55P03';
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /**
  * Brings the schema up to date. Instances that start together wait for each other: one migrates, the rest find nothing
- * to do. Returns the names of the migrations that ran.
+ * to do. A table that is in use is asked for again and again, for a moment each time. Returns the names of the
+ * migrations that ran. Throws {@link StartError} where the role may not, or it is nobody's turn for ten minutes.
  */
-export async function migrate(options: PostgresOptions): Promise<string[]> {
-  // A connection of its own, without time-outs: waiting for the lock or building an index may take long. Closing it
-  // gives the lock back, whatever happened.
+export function migrate(options: PostgresOptions): Promise<string[]> {
+  return onSchema(options, async (dataSource) => {
+    // Whoever has nothing to do needs no right to do it.
+    const missing = await missingMigrations(dataSource);
+    return missing.length === 0 ? [] : inTurn(dataSource, (runner) => runPending(dataSource, runner));
+  });
+}
+
+/** Takes back the migration that ran last. Throws as {@link migrate} does, and where this code does not know it. */
+export function revertLast(options: PostgresOptions): Promise<void> {
+  return onSchema(options, (dataSource) =>
+    inTurn(dataSource, (runner) =>
+      onceTablesAreFree('The last migration', () =>
+        inTransaction(runner, () => new MigrationExecutor(dataSource, runner).undoLastMigration()),
+      ),
+    ),
+  );
+}
+
+async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  // Connections of their own, without time-outs: building an index may take long.
   const dataSource = new DataSource({ ...options, entities: [], poolSize: 2, extra: {} });
   await dataSource.initialize();
   try {
-    const holder = dataSource.createQueryRunner().manager;
-    // Asked again and again, never waited for in one statement: its snapshot would be waited for by an index that is
-    // built CONCURRENTLY, and both would wait for ever.
-    while (!(await isLocked(holder))) {
-      await sleep(ASK_AGAIN_AFTER_MS);
-    }
-    const ran = await dataSource.runMigrations();
-    return ran.map(({ name }) => name);
+    return await work(dataSource);
+  } catch (error) {
+    throw codeOf(error) === INSUFFICIENT_PRIVILEGE
+      ? new SchemaForbiddenError(await missingMigrations(dataSource).catch(() => null), error)
+      : error;
   } finally {
     await dataSource.destroy();
   }
 }
 
-async function isLocked(holder: EntityManager): Promise<boolean> {
-  const [row] = await holder.query<{ locked: boolean }[]>(`SELECT pg_try_advisory_lock($1) AS locked`, [
-    MIGRATION_LOCK,
-  ]);
-  return row?.locked === true;
+/**
+ * Works while no other instance migrates. The lock belongs to a transaction, which ends with its connection, and which
+ * a pooler in between cannot give to somebody else.
+ */
+async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  const turn = dataSource.createQueryRunner();
+  // Never in a statement that waits: what builds an index beside running transactions would wait for that one in turn.
+  await turn.startTransaction('READ COMMITTED');
+  try {
+    await turn.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+    await patiently('Another instance migrates', TURN_AGAIN_AFTER_MS, async () => {
+      const [row]: { isOurs: boolean }[] = await turn.query('SELECT pg_try_advisory_xact_lock($1) AS "isOurs"', [
+        MIGRATION_LOCK,
+      ]);
+      return row?.isOurs ? row : null;
+    });
+    return await work(dataSource.createQueryRunner());
+  } finally {
+    await turn.rollbackTransaction().catch(() => undefined);
+  }
+}
+
+async function runPending(dataSource: DataSource, runner: QueryRunner): Promise<string[]> {
+  const executor = new MigrationExecutor(dataSource, runner);
+  const pending = await executor.getPendingMigrations();
+  for (const migration of pending) {
+    await onceTablesAreFree(migration.name, () => run(executor, runner, migration));
+  }
+  return pending.map(({ name }) => name);
+}
+
+function run(executor: MigrationExecutor, runner: QueryRunner, migration: Migration): Promise<unknown> {
+  const isAtomic = migration.instance?.transaction ?? true;
+  return isAtomic
+    ? inTransaction(runner, () => executor.executeMigration(migration))
+    : executor.executeMigration(migration);
+}
+
+async function inTransaction(runner: QueryRunner, work: () => Promise<unknown>): Promise<void> {
+  await runner.startTransaction();
+  try {
+    await runner.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = 0`);
+    await work();
+    await runner.commitTransaction();
+  } catch (error) {
+    await runner.rollbackTransaction().catch(() => undefined);
+    throw error;
+  }
+}
+
+const onceTablesAreFree = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+  await patiently(`${name} waits for a table that a long transaction uses`, TABLE_AGAIN_AFTER_MS, async () => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (codeOf(error) === LOCK_NOT_AVAILABLE) return null;
+      throw error;
+    }
+  });
+};
+
+/** Tries until there is something, and says now and then what it waits for. Throws {@link StartError} in the end. */
+async function patiently<T>(why: string, pauseMs: number, attempt: () => Promise<T | null>): Promise<T> {
+  const startedAt = performance.now();
+  let saidAt = -Infinity;
+  for (;;) {
+    const result = await attempt();
+    if (result !== null) {
+      return result;
+    }
+    const now = performance.now();
+    if (now - startedAt > GIVES_UP_AFTER_MS) {
+      throw new StartError(`${why}, for ${GIVES_UP_AFTER_MS / 60_000} minutes now. pg_stat_activity shows who.`);
+    }
+    if (now - saidAt > SAYS_SO_EVERY_MS) {
+      new Logger('Database').warn(`${why}; trying again`);
+      saidAt = now;
+    }
+    await sleep(pauseMs);
+  }
+}
+
+/** The role may run the service, or not even that, but not change the schema. */
+class SchemaForbiddenError extends StartError {
+  constructor(missing: readonly string[] | null, error: unknown) {
+    const reason = error instanceof Error ? error.message : String(error);
+    super(
+      missing === null
+        ? `The role in DATABASE_URL may not read the table "migrations" (${reason}). Grant it what the service needs.`
+        : `The database lacks migrations that the role in DATABASE_URL may not make (${reason}): ` +
+            `${missing.join(', ')}. Run "node dist/bin/migrate.js" as the owner of the schema first.`,
+    );
+  }
 }

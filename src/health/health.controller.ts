@@ -1,11 +1,14 @@
-import { Controller, Get } from '@nestjs/common';
+import { Controller, Get, Logger } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { DataSource } from 'typeorm';
 import { ApiProblems, COMMON_HEADERS } from '../common/api-problems.decorator.js';
 import { ServiceUnavailableError } from '../common/problem.js';
 import { Public } from '../common/public.decorator.js';
 import { AppConfig } from '../config/config.js';
 import { ReservedConnection } from '../database/reserved-connection.js';
+import { missingMigrations, UnknownSchemaError } from '../database/schema.js';
 import { HealthDto } from './health.dto.js';
 import { Readiness } from './readiness.js';
 
@@ -16,12 +19,15 @@ const ASKED_EVERY_MS = 100;
 @Public()
 @Controller('health')
 export class HealthController {
+  private readonly logger = new Logger('Health');
+
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly database: ReservedConnection,
     private readonly readiness: Readiness,
     private readonly config: AppConfig,
+    @InjectDataSource() private readonly dataSource: DataSource,
   ) {}
 
   @Get('live')
@@ -35,7 +41,9 @@ export class HealthController {
   @Get('ready')
   @ApiOperation({
     summary: 'Can it serve requests?',
-    description: 'Asks the database. 503 as soon as the process was told to stop, so that no new work is sent to it.',
+    description:
+      'Asks the database, and whether its schema is the one this release knows or a later one. 503 as soon as the ' +
+      'process was told to stop, so that no new work is sent to it.',
   })
   @ApiOkResponse({ type: HealthDto, headers: COMMON_HEADERS })
   @ApiProblems('service_unavailable', 'internal_error')
@@ -48,10 +56,19 @@ export class HealthController {
       () =>
         this.indicators
           .check('database')
-          .attempt(async () => void (await this.database.query('ping', 'SELECT', [])))
+          .attempt(() => this.requireSchema())
           .withTimeout(this.config.sessionCheckTimeoutMs)
           .cacheFor(ASKED_EVERY_MS),
     ]);
     return { status: 'ok' };
+  }
+
+  private async requireSchema(): Promise<void> {
+    const missing = await missingMigrations(this.dataSource, (sql) => this.database.query('migrations', sql, []));
+    if (missing.length > 0) {
+      const error = new UnknownSchemaError(missing);
+      this.logger.error(error.stack);
+      throw error;
+    }
   }
 }

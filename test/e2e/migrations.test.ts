@@ -1,12 +1,16 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { Client } from 'pg';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { loadConfig } from '../../src/config/load-config.js';
 import { databaseOptions } from '../../src/database/database-options.js';
-import { migrate } from '../../src/database/migrate.js';
+import { migrate, revertLast } from '../../src/database/migrate.js';
 import { migrations } from '../../src/database/migrations/index.js';
 import { SECRETS } from '../support/secrets.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { runMigrate } from '../support/migrate.js';
+import { until } from '../support/until.js';
 
 const run = promisify(execFile);
 const CLI = ['node_modules/tsx/dist/cli.mjs', 'node_modules/typeorm/cli.js'];
@@ -18,6 +22,8 @@ async function typeorm(command: string, url: string, ...args: string[]): Promise
   });
   return stdout;
 }
+
+const optionsOf = ({ url }: TestDatabase) => databaseOptions(loadConfig({ ...SECRETS, DATABASE_URL: url }));
 
 const tablesOf = async (of: TestDatabase): Promise<string[]> =>
   (
@@ -59,8 +65,7 @@ it('lets instances start together on an empty database: one migrates, all serve'
 
 it('runs once, however many ask at the same moment', async () => {
   database = await createDatabase({ isEmpty: true });
-  const config = loadConfig({ ...SECRETS, DATABASE_URL: database.url });
-  const ran = await Promise.all(Array.from({ length: 8 }, () => migrate(databaseOptions(config))));
+  const ran = await Promise.all(Array.from({ length: 8 }, () => migrate(optionsOf(database))));
   expect(ran.map((names) => names.length).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 0, 0, 0, 0, migrations.length]);
 });
 
@@ -85,6 +90,84 @@ it('runs and reverts migrations from the command line', async () => {
   await typeorm('migration:run', database.url);
   expect(await tablesOf(database)).toEqual(TABLES);
 }, 180_000);
+
+it('runs and reverts them in the image, where there is nothing but the compiled code and DATABASE_URL', async () => {
+  database = await createDatabase({ isEmpty: true });
+  expect(await runMigrate(database.url)).toContain(`Migrations: ${migrations.map(({ name }) => name).join(', ')}`);
+  expect(await runMigrate(database.url)).toContain('The schema is up to date.');
+  await runMigrate(database.url, '--revert');
+  expect(await runMigrate(database.url)).toContain(`Migrations: ${migrations.at(-1)!.name}\n`);
+}, 60_000);
+
+it('leaves a table alone that a long statement uses, and lets requests pass until it gets it', async () => {
+  database = await createDatabase();
+  const instance = await startInstance({ env: { DATABASE_URL: database.url } });
+  const { accessToken } = await instance.api.signUp();
+  const reader = new Client({ connectionString: database.url });
+  await reader.connect();
+  // As a long SELECT does: its lock is held until its transaction ends.
+  await reader.query('BEGIN; SELECT count(*) FROM sessions');
+
+  let tries = 0;
+  class AddNote1999999999999 implements MigrationInterface {
+    readonly name = 'AddNote1999999999999';
+    async up(runner: QueryRunner): Promise<void> {
+      tries++;
+      await runner.query('ALTER TABLE sessions ADD COLUMN note text');
+    }
+    async down(): Promise<void> {}
+  }
+  const migrating = migrate({ ...optionsOf(database), migrations: [...migrations, AddNote1999999999999] });
+  const statuses = new Set<number>();
+  try {
+    await until('it has tried three times', async () => {
+      statuses.add((await instance.api.me(accessToken)).status);
+      return tries >= 3;
+    });
+    expect([...statuses]).toEqual([200]);
+  } finally {
+    await reader.end();
+    await migrating;
+    await instance.kill('SIGTERM');
+  }
+}, 60_000);
+
+it('is unavailable, not broken, while the schema is not the one it knows, and well again with it', async () => {
+  database = await createDatabase();
+  const instance = await startInstance({ env: { DATABASE_URL: database.url } });
+  const { api } = instance;
+  const { refreshToken } = await api.signUp();
+  const isReady = async () => (await api.call('GET', '/health/ready')).status;
+  try {
+    // A refresh asks for this table.
+    while ((await tablesOf(database)).includes('stream_watches')) await revertLast(optionsOf(database));
+    expect(await isReady()).toBe(503);
+    const refused = await api.refresh(refreshToken);
+    expect([refused.status, refused.body.code]).toEqual([503, 'service_unavailable']);
+    expect(instance.output()).toContain('The database lacks NotifySessionNews1795400000000');
+
+    await migrate(optionsOf(database));
+    expect(await isReady()).toBe(200);
+    expect((await api.refresh(refreshToken)).status).toBe(200);
+
+    // What fails in a schema that is the right one is a mistake, and called so.
+    await database.query('ALTER TABLE stream_watches RENAME TO elsewhere');
+    expect((await api.refresh(refreshToken)).status).toBe(500);
+  } finally {
+    await instance.kill('SIGTERM');
+  }
+}, 60_000);
+
+it('goes on, and starts, on the schema of a later release', async () => {
+  database = await createDatabase();
+  const env = { DATABASE_URL: database.url };
+  const running = await startInstance({ env });
+  await database.query(`INSERT INTO migrations (timestamp, name) VALUES (1999999999999, 'AddLater1999999999999')`);
+  expect((await running.api.call('GET', '/health/ready')).status).toBe(200);
+  const started = await startInstance({ env });
+  expect((await started.api.call('GET', '/health/ready')).status).toBe(200);
+  await Promise.all([running, started].map((instance) => instance.kill('SIGTERM')));
+}, 60_000);
 
 it('makes with migrations what the entities describe', async () => {
   database = await createDatabase();

@@ -1,0 +1,32 @@
+import { type ArgumentsHost, Catch } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { DatabaseError } from 'pg';
+import { DataSource, QueryFailedError } from 'typeorm';
+import { codeOf } from '../common/error-code.js';
+import { ProblemFilter } from '../common/problem.filter.js';
+import { missingMigrations, UnknownSchemaError } from './schema.js';
+
+// A table, column, function or the like that is not there, or not so.
+const NOT_IN_SCHEMA_SQLSTATE = /^42/;
+
+/**
+ * A statement that asks for what the schema does not have is our mistake, and stays one. Unless the schema is not the
+ * one this code knows: then the service is unavailable until it is.
+ */
+@Catch(QueryFailedError, DatabaseError)
+export class SchemaFilter extends ProblemFilter {
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {
+    super();
+  }
+
+  override catch(error: unknown, host: ArgumentsHost): void {
+    if (!NOT_IN_SCHEMA_SQLSTATE.test(codeOf(error))) {
+      super.catch(error, host);
+      return;
+    }
+    // Nest does not wait for a filter; the answer does.
+    void missingMigrations(this.dataSource)
+      .catch(() => [])
+      .then((missing) => super.catch(missing.length > 0 ? new UnknownSchemaError(missing) : error, host));
+  }
+}

@@ -1,0 +1,22 @@
+import { codeOf } from '../common/error-code.js';
+import { StartError } from '../common/start-error.js';
+import { isStoreFailure } from '../common/store-failure.js';
+import type { PostgresOptions } from './migrate.js';
+
+const NOT_LET_IN_SQLSTATE = /^(28|3D)/;
+
+/** Nobody answers there, or we are not let in. */
+export class DatabaseUnreachableError extends StartError {
+  constructor({ url = '' }: PostgresOptions, error: unknown) {
+    const { host, pathname } = new URL(url);
+    super(
+      `The database ${pathname.slice(1)} at ${host} cannot be used (${codeOf(error) || String(error)}). Check DATABASE_URL.`,
+    );
+  }
+}
+
+/** What the error says to whoever starts us: a {@link DatabaseUnreachableError}, or the error itself. */
+export function startErrorOf(error: unknown, options: PostgresOptions): unknown {
+  const isUnreachable = isStoreFailure(error) || NOT_LET_IN_SQLSTATE.test(codeOf(error));
+  return isUnreachable ? new DatabaseUnreachableError(options, error) : error;
+}
