@@ -63,7 +63,7 @@ async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSour
  * a pooler in between cannot give to somebody else.
  */
 async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-  const turn = dataSource.createQueryRunner();
+  const [turn, runner] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
   // Never in a statement that waits: what builds an index beside running transactions would wait for that one in turn.
   await turn.startTransaction('READ COMMITTED');
   try {
@@ -74,9 +74,10 @@ async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
       ]);
       return row?.isOurs ? row : null;
     });
-    return await work(dataSource.createQueryRunner());
+    return await work(runner);
   } finally {
     await turn.rollbackTransaction().catch(() => undefined);
+    await Promise.all([turn.release(), runner.release()]);
   }
 }
 

@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+
+// Files are not in the container unless somebody mounts them, and the image itself says where the rest stands.
+const SET_BY_THE_IMAGE = new Set(['NODE_ENV', 'PORT', 'HOST', 'DATA_DIR']);
+
+it('passes every setting on to the service, as it is in .env or in the environment', () => {
+  const settings = [...readFileSync('.env.example', 'utf8').matchAll(/^([A-Z_]+)=/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => !name.endsWith('_FILE') && !SET_BY_THE_IMAGE.has(name));
+  const [, service = ''] =
+    /x-latchkey:[^]*?environment:\n((?: {4}\S.*\n)+)/.exec(readFileSync('compose.yaml', 'utf8')) ?? [];
+  const passed = [...service.matchAll(/^ {4}([A-Z_]+):/gm)].map(([, name]) => name!);
+  expect(passed.toSorted()).toEqual(settings.toSorted());
+});
