@@ -5,6 +5,7 @@ import { Problem } from './problem.js';
 import { ForeignFieldError, foreignNameIn } from './validation.js';
 
 const MAX_DEPTH = 8;
+const MAX_MEMBERS = 256;
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
 const BYTE_ORDER_MARK = 0xfeff;
 
@@ -103,20 +104,23 @@ function decode(bytes: Buffer): string | Problem {
   }
 }
 
-// What validation could not bear to look at: it walks a body recursively, and takes names that every object has for known.
-function problemIn(value: unknown, depth: number): Problem | null {
+// What validation could not bear to look at: it walks a body recursively, pays for every member of it, and takes names
+// that every object has for known.
+function problemIn(value: unknown, depth: number, seen = { members: 0 }): Problem | null {
   if (typeof value !== 'object' || value === null) {
     return null;
   }
-  if (depth === 0) {
+  const members = Object.values(value);
+  seen.members += members.length;
+  if (depth === 0 || seen.members > MAX_MEMBERS) {
     return new Problem('malformed_body');
   }
   const foreign = foreignNameIn(value);
   if (foreign !== undefined) {
     return new ForeignFieldError(foreign);
   }
-  for (const member of Object.values(value)) {
-    const problem = problemIn(member, depth - 1);
+  for (const member of members) {
+    const problem = problemIn(member, depth - 1, seen);
     if (problem) {
       return problem;
     }

@@ -60,6 +60,8 @@ describe('errors', () => {
     ['deep arrays', `{"email":${'['.repeat(5000)}${']'.repeat(5000)}}`],
     ['deep objects', `${'{"email":'.repeat(1000)}1${'}'.repeat(1000)}`],
     ['a bare quote', '"'],
+    ['hundreds of members', `{"email":[${'{},'.repeat(300)}{}]}`],
+    ['hundreds of fields', JSON.stringify(Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`field${i}`, 0])))],
   ])('are 400 for a body with %s', async (_, body) => {
     expectProblem(await login(body), 400, 'malformed_body');
   });
