@@ -5,7 +5,7 @@ import { isEmail, IsIn, IsString, MaxLength, MinLength, registerDecorator, Valid
 import { IsOptionalField, NoControlCharacters, PlainText } from '../common/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
-import { PASSWORD_MAX_LENGTH, passwordLength } from '../users/password-policy.js';
+import { isTooLong, PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
 
 const NAME_MAX_LENGTH = 100;
 
@@ -28,7 +28,7 @@ function IsNotTooLong(): PropertyDecorator {
       target: target.constructor,
       propertyName: String(propertyKey),
       validator: {
-        validate: (value: unknown) => typeof value === 'string' && passwordLength(value) <= PASSWORD_MAX_LENGTH,
+        validate: (value: unknown) => typeof value === 'string' && !isTooLong(value),
         defaultMessage: () => `$property must not have more than ${PASSWORD_MAX_LENGTH} characters`,
       },
     });

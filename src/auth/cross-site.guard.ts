@@ -4,6 +4,8 @@ import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { CrossSiteRequestError } from './auth.errors.js';
 
+// A scheme, a name of 253 characters, and a port.
+const ORIGIN_MAX_LENGTH = 300;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
@@ -41,7 +43,8 @@ export class CrossSiteGuard implements CanActivate {
 
 // The scheme is not compared: behind a proxy that ends TLS we see plain http. A default port may be written or not.
 function isSameHost(origin: string, host = ''): boolean {
-  if (!URL.canParse(origin)) {
+  // Of a longer one the parser would still make a name, in more than its length's time.
+  if (origin.length > ORIGIN_MAX_LENGTH || host.length > ORIGIN_MAX_LENGTH || !URL.canParse(origin)) {
     return false;
   }
   const { protocol, host: originHost } = new URL(origin);

@@ -176,6 +176,12 @@ const givenUp = (which: string): string => `given_up AS (
   )
   SELECT count(*)::integer AS count FROM given_up`;
 
-// The answer of a mail server names the recipient; a log need not.
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message.replace(/\S+@\S+/g, '[address]') : String(error);
+// The answer of a mail server names the recipient; a log need not. Word by word: an expression for the whole of an address
+// begins anew at each character (IN-07).
+export const reasonOf = (error: unknown): string =>
+  error instanceof Error
+    ? error.message
+        .split(/\s+/)
+        .map((word) => (word.includes('@') ? '[address]' : word))
+        .join(' ')
+    : String(error);

@@ -2,6 +2,8 @@ import { dictionary } from '@zxcvbn-ts/language-common';
 import { Problem } from '../common/problem.js';
 
 export const PASSWORD_MAX_LENGTH = 128;
+// More than any character is composed of.
+const UNITS_OF_A_CHARACTER = 8;
 const PRODUCT_NAME = 'latchkey';
 
 const COMMON_PASSWORDS = new Set(dictionary['passwords-common'].map((password) => password.toLowerCase()));
@@ -14,7 +16,14 @@ class UnacceptablePasswordError extends Problem {
 }
 
 /** Code points after normalisation: what a person would count. */
-export const passwordLength = (password: string): number => [...password.normalize('NFC')].length;
+const passwordLength = (password: string): number => [...password.normalize('NFC')].length;
+
+/**
+ * Whether a password is longer than any we would hash. What cannot be short is not normalised: marks in the wrong order
+ * cost the square of their number (IN-07).
+ */
+export const isTooLong = (password: string): boolean =>
+  password.length > PASSWORD_MAX_LENGTH * UNITS_OF_A_CHARACTER || passwordLength(password) > PASSWORD_MAX_LENGTH;
 
 /**
  * Throws {@link UnacceptablePasswordError} for a password that is too short, common, or known from the account itself.

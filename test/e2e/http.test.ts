@@ -416,6 +416,8 @@ describe('what came out of attacks', () => {
     ['ex.com:80', 'http://ex.com', 401],
     ['[::1]:80', 'http://[::1]', 401],
     ['ex.com:8443', 'https://ex.com', 403],
+    ['a.'.repeat(126), `http://${'a.'.repeat(126)}`, 401],
+    ['a.'.repeat(200), `http://${'a.'.repeat(200)}`, 403],
   ])('a default port may be written in Host: %s for %s', async (host, origin, status) => {
     const body = JSON.stringify(someone());
     const answer = await raw(
