@@ -10,6 +10,8 @@ import { hasOurHeader, readClaims, verification } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
 const VERIFIED_MAX_TOKENS = 10_000;
+const VERIFIED_MAX_BYTES = 8 * 1024 * 1024;
+const CLAIMS_BYTES = 400;
 const VERIFIED_FOR_MS = 60_000;
 
 /** Verifies an access token, and then asks whether its session is still open. A signature alone opens nothing. */
@@ -17,7 +19,12 @@ const VERIFIED_FOR_MS = 60_000;
 export class JwtStrategy extends PassportStrategy(Strategy) {
   // That we signed these claims cannot change, so it need not be found out for each request. What can change, and when
   // they are over, is never kept: the checker is asked every time.
-  private readonly verified = new LRUCache<string, SessionClaims>({ max: VERIFIED_MAX_TOKENS, ttl: VERIFIED_FOR_MS });
+  private readonly verified = new LRUCache<string, SessionClaims>({
+    max: VERIFIED_MAX_TOKENS,
+    maxSize: VERIFIED_MAX_BYTES,
+    sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
+    ttl: VERIFIED_FOR_MS,
+  });
 
   constructor(
     config: AppConfig,
@@ -26,8 +33,7 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
     const key = jwtKey(config);
     const { clockTolerance, ...options } = verification(config);
     super({
-      // To the letter of RFC 6750, section 2.1: one token and nothing after it.
-      jwtFromRequest: ({ headers }: FastifyRequest) => BEARER.exec(headers.authorization ?? '')?.[1] ?? null,
+      jwtFromRequest: tokenOf,
       // A KeyObject: a string secret would be tried as PEM at every request. The types know strings only.
       secretOrKeyProvider: (_request: unknown, jwt: string, done) =>
         hasOurHeader(jwt) ? Reflect.apply(done, null, [null, key]) : done(new Error('not our header')),
@@ -38,17 +44,21 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   }
 
   /** The step after the signature: who is calling, if the session is open. Throws as the checker does. */
-  validate({ headers }: FastifyRequest, payload: unknown): Promise<CheckedCaller> {
+  validate(request: FastifyRequest, payload: unknown): Promise<CheckedCaller> {
     const claims = readClaims(payload);
-    this.verified.set(headers.authorization ?? '', claims);
+    // A copy: what was cut out of a header keeps all of it in memory.
+    this.verified.set(Buffer.from(tokenOf(request) ?? '').toString(), claims);
     return this.checker.require(claims);
   }
 
   /** The same step for a token whose signature was verified within the last minute; null for any other. */
-  validateAgain({ headers }: FastifyRequest): Promise<CheckedCaller> | null {
-    const claims = this.verified.get(headers.authorization ?? '');
+  validateAgain(request: FastifyRequest): Promise<CheckedCaller> | null {
+    const claims = this.verified.get(tokenOf(request) ?? '');
     return claims ? this.checker.require(claims) : null;
   }
 }
+
+// To the letter of RFC 6750, section 2.1: one token and nothing after it.
+const tokenOf = ({ headers }: FastifyRequest): string | null => BEARER.exec(headers.authorization ?? '')?.[1] ?? null;
 
 export const jwtKey = (config: AppConfig) => createSecretKey(Buffer.from(config.jwtSecret, 'utf8'));

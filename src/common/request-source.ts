@@ -21,10 +21,16 @@ export function sourceOf(request: FastifyRequest): RequestSource {
   return {
     // What a proxy passes on need not be an address; where it is none, the proxy's own is the truth we have.
     ip: canonicalAddress(request.ip) ?? canonicalAddress(request.socket.remoteAddress ?? '') ?? '',
-    userAgent: (request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '').slice(0, USER_AGENT_MAX_LENGTH),
+    userAgent: shortened((request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '')),
     requestId: request.id,
   };
 }
+
+// A copy: what is cut out of a header keeps all of it in memory, for as long as somebody remembers the device.
+const shortened = (userAgent: string): string =>
+  userAgent.length > USER_AGENT_MAX_LENGTH
+    ? Buffer.from(userAgent.slice(0, USER_AGENT_MAX_LENGTH)).toString()
+    : userAgent;
 
 /** An address in its one spelling; IPv4 in IPv6 as IPv4. Null for what is no address. */
 function canonicalAddress(text: string): string | null {

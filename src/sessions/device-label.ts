@@ -8,6 +8,10 @@ import { networkOf } from '../limits/network.js';
 export const DEVICE_TYPES = ['desktop', 'mobile', 'tablet', 'bot', 'other'] as const;
 type DeviceType = (typeof DEVICE_TYPES)[number];
 
+const LABELS_MAX = 1000;
+const LABELS_MAX_BYTES = 1024 * 1024;
+const LABEL_BYTES = 200;
+
 /** What a user agent says about the device. Every part may be missing. */
 export interface DeviceLabel {
   /** What a person reads: "Firefox on Windows". */
@@ -18,7 +22,12 @@ export interface DeviceLabel {
 }
 
 // Reading one costs more than all the rest of a request, and many devices have the same.
-const labels = new LRUCache<string, DeviceLabel>({ max: 1000, memoMethod: readUserAgent });
+const labels = new LRUCache<string, DeviceLabel>({
+  max: LABELS_MAX,
+  maxSize: LABELS_MAX_BYTES,
+  sizeCalculation: ({ label }, userAgent) => 2 * (userAgent.length + label.length) + LABEL_BYTES,
+  memoMethod: readUserAgent,
+});
 
 /** Reads a user agent. One that says nothing known gets its first product name, such as "curl", or "Unknown device". */
 export const describeDevice = (userAgent: string): DeviceLabel => labels.memo(userAgent);
