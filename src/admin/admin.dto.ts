@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsISO8601, IsString, IsUUID, MaxLength } from 'class-validator';
+import { IsString, IsUUID, MaxLength } from 'class-validator';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
-import { IsOptionalField, PlainText } from '../common/validation.js';
+import { IsOptionalField, IsTime, PlainText } from '../common/validation.js';
 import { PageQueryDto } from '../sessions/page-query.dto.js';
 import { UserDto } from '../users/user.dto.js';
 import type { User } from '../users/user.entity.js';
@@ -48,12 +48,12 @@ export class AuditQueryDto extends PageQueryDto {
   readonly type?: string;
 
   @ApiPropertyOptional({ format: 'date-time', example: '2026-11-01T00:00:00Z', description: 'Not before this.' })
-  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsTime()
   @IsOptionalField()
   readonly from?: string;
 
   @ApiPropertyOptional({ format: 'date-time', example: '2026-12-01T00:00:00Z', description: 'Before this.' })
-  @IsISO8601({ strict: true, strictSeparator: true })
+  @IsTime()
   @IsOptionalField()
   readonly to?: string;
 }

@@ -1,5 +1,6 @@
 import { isUUID } from 'class-validator';
 import { Problem } from './problem.js';
+import { sqlTime } from './sql-values.js';
 
 /** A place in a list that is ordered by creation time and id, newest first. */
 export interface Position {
@@ -19,7 +20,11 @@ export function decodeCursor(cursor: string): Position {
   const [createdAt, id] = Buffer.from(cursor, 'base64url').toString('utf8').split(' ');
   // To the letter as we wrote it: what only looks like a time may mean nothing, or another thing, to PostgreSQL.
   const isOurs =
-    createdAt && id && isTime(createdAt) && isUUID(id, 'loose') && encodeCursor({ createdAt, id }) === cursor;
+    createdAt &&
+    id &&
+    sqlTime(createdAt) === createdAt &&
+    isUUID(id, 'loose') &&
+    encodeCursor({ createdAt, id }) === cursor;
   if (!isOurs) {
     throw new Problem('validation_failed', {
       errors: [{ field: 'cursor', message: 'cursor must be the nextCursor of the page before' }],
@@ -27,8 +32,3 @@ export function decodeCursor(cursor: string): Position {
   }
   return { createdAt, id };
 }
-
-const isTime = (text: string): boolean => {
-  const time = new Date(text);
-  return !Number.isNaN(time.getTime()) && time.toISOString() === text;
-};

@@ -1,6 +1,8 @@
 import { applyDecorators, type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
-import { Matches, ValidateIf, type ValidationError } from 'class-validator';
+import { Transform } from 'class-transformer';
+import { Matches, ValidateBy, ValidateIf, type ValidationError } from 'class-validator';
 import { Problem } from './problem.js';
+import { isSqlText, sqlTime } from './sql-values.js';
 
 /** A name that every object has, such as "constructor". Validation would take it for a field it knows. */
 export const foreignNameIn = (value: object): string | undefined =>
@@ -13,11 +15,24 @@ export class ForeignFieldError extends Problem {
   }
 }
 
+/** Text that PostgreSQL cannot hold. */
+class UnstorableTextError extends Problem {
+  constructor(field: string) {
+    super('validation_failed', { errors: [{ field, message: `${field} must not contain U+0000` }] });
+  }
+}
+
 class StrictValidationPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    const foreign = typeof value === 'object' && value !== null ? foreignNameIn(value) : undefined;
-    if (foreign !== undefined && metadata.type !== 'custom') {
-      throw new ForeignFieldError(foreign);
+    if (typeof value === 'object' && value !== null && metadata.type !== 'custom') {
+      const foreign = foreignNameIn(value);
+      if (foreign !== undefined) {
+        throw new ForeignFieldError(foreign);
+      }
+      const unstorable = Object.entries(value).find(([, text]) => typeof text === 'string' && !isSqlText(text));
+      if (unstorable) {
+        throw new UnstorableTextError(unstorable[0]);
+      }
     }
     return super.transform(value, metadata);
   }
@@ -52,6 +67,19 @@ const NO_CONTROLS_OR_DIRECTION_MARKS =
 
 /** May be left out, but not null: null is no value of any field. */
 export const IsOptionalField = () => ValidateIf((_, value) => value !== undefined);
+
+/** A time of RFC 3339, or a date. It arrives as statements take it. */
+export const IsTime = () =>
+  applyDecorators(
+    Transform(({ value }) => (typeof value === 'string' ? (sqlTime(value) ?? value) : value)),
+    ValidateBy({
+      name: 'isTime',
+      validator: {
+        validate: (value: unknown) => typeof value === 'string' && sqlTime(value) === value,
+        defaultMessage: () => '$property must be a time such as 2026-11-01T00:00:00Z',
+      },
+    }),
+  );
 
 /** A string without control characters or lone surrogates. */
 export const NoControlCharacters = () =>
