@@ -6,7 +6,7 @@ import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { PreparedStatements } from './prepared-statements.js';
-import { ReservedConnection } from './reserved-connection.js';
+import { ReservedConnections } from './reserved-connections.js';
 import { Sweeper } from './sweeper.js';
 import { Transactions } from './transactions.js';
 import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
@@ -31,8 +31,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Notifications, PreparedStatements, ReservedConnection, Sweeper, Transactions],
-  exports: [Notifications, PreparedStatements, ReservedConnection, Sweeper, Transactions],
+  providers: [Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
+  exports: [Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
 })
 export class DatabaseModule {}
 

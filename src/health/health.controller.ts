@@ -7,7 +7,7 @@ import { ApiProblems, COMMON_HEADERS } from '../common/api-problems.decorator.js
 import { ServiceUnavailableError } from '../common/problem.js';
 import { Public } from '../common/public.decorator.js';
 import { AppConfig } from '../config/config.js';
-import { ReservedConnection } from '../database/reserved-connection.js';
+import { ReservedConnections } from '../database/reserved-connections.js';
 import { missingMigrations, UnknownSchemaError } from '../database/schema.js';
 import { HealthDto } from './health.dto.js';
 import { Readiness } from './readiness.js';
@@ -24,7 +24,7 @@ export class HealthController {
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-    private readonly database: ReservedConnection,
+    private readonly database: ReservedConnections,
     private readonly readiness: Readiness,
     private readonly config: AppConfig,
     @InjectDataSource() private readonly dataSource: DataSource,

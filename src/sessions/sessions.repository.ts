@@ -5,7 +5,7 @@ import { Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { PreparedStatements } from '../database/prepared-statements.js';
-import { ReservedConnection } from '../database/reserved-connection.js';
+import { ReservedConnections } from '../database/reserved-connections.js';
 import type { Transaction } from '../database/transactions.js';
 import type { User, UserProfile } from '../users/user.entity.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
@@ -104,7 +104,7 @@ export class SessionsRepository {
     private readonly prepared: PreparedStatements,
     private readonly config: AppConfig,
     private readonly events: EventEmitter2,
-    private readonly reserved: ReservedConnection,
+    private readonly reserved: ReservedConnections,
   ) {}
 
   /**
