@@ -7,12 +7,17 @@ import { ServiceClient } from './service-client.js';
 
 const HEARTBEAT_MS = 10_000;
 const AGAIN_AFTER_MS = [0, 50, 200, 500, 1000] as const;
+const SEND_AGAIN_AFTER_MS = 1000;
+const MOST_WAITING = 10_000;
+const MOST_AT_ONCE = 1000;
+// PostgreSQL takes less than 8000.
+const PAYLOAD_BYTES = 7999;
 
-/** Whoever wants to hear what transactions notify on a channel as they commit (PostgreSQL's LISTEN and NOTIFY). */
+/** Whoever wants to hear what is notified on a channel (PostgreSQL's LISTEN and NOTIFY). */
 export interface ChannelListener {
   /** Of letters and underscores. */
   readonly channel: string;
-  /** Something was notified. */
+  /** Something was notified: a JSON array of messages. */
   heard(payload: string): void;
   /** From now on everything is heard. What was notified before, since the connection was lost, is not. */
   listening(): void;
@@ -20,11 +25,24 @@ export interface ChannelListener {
   lost(): void;
 }
 
-/** Keeps one connection beside the pool that listens, and opens it again at once when it is lost. */
+interface Message {
+  readonly channel: string;
+  readonly json: string;
+}
+
+/**
+ * Keeps one connection beside the pool that listens and notifies, and opens it again at once when it is lost.
+ *
+ * Notifying is best effort, and never part of the transaction it tells of: that would fail where the server's queue of
+ * notifications is full, and its commit would wait for every other that notifies. Whoever must know everything looks.
+ */
 @Injectable()
 export class Notifications implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Notifications.name);
   private readonly listeners: ChannelListener[] = [];
+  private waiting: Message[] = [];
+  private sending: Promise<void> | null = null;
+  private isRefused = false;
   private client: ServiceClient | null = null;
   private isStopping = false;
   private timer: NodeJS.Timeout | undefined;
@@ -34,6 +52,16 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   /** To be called before the application has started. */
   listen(listener: ChannelListener): void {
     this.listeners.push(listener);
+  }
+
+  /**
+   * Tells what is committed to whoever listens on any instance, in a moment. Nobody waits for that, and it is lost where
+   * the process ends first or ten thousand others wait.
+   */
+  notify(channel: string, messages: readonly object[]): void {
+    const room = MOST_WAITING - this.waiting.length;
+    this.waiting.push(...messages.slice(0, room).map((message) => ({ channel, json: JSON.stringify(message) })));
+    void this.send();
   }
 
   onApplicationBootstrap(): void {
@@ -47,6 +75,9 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   async onApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     clearInterval(this.timer);
+    if (!this.isRefused) {
+      await this.send();
+    }
     await this.client?.end();
   }
 
@@ -67,6 +98,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
         await this.ask();
         attempt = 0;
         for (const listener of this.listeners) listener.listening();
+        void this.send();
         await gone;
         for (const listener of this.listeners) listener.lost();
       } catch (error) {
@@ -90,4 +122,62 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
       throw error;
     }
   }
+
+  /** Sends what waits, many messages in one statement: while one is under way, more gather. */
+  private send(): Promise<void> {
+    this.sending ??= this.sendWaiting().finally(() => (this.sending = null));
+    return this.sending;
+  }
+
+  private async sendWaiting(): Promise<void> {
+    // Whatever comes in the same turn of the event loop goes together.
+    await Promise.resolve();
+    while (this.client && this.waiting.length > 0) {
+      const messages = this.waiting.slice(0, MOST_AT_ONCE);
+      try {
+        await this.notifyOf(messages, this.client);
+        this.waiting = this.waiting.slice(messages.length);
+        this.isRefused = false;
+      } catch (error) {
+        if (!this.isRefused) {
+          this.logger.warn(`Cannot notify, and goes on trying; what happens is found by looking: ${String(error)}`);
+        }
+        this.isRefused = true;
+        if (this.isStopping) {
+          break;
+        }
+        await sleep(SEND_AGAIN_AFTER_MS, null, { ref: false });
+      }
+    }
+  }
+
+  private async notifyOf(messages: readonly Message[], client: ServiceClient): Promise<void> {
+    if (this.isRefused) {
+      // A full queue empties when its slowest listener has read or gone, but nobody notices before this is asked.
+      await client.query('SELECT pg_notification_queue_usage()');
+    }
+    const portions = portionsOf(messages);
+    await client.query({
+      name: 'notify',
+      text: 'SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS portion (channel, payload)',
+      values: [portions.map(({ channel }) => channel), portions.map(({ payload }) => payload)],
+    });
+  }
+}
+
+/** As few payloads as hold them all, each for one channel. What fits into none is left out. */
+function portionsOf(messages: readonly Message[]): { channel: string; payload: string }[] {
+  const portions: { channel: string; messages: string[]; bytes: number }[] = [];
+  for (const { channel, json } of messages) {
+    // With its comma, or with the bracket that ends the payload.
+    const bytes = Buffer.byteLength(json) + 1;
+    const open = portions.findLast((portion) => portion.channel === channel);
+    if (open && open.bytes + bytes <= PAYLOAD_BYTES) {
+      open.messages.push(json);
+      open.bytes += bytes;
+    } else if (bytes < PAYLOAD_BYTES) {
+      portions.push({ channel, messages: [json], bytes: bytes + 1 });
+    }
+  }
+  return portions.map(({ channel, messages: texts }) => ({ channel, payload: `[${texts.join(',')}]` }));
 }

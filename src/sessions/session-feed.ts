@@ -1,47 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
-import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
+import type { CheckedCaller } from './session-checker.js';
+import { type PastNews, SESSION_CHANNEL, type SessionNews } from './session-news.js';
 import { SessionNewsRepository } from './session-news.repository.js';
 
 // Asked for again every few minutes, by whoever still wants it.
-const REFRESHES_TOLD_SECONDS = 900;
+const FOLLOWED_SECONDS = 900;
 const RESUMABLE_MS = 3_600_000;
 const MOST_AT_ONCE = 1000;
 // A change is dated by the start of its transaction, so news may be heard after news of a later date: whoever catches up
 // looks so far back.
 const OVERLAP_SECONDS = 10;
-const HEARD_MOST = 10_000;
+// Whoever was away for longer asks in another way.
+const LOOKS_BACK_SECONDS = 60;
+// What is younger is on its way as a notification, and arrives in the order in which every instance hears it.
+const LEFT_TO_NOTIFICATIONS_SECONDS = 0.2;
+const RECENT_MOST = 10_000;
+const HEARD_WITHIN_MS = 2000;
+const HEARD_ASKED_EVERY_MS = 20;
 // Between two that would have one place, in milliseconds: finer than any date, coarser than a number of that size.
 const PLACE_STEP = 0.001;
 const EVENT_ID = /^(\d{1,15})(?:\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?$/;
 
 /** Where an earlier stream was cut: the parts of an id of {@link eventIdOf}. */
-export interface FeedPosition {
+interface FeedPosition {
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** Null where it is a time and nothing else. */
   readonly id: string | null;
 }
 
-/** What happens to sessions on any instance, as it is committed: each piece of news once. */
+/**
+ * What happens to sessions on any instance, each piece of news once. It is notified by whoever did it, right after the
+ * commit, and looked for in the audit trail, since a notification may be lost: with its process, with the connection, or
+ * because the database takes none.
+ */
 @Injectable()
 export class SessionFeed {
   private readonly logger = new Logger(SessionFeed.name);
   private readonly subject = new Subject<SessionNews>();
   private readonly listening = new BehaviorSubject(false);
-  // What was heard last, by id, and its place in the order of hearing, which is one for all instances: its date, or just
-  // after the one before.
-  private readonly places = new LRUCache<string, number>({ max: HEARD_MOST });
+  // What was heard last, by id, and its place in the order of hearing: its date, or just after the one before.
+  private readonly places = new LRUCache<string, number>({ max: 2 * RECENT_MOST });
   private lastPlace = 0;
+  private isLooking = false;
+  private lookedAtMs = performance.now();
 
   readonly news = this.subject.asObservable();
   /** Whether news arrives. While it does not it is lost: whoever must know everything asks the database afterwards. */
   readonly isListening = this.listening.asObservable();
 
   constructor(
-    notifications: Notifications,
+    private readonly notifications: Notifications,
     private readonly sessions: SessionNewsRepository,
   ) {
     notifications.listen({
@@ -52,17 +65,42 @@ export class SessionFeed {
     });
   }
 
-  /**
-   * Refreshes of these users' sessions are news too from the moment this resolves, for a quarter of an hour. Everything
-   * else always is. Throws what the driver throws.
-   */
-  tellRefreshesOf(userIds: readonly string[]): Promise<void> {
-    return this.sessions.watch(userIds, REFRESHES_TOLD_SECONDS);
+  /** Tells all instances what is committed. It may be lost, and be found by looking. */
+  tell(news: readonly SessionNews[]): void {
+    this.notifications.notify(SESSION_CHANNEL, news);
   }
 
   /**
-   * Tells the news of some users in the last so many seconds that was not heard. False where that is too much, or cannot
-   * be found.
+   * What happens to these users' sessions is notified at once from the moment this resolves, for a quarter of an hour;
+   * otherwise it is found by looking, and refreshes are not. Returns what happened before and may come as news yet. Throws
+   * what the driver throws.
+   */
+  follow(userIds: readonly string[]): Promise<PastNews[]> {
+    return this.sessions.watch(userIds, FOLLOWED_SECONDS, OVERLAP_SECONDS);
+  }
+
+  /**
+   * Looks for what was not notified. What it costs grows with what is written to the trail, not with who watches. Throws
+   * what the driver throws: then something may have been missed.
+   */
+  async look(): Promise<void> {
+    if (this.isLooking) {
+      return;
+    }
+    this.isLooking = true;
+    const startedAtMs = performance.now();
+    try {
+      const seconds = Math.min((startedAtMs - this.lookedAtMs) / 1000, LOOKS_BACK_SECONDS) + OVERLAP_SECONDS;
+      this.take(await this.sessions.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST));
+      this.lookedAtMs = startedAtMs;
+    } finally {
+      this.isLooking = false;
+    }
+  }
+
+  /**
+   * Looks for the news of some users, refreshes too, in the last so many seconds and a few more. False where that is too
+   * much, or cannot be found.
    */
   async catchUp(userIds: readonly string[], seconds: number): Promise<boolean> {
     const found = await allOf(this.sessions.findSince(userIds, seconds + OVERLAP_SECONDS, MOST_AT_ONCE));
@@ -71,22 +109,23 @@ export class SessionFeed {
   }
 
   /**
-   * The position that an id of {@link eventIdOf} names. Null where it is no such id, or over an hour ago.
+   * What an earlier stream of the caller did not tell any more, in the order in which it was heard. Null where that was over
+   * an hour ago, is too much, or cannot be found.
    *
-   * @param now by the database's clock
+   * @param lastEventId the id of the last that it told, see {@link eventIdOf}
+   * @param before what {@link follow} returned: whatever was told is among it, or older, and the order is known once all
+   *   of it was heard here too
    */
-  positionOf(lastEventId: string, now: Date): FeedPosition | null {
-    const [, time, id = null] = EVENT_ID.exec(lastEventId) ?? [];
-    const at = Number(time);
-    // Not a number where there is none.
-    return at >= now.getTime() - RESUMABLE_MS ? { at, id } : null;
-  }
-
-  /**
-   * The news of a user after a position, in the order in which it was heard. What is under way is heard later. Null where
-   * that is too much, or cannot be found.
-   */
-  async findAfter(userId: string, position: FeedPosition): Promise<SessionNews[] | null> {
+  async findMissed(
+    { userId, readAt }: Pick<CheckedCaller, 'userId' | 'readAt'>,
+    lastEventId: string,
+    before: readonly PastNews[],
+  ): Promise<SessionNews[] | null> {
+    const position = positionOf(lastEventId, readAt);
+    if (!position) {
+      return null;
+    }
+    await this.untilHeard(before);
     const found = await allOf(this.sessions.findAfter(userId, position.at - OVERLAP_SECONDS * 1000, MOST_AT_ONCE));
     const placeOf = (news: SessionNews) => this.places.peek(eventIdOf(news)) ?? news.at;
     return (
@@ -95,11 +134,20 @@ export class SessionFeed {
     );
   }
 
+  // Of refreshes the trail has no line, so one that was not notified is never heard.
+  private async untilHeard(news: readonly PastNews[]): Promise<void> {
+    const deadline = performance.now() + HEARD_WITHIN_MS;
+    const isUnheard = (one: PastNews) => one.eventId !== null && !this.places.has(eventIdOf(one));
+    while (news.some(isUnheard) && performance.now() < deadline) {
+      await sleep(HEARD_ASKED_EVERY_MS);
+    }
+  }
+
   /**
    * Whether a stream that was cut at this position has not told this news yet. It told what it heard, so dates decide
    * only where this instance did not hear both.
    */
-  isAfter(news: SessionNews, { at, id }: FeedPosition): boolean {
+  private isAfter(news: SessionNews, { at, id }: FeedPosition): boolean {
     const place = this.places.peek(eventIdOf(news));
     const placeOfPosition = id === null ? undefined : this.places.peek(`${at}.${id}`);
     if (place !== undefined && placeOfPosition !== undefined) {
@@ -130,12 +178,18 @@ export class SessionFeed {
   }
 }
 
-/** The id of a piece of news among all of its user's, for {@link SessionFeed.positionOf}. */
-export const eventIdOf = (news: NewsId): string => `${news.at}.${keyOf(news)}`;
+/** The id of a piece of news among all of its user's, for {@link SessionFeed.findMissed}. */
+export const eventIdOf = (news: PastNews): string => `${news.at}.${keyOf(news)}`;
 
-type NewsId = Pick<SessionNews, 'at' | 'eventId' | 'sessionId'>;
+const keyOf = ({ eventId, sessionId }: PastNews): string => eventId ?? sessionId;
 
-const keyOf = ({ eventId, sessionId }: NewsId): string => eventId ?? sessionId;
+/** The position that an id names. Null where it is no such id, or over an hour ago by the database's clock. */
+function positionOf(lastEventId: string, now: Date): FeedPosition | null {
+  const [, time, id = null] = EVENT_ID.exec(lastEventId) ?? [];
+  const at = Number(time);
+  // Not a number where there is none.
+  return at >= now.getTime() - RESUMABLE_MS ? { at, id } : null;
+}
 
 const allOf = (news: Promise<SessionNews[]>): Promise<SessionNews[] | null> =>
   news.then((found) => (found.length < MOST_AT_ONCE ? found : null)).catch(() => null);

@@ -7,6 +7,8 @@ import { SessionNewsRepository } from './session-news.repository.js';
 const CHECKED_EVERY_MS = 30_000;
 // Expiry is noticed, and a check that failed is tried again, within this.
 const LOOKED_AT_EVERY_MS = 250;
+// So that an end of which no notification came is noticed within a second too.
+const LOOKED_FOR_EVERY_MS = 500;
 
 /** How a session ended: the reason of an aborted signal of {@link SessionLifetime}. */
 export interface SessionEnd {
@@ -37,8 +39,9 @@ interface Watched {
  * Tells whatever stays open for a session, such as a socket or a long answer, that the session is over. A guard can
  * only ask when something begins.
  *
- * The end comes as news from the database, but news alone is never trusted: all watched sessions are checked in one
- * shared query whenever some may have been missed, every half a minute besides, and each when its time is up.
+ * The end comes as news, which is notified and, twice a second, looked for in the audit trail. News alone is never
+ * trusted: all watched sessions are checked in one shared query whenever some may have been missed, every half a minute
+ * besides, and each when its time is up.
  */
 @Injectable()
 export class SessionLifetime implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -55,7 +58,7 @@ export class SessionLifetime implements OnApplicationBootstrap, OnApplicationShu
   readonly isSure = this.sure.pipe(distinctUntilChanged());
 
   constructor(
-    feed: SessionFeed,
+    private readonly feed: SessionFeed,
     private readonly sessions: SessionNewsRepository,
   ) {
     feed.news.subscribe(({ type, sessionId, reason, at, eventId }) => {
@@ -74,6 +77,7 @@ export class SessionLifetime implements OnApplicationBootstrap, OnApplicationShu
     this.timers.push(
       setInterval(() => this.doubt(this.watched.keys()), CHECKED_EVERY_MS).unref(),
       setInterval(() => this.doubt(this.overdue()), LOOKED_AT_EVERY_MS).unref(),
+      setInterval(() => void this.look(), LOOKED_FOR_EVERY_MS).unref(),
     );
   }
 
@@ -109,6 +113,17 @@ export class SessionLifetime implements OnApplicationBootstrap, OnApplicationShu
         }
       },
     };
+  }
+
+  private async look(): Promise<void> {
+    if (this.watched.size === 0) {
+      return;
+    }
+    try {
+      await this.feed.look();
+    } catch {
+      this.doubt(this.watched.keys());
+    }
   }
 
   private *overdue(): Iterable<string> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PreparedStatements } from '../database/prepared-statements.js';
-import type { SessionNews } from './session-news.js';
+import { NEWS_TYPES, type PastNews, type SessionNews } from './session-news.js';
 
 /** How a session stands. */
 export interface SessionEnding {
@@ -12,6 +12,9 @@ export interface SessionEnding {
   /** Milliseconds until then, by the database's clock. */
   readonly remainingMs: number;
 }
+
+const NEWS = `id AS "eventId", type, user_id AS "userId", session_id AS "sessionId", reason,
+  floor(extract(epoch FROM at) * 1000)::double precision AS at`;
 
 /** What whoever watches sessions asks when news may have been missed. */
 @Injectable()
@@ -41,16 +44,45 @@ export class SessionNewsRepository {
     );
   }
 
-  /** From the commit of this on, refreshes of these users are told too, for so many seconds. */
-  async watch(userIds: readonly string[], seconds: number): Promise<void> {
-    await this.prepared.query(
+  /**
+   * From the commit of this on, what happens to sessions of these users is told, for so many seconds. Returns what can be
+   * seen already of the last `pastSeconds`: it is not news.
+   */
+  watch(userIds: readonly string[], seconds: number, pastSeconds: number): Promise<PastNews[]> {
+    return this.prepared.query<PastNews & Record<string, unknown>>(
       'stream_watches',
       // In one order, so that no two of these wait for each other in a circle.
-      `INSERT INTO stream_watches (user_id, until)
-       SELECT id, now() + make_interval(secs => $2::double precision) FROM users WHERE id = ANY($1::uuid[]) ORDER BY id
-       ON CONFLICT (user_id) DO UPDATE SET until = greatest(stream_watches.until, excluded.until)`,
-      [userIds, seconds],
+      `WITH watched AS (
+         INSERT INTO stream_watches (user_id, until)
+         SELECT id, now() + make_interval(secs => $2::double precision) FROM users WHERE id = ANY($1::uuid[]) ORDER BY id
+         ON CONFLICT (user_id) DO UPDATE SET until = greatest(stream_watches.until, excluded.until)
+       )
+       SELECT ${NEWS} FROM (
+         SELECT id, type, user_id, session_id, reason, at FROM audit_events
+         WHERE user_id = ANY($1::uuid[]) AND type IN (${NEWS_TYPES})
+           AND at > now() - make_interval(secs => $3::double precision)
+         UNION ALL
+         SELECT NULL, 'session_refreshed', user_id, id, NULL, rotated_at FROM sessions
+         WHERE user_id = ANY($1::uuid[]) AND rotated_at > now() - make_interval(secs => $3::double precision)
+       ) past`,
+      [userIds, seconds, pastSeconds],
     );
+  }
+
+  /**
+   * News of all users in the last so many seconds, but not of the last `leaveSeconds`, oldest first, but for refreshes: the
+   * newest, at most so many.
+   */
+  async findRecent(seconds: number, leaveSeconds: number, limit: number): Promise<SessionNews[]> {
+    const news = await this.prepared.query<SessionNews & Record<string, unknown>>(
+      'session_news_recent',
+      `SELECT ${NEWS} FROM audit_events
+       WHERE at > now() - make_interval(secs => $1::double precision)
+         AND at < now() - make_interval(secs => $2::double precision) AND type IN (${NEWS_TYPES})
+       ORDER BY audit_events.at DESC, id DESC LIMIT $3`,
+      [seconds, leaveSeconds, limit],
+    );
+    return news.toReversed();
   }
 
   /** News of users in the last so many seconds, oldest first; of each session only its latest refresh. At most so many. */
@@ -70,12 +102,9 @@ export class SessionNewsRepository {
   private find(name: string, since: string, parameters: unknown[]): Promise<SessionNews[]> {
     return this.prepared.query<SessionNews & Record<string, unknown>>(
       name,
-      `SELECT id AS "eventId", type, user_id AS "userId", session_id AS "sessionId", reason,
-         floor(extract(epoch FROM at) * 1000)::double precision AS at
-       FROM (
+      `SELECT ${NEWS} FROM (
          SELECT id, type, user_id, session_id, reason, at FROM audit_events
-         WHERE user_id = ANY($1::uuid[]) AND type IN ('session_created', 'session_renamed', 'session_revoked')
-           AND at > ${since}
+         WHERE user_id = ANY($1::uuid[]) AND type IN (${NEWS_TYPES}) AND at > ${since}
          UNION ALL
          SELECT NULL, 'session_refreshed', user_id, id, NULL, rotated_at FROM sessions
          WHERE user_id = ANY($1::uuid[]) AND revoked_at IS NULL AND rotated_at > ${since}

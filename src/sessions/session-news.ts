@@ -1,5 +1,8 @@
-/** Where the database tells of sessions. The trigger on the audit trail, in a migration, names it too. */
+/** Where instances tell each other of sessions. */
 export const SESSION_CHANNEL = 'latchkey_sessions';
+
+/** The lines of the audit trail that are news, as SQL lists them. */
+export const NEWS_TYPES = `'session_created', 'session_renamed', 'session_revoked'`;
 
 /** Something happened to a session, and is committed. */
 export interface SessionNews {
@@ -13,3 +16,6 @@ export interface SessionNews {
   /** Milliseconds since the epoch, by the database's clock. */
   readonly at: number;
 }
+
+/** What tells one piece of news from another. */
+export type PastNews = Pick<SessionNews, 'at' | 'eventId' | 'sessionId'>;

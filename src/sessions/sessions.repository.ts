@@ -10,6 +10,8 @@ import type { Transaction } from '../database/transactions.js';
 import type { User, UserProfile } from '../users/user.entity.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
+import { SessionFeed } from './session-feed.js';
+import type { SessionNews } from './session-news.js';
 import { type OpenSession, type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
 import { SessionOpened, SessionsEnded } from './sessions.events.js';
 import {
@@ -19,11 +21,13 @@ import {
   type AccountRow,
   end,
   honoursPredecessor,
+  isWatched,
+  LINE,
+  newsOf,
   OPEN_ACCOUNT,
   type OpenAccountRow,
   type RevocationParameters,
   STATE,
-  tellRefreshed,
   toAccount,
 } from './sessions.sql.js';
 
@@ -75,6 +79,11 @@ export interface EndedUse extends RequestSource {
   readonly userId: string;
 }
 
+/** What a statement found that is to be told once it is committed; null where nobody watches. */
+interface Told {
+  readonly news: SessionNews[] | null;
+}
+
 type StateRow = OpenAccountRow & State & Pick<SessionState, 'isSeenLongAgo'>;
 
 export interface SessionsPage {
@@ -105,6 +114,7 @@ export class SessionsRepository {
     private readonly config: AppConfig,
     private readonly events: EventEmitter2,
     private readonly reserved: ReservedConnections,
+    private readonly feed: SessionFeed,
   ) {}
 
   /**
@@ -129,7 +139,7 @@ export class SessionsRepository {
     const surplus = `s.id IN (
       SELECT s.id FROM sessions s WHERE s.user_id = $5 AND ${ACTIVE}
       ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $6::integer - 1)`;
-    const [row] = await transaction.query<(AccountRow & { surplusCount: number })[]>(
+    const [row] = await transaction.query<(AccountRow & Told & { surplusCount: number })[]>(
       `WITH ${end(surplus, 'NULL::uuid')}, opened AS (
          INSERT INTO sessions
            (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
@@ -140,6 +150,7 @@ export class SessionsRepository {
          INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
          SELECT type, 'success', user_id, id, user_id, $2, $3, $4
          FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
+         RETURNING ${LINE}
        ), known AS (
          SELECT EXISTS (
            SELECT FROM known_devices WHERE user_id = $5 AND fingerprint = $13
@@ -154,7 +165,8 @@ export class SessionsRepository {
          FROM opened o JOIN users u ON u.id = o.user_id, known
          WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
        )
-       SELECT ${ACCOUNT}, (SELECT count(*) FROM ended)::integer AS "surplusCount"
+       SELECT ${ACCOUNT}, (SELECT count(*) FROM ended)::integer AS "surplusCount",
+         ${newsOf('SELECT * FROM recorded UNION ALL SELECT * FROM announced')}
        FROM opened s JOIN users u ON u.id = s.user_id`,
       [
         ...revocation('session_limit', source),
@@ -173,10 +185,11 @@ export class SessionsRepository {
     if (!row) {
       return null;
     }
-    const { surplusCount, ...account } = row;
+    const { surplusCount, news, ...account } = row;
     transaction.afterCommit(() => {
       this.events.emit(SessionOpened.name, new SessionOpened(session.delivery));
       this.tellEnded('session_limit', surplusCount);
+      this.tell(news);
     });
     return toAccount(account);
   }
@@ -193,7 +206,7 @@ export class SessionsRepository {
     successorHash: Buffer,
     { ip, userAgent, requestId }: RequestSource,
   ): Promise<Account | null> {
-    const [row] = await this.prepared.query<AccountRow & { told: unknown }>(
+    const [row] = await this.prepared.query<AccountRow & { isWatched: boolean }>(
       'session_rotation',
       `WITH before AS (
          SELECT rotated_at FROM sessions WHERE id = $1
@@ -213,7 +226,7 @@ export class SessionsRepository {
          SELECT 'session_refreshed', 'success', "userId", id, "userId", $8, $9, $10 FROM rotated
          WHERE NOT EXISTS (SELECT FROM before WHERE ${DAY('rotated_at')} = ${DAY('now()')})
        )
-       SELECT rotated.*, ${tellRefreshed('rotated')} FROM rotated`,
+       SELECT rotated.*, ${isWatched('rotated."userId"')} AS "isWatched" FROM rotated`,
       [
         token.sessionId,
         delivery,
@@ -230,8 +243,12 @@ export class SessionsRepository {
     if (!row) {
       return null;
     }
-    const { told: _, ...account } = row;
-    return toAccount(account);
+    const { isWatched: hasWatchers, ...columns } = row;
+    const account = toAccount(columns);
+    if (hasWatchers) {
+      this.tell([refreshed(account)]);
+    }
+    return account;
   }
 
   /**
@@ -327,7 +344,7 @@ export class SessionsRepository {
     deviceName: string,
     { ip, userAgent, requestId }: RequestSource,
   ): Promise<Session | null> {
-    const [row] = await this.sessions.query<AccountRow[]>(
+    const [row] = await this.sessions.query<(AccountRow & Told)[]>(
       `WITH renamed AS (
          UPDATE sessions s SET device_name = $3 FROM users u
          WHERE s.id = $1 AND s.user_id = $2 AND ${ACTIVE} AND u.id = s.user_id
@@ -335,11 +352,17 @@ export class SessionsRepository {
        ), recorded AS (
          INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
          SELECT 'session_renamed', 'success', "userId", id, "userId", $4, $5, $6 FROM renamed
+         RETURNING ${LINE}
        )
-       SELECT * FROM renamed`,
+       SELECT renamed.*, ${newsOf('SELECT * FROM recorded')} FROM renamed`,
       [id, userId, deviceName, ip, userAgent, requestId],
     );
-    return row ? toAccount(row).session : null;
+    if (!row) {
+      return null;
+    }
+    const { news, ...account } = row;
+    this.tell(news);
+    return toAccount(account).session;
   }
 
   /** Ends one session of a user. How many it ended: 0 if it was not theirs or not active. */
@@ -391,14 +414,19 @@ export class SessionsRepository {
     reason: RevocationReason,
     source: RequestSource,
   ): Promise<SessionOwner | null> {
-    const [owner] = await transaction.query<SessionOwner[]>(
-      `WITH ${end('s.id = $5', '$6::uuid')} SELECT u.id, u.email FROM ended e JOIN users u ON u.id = e.user_id`,
+    const [row] = await transaction.query<(SessionOwner & Told)[]>(
+      `WITH ${end('s.id = $5', '$6::uuid')}
+       SELECT u.id, u.email, ${newsOf('SELECT * FROM recorded')} FROM ended e JOIN users u ON u.id = e.user_id`,
       [...revocation(reason, source), id, actorId],
     );
-    if (!owner) {
+    if (!row) {
       return null;
     }
-    transaction.afterCommit(() => this.tellEnded(reason, 1));
+    const { news, ...owner } = row;
+    transaction.afterCommit(() => {
+      this.tellEnded(reason, 1);
+      this.tell(news);
+    });
     return owner;
   }
 
@@ -409,12 +437,16 @@ export class SessionsRepository {
     reason: RevocationReason,
     source: RequestSource,
   ): Promise<string[]> {
-    const ended = await transaction.query<{ id: string }[]>(
-      `WITH ${end('s.user_id = $5', '$6::uuid')} SELECT id FROM ended`,
+    const [{ ids, news }] = await transaction.query<[Told & { ids: string[] }]>(
+      `WITH ${end('s.user_id = $5', '$6::uuid')}
+       SELECT ARRAY(SELECT id::text FROM ended) AS ids, ${newsOf('SELECT * FROM recorded')}`,
       [...revocation(reason, source), userId, actorId],
     );
-    transaction.afterCommit(() => this.tellEnded(reason, ended.length));
-    return ended.map(({ id }) => id);
+    transaction.afterCommit(() => {
+      this.tellEnded(reason, ids.length);
+      this.tell(news);
+    });
+    return ids;
   }
 
   /** Ends a session whose spent token came back. How many it ended: 0 if it was over before. */
@@ -516,14 +548,21 @@ export class SessionsRepository {
     steps: string,
     parameters: [...revocation: RevocationParameters, ...which: unknown[]],
   ): Promise<number> {
-    const [counted] = await this.prepared.query<{ count: number }>(
+    const [counted] = await this.prepared.query<Told & { count: number }>(
       name,
-      `${steps} SELECT count(*)::integer AS count FROM ended`,
+      `${steps} SELECT (SELECT count(*) FROM ended)::integer AS count, ${newsOf('SELECT * FROM recorded')}`,
       parameters,
     );
-    const count = counted?.count ?? 0;
+    const { count, news } = counted ?? { count: 0, news: null };
     this.tellEnded(parameters[0], count);
+    this.tell(news);
     return count;
+  }
+
+  private tell(news: SessionNews[] | null): void {
+    if (news) {
+      this.feed.tell(news);
+    }
   }
 
   private tellEnded(reason: RevocationReason, count: number): void {
@@ -539,6 +578,15 @@ const revocation = (reason: RevocationReason, { ip, userAgent, requestId }: Requ
   userAgent,
   requestId,
 ];
+
+const refreshed = ({ session: { id, userId, rotatedAt }, readAt }: Account): SessionNews => ({
+  type: 'session_refreshed',
+  eventId: null,
+  userId,
+  sessionId: id,
+  reason: null,
+  at: (rotatedAt ?? readAt).getTime(),
+});
 
 // Field by field, since this is done for every protected request: copying the rest of a row costs several times as much.
 const toState = (row: StateRow): SessionState => ({

@@ -1,6 +1,6 @@
 import type { User, UserProfile } from '../users/user.entity.js';
 import type { OpenSession, RevocationReason, Session } from './session.entity.js';
-import { SESSION_CHANNEL } from './session-news.js';
+import { NEWS_TYPES } from './session-news.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
@@ -24,8 +24,28 @@ export const honoursPredecessor = (graceSeconds: string) => `(
 /** What a revocation records, in parameters $1 to $4: reason, ip, user agent and request id. */
 export type RevocationParameters = [reason: RevocationReason, ip: string, userAgent: string, requestId: string];
 
+/** What {@link newsOf} must know of a line of the audit trail. */
+export const LINE = `id, at, type, user_id, session_id, reason`;
+
+/** Whether anybody watches the user with this id, see {@link SessionFeed.follow}. */
+export const isWatched = (userId: string) => `
+  EXISTS (SELECT FROM stream_watches w WHERE w.user_id = ${userId} AND w.until > now())`;
+
 /**
- * The steps that end sessions: CTEs of which `ended` has the rows. Rows are locked in the order of their ids, so that
+ * What a statement is to tell once it is committed, as {@link SessionNews}: of users whom somebody watches, null for all
+ * others, since each notification has its price.
+ *
+ * @param lines SQL for what it wrote into the audit trail, with the columns of {@link LINE}
+ */
+export const newsOf = (lines: string) => `(
+  SELECT json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000)))
+  FROM (${lines}) l WHERE l.type IN (${NEWS_TYPES}) AND ${isWatched('l.user_id')}
+) AS news`;
+
+/**
+ * The steps that end sessions: CTEs of which `ended` has the rows, and `recorded` their {@link LINE}. Rows are locked in the order of their ids, so that
  * two of these never wait for each other in a circle. Each ended session gets its line in the audit trail.
  *
  * @param which SQL over `s` that picks the sessions; only active ones of them are ended
@@ -43,20 +63,8 @@ export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
     SELECT 'session_revoked', 'success', user_id, id, revoked_by, $1, $2, $3, $4 FROM ended
+    RETURNING ${LINE}
   )`;
-
-/**
- * Tells of a refresh, if somebody wants to know: notifying commits one after the other, and everybody refreshes. Of all
- * else the trail tells, by its trigger.
- *
- * @param row SQL for the row of the session, with the columns of {@link ACCOUNT}
- */
-export const tellRefreshed = (row: string) => `
-  CASE WHEN EXISTS (SELECT FROM stream_watches w WHERE w.user_id = ${row}."userId" AND w.until > now()) THEN
-    pg_notify('${SESSION_CHANNEL}', json_build_array(json_build_object(
-      'eventId', NULL, 'type', 'session_refreshed', 'userId', ${row}."userId", 'sessionId', ${row}.id, 'reason', NULL,
-      'at', floor(extract(epoch FROM ${row}."rotatedAt") * 1000)))::text)
-  END AS told`;
 
 /** Ended on purpose, or its user disabled; past its idle or absolute end. */
 export const STATE = `

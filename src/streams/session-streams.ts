@@ -5,10 +5,10 @@ import { AppConfig } from '../config/config.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
 import { eventIdOf, SessionFeed } from '../sessions/session-feed.js';
 import { type SessionEnd, SessionLifetime } from '../sessions/session-lifetime.js';
-import type { SessionNews } from '../sessions/session-news.js';
+import type { PastNews, SessionNews } from '../sessions/session-news.js';
 
 const PING_EVERY_MS = 15_000;
-const REFRESHES_ASKED_EVERY_MS = 240_000;
+const FOLLOWED_EVERY_MS = 240_000;
 const AGAIN_AFTER_MS = 60_000;
 
 interface Stream {
@@ -56,7 +56,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   onApplicationBootstrap(): void {
     this.timers.push(
       setInterval(() => this.remark(), PING_EVERY_MS).unref(),
-      setInterval(() => void this.askForRefreshes([...this.ofUser.keys()]), REFRESHES_ASKED_EVERY_MS).unref(),
+      setInterval(() => void this.follow([...this.ofUser.keys()]), FOLLOWED_EVERY_MS).unref(),
     );
   }
 
@@ -93,15 +93,14 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
 
     return new Observable((subscriber) => {
       const { signal, release } = this.lifetime.watch(caller);
-      let since = lastEventId === undefined ? null : this.feed.positionOf(lastEventId, caller.readAt);
-      // While what was missed is looked up, what happens meanwhile waits behind it; some of it is both.
-      let waiting: SessionNews[] | null = since && [];
-      const lookedUp = new Set<string>();
-      // Of the end of its own session a stream hears from the session's watch, which never misses it.
-      const isOwnEnd = (news: SessionNews) => news.type === 'session_revoked' && news.sessionId === sessionId;
+      // While what was missed is looked up, what happens meanwhile waits behind it; some of it is both, and some of it
+      // happened before the stream began.
+      let waiting: SessionNews[] | null = [];
+      const past = new Set<string>();
       const pass = (news: SessionNews) => {
-        const isTold = lookedUp.delete(eventIdOf(news)) || (since !== null && !this.feed.isAfter(news, since));
-        if (!isTold && !isOwnEnd(news)) subscriber.next(toMessage(news));
+        // Of the end of its own session a stream hears from the session's watch, which never misses it.
+        const isOwnEnd = news.type === 'session_revoked' && news.sessionId === sessionId;
+        if (!past.delete(eventIdOf(news)) && !isOwnEnd) subscriber.next(toMessage(news));
       };
       const stream: Stream = {
         tell: (news) => (waiting ? waiting.push(news) : pass(news)),
@@ -116,23 +115,22 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       };
       signal.addEventListener('abort', finish);
       this.add(caller.userId, stream);
-      // The first line says that nothing is missed from here on.
-      void this.askForRefreshes([caller.userId]).then(() => stream.remark(this.state));
-      if (since) {
-        void this.feed.findAfter(caller.userId, since).then((missed) => {
-          if (missed === null) {
-            stream.resync();
-            since = null;
-          }
+      const begin = async () => {
+        const before = await this.follow([caller.userId]);
+        // The first line says that nothing is missed from here on.
+        stream.remark(this.state);
+        if (lastEventId !== undefined) {
+          const missed = await this.feed.findMissed(caller, lastEventId, before);
+          if (missed === null) stream.resync();
           missed?.forEach(pass);
-          missed?.forEach((news) => lookedUp.add(eventIdOf(news)));
-          const late = waiting ?? [];
-          waiting = null;
-          late.forEach(pass);
-        });
-      } else if (lastEventId !== undefined) {
-        stream.resync();
-      }
+          missed?.forEach((news) => past.add(eventIdOf(news)));
+        }
+        for (const news of before) past.add(eventIdOf(news));
+        const late = waiting ?? [];
+        waiting = null;
+        late.forEach(pass);
+      };
+      void begin();
       if (this.isClosing) {
         stream.close();
       }
@@ -165,11 +163,9 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  /** A refresh that is not told is only a last-seen time that is a little old, so nothing fails for it. */
-  private async askForRefreshes(userIds: readonly string[]): Promise<void> {
-    if (userIds.length > 0) {
-      await this.feed.tellRefreshesOf(userIds).catch(() => undefined);
-    }
+  /** Without, news comes a little later and a refresh not at all, so nothing fails for it. */
+  private async follow(userIds: readonly string[]): Promise<PastNews[]> {
+    return userIds.length === 0 ? [] : this.feed.follow(userIds).catch(() => []);
   }
 
   private remark(): void {
@@ -187,7 +183,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       return;
     }
     // A server that crashed has forgotten.
-    await this.askForRefreshes(userIds);
+    await this.follow(userIds);
     if (!(await this.feed.catchUp(userIds, (performance.now() - lostAtMs) / 1000))) {
       for (const stream of this.all()) stream.resync();
     }

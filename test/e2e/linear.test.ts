@@ -201,7 +201,7 @@ it.each<[string, number, (text: string) => unknown]>([
   ['a user agent', 512, (text) => describeDevice(text)],
   ['a password', BODY, (text) => isTooLong(text)],
   ['a stored hash', BODY, (text) => t.app.get(PasswordHasher).isOutdated(`$argon2id$v=19$m=${text}`)],
-  ['Last-Event-ID', HEADER, (text) => t.app.get(SessionFeed).positionOf(text, new Date())],
+  ['Last-Event-ID', HEADER, (text) => t.app.get(SessionFeed).findMissed({ userId: id, readAt: new Date() }, text, [])],
 ])(
   'reads %s in one pass',
   async (_, length, read) => {

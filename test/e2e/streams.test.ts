@@ -392,6 +392,20 @@ describe('a stream ends with its session, on whatever instance that ended', () =
       },
     ],
     [
+      'a statement of another program, which tells nobody',
+      'revoked_by_admin',
+      ({ account }) =>
+        database.query(
+          `WITH ended AS (
+             UPDATE sessions SET revoked_at = now(), revoked_reason = 'revoked_by_admin', revoked_by = user_id
+             WHERE id = $1 RETURNING *
+           )
+           INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason)
+           SELECT 'session_revoked', 'success', user_id, id, revoked_by, revoked_reason FROM ended`,
+          [account.session.id],
+        ),
+    ],
+    [
       'the deletion of the account',
       'account_deleted',
       ({ other }, api) =>

@@ -6,6 +6,7 @@ import { NotifySessionNews1795400000000 } from './1795400000000-notify-session-n
 import { CreateEmailChanges1795500000000 } from './1795500000000-create-email-changes.js';
 import { IndexSessionsByUser1795520000001 } from './1795520000001-index-sessions-by-user.js';
 import { IndexAuditEventsByTime1795520000002 } from './1795520000002-index-audit-events-by-time.js';
+import { LeaveSessionNewsToTheService1795520000003 } from './1795520000003-leave-session-news-to-the-service.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   CreateEmailChanges1795500000000,
   IndexSessionsByUser1795520000001,
   IndexAuditEventsByTime1795520000002,
+  LeaveSessionNewsToTheService1795520000003,
 ];
