@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
-import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { createApp } from './app.setup.js';
+import { Connections } from './common/connections.js';
 import { createLogger } from './common/logger.js';
 import { codeOf } from './common/error-code.js';
 import { StartError } from './common/start-error.js';
@@ -54,17 +54,20 @@ async function main(): Promise<void> {
 async function serve(config: AppConfig, logger: Logger): Promise<Service> {
   keepRequestsYoung();
   const app = await createApp(config, logger);
+  const connections = new Connections(app.getHttpServer());
   await listen(app, config);
 
   const readiness = app.get(Readiness);
-  // The others take what comes from now on. Whoever has connected here already is about to ask: closing the HTTP server
-  // at once would cut them off.
+  const close = async () => {
+    connections.end();
+    await app.close();
+  };
+  // The others take what comes from now on. Whoever has connected here already is about to ask.
   const retire = async () => {
     readiness.leave();
-    // oxlint-disable-next-line typescript/unbound-method -- bound where it is applied
-    Reflect.apply(NetServer.prototype.close, app.getHttpServer(), []);
+    connections.refuseNew();
     await sleep(LEAVES_AFTER_MS);
-    await app.close();
+    await close();
     process.exit(0);
   };
   process.on('message', (message) => {
@@ -78,7 +81,7 @@ async function serve(config: AppConfig, logger: Logger): Promise<Service> {
     async close() {
       readiness.stop();
       await sleep(config.shutdownDelayMs);
-      await app.close();
+      await close();
     },
   };
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import { Client } from 'pg';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { holdSockets } from '../support/held-sockets.js';
 import { startInstance } from '../support/instance.js';
 import { until } from '../support/until.js';
 
@@ -59,3 +60,20 @@ it('says 503 for ready, finishes what is under way, lets no idle connection hold
   );
   expect(row!.used_generation).toBe(1);
 });
+
+it('ends in order within ten seconds, whatever clients hold open', async () => {
+  const instance = await startInstance({ env: { DATABASE_URL: database.url } });
+  const { accessToken } = await instance.api.signUp();
+  const sockets = await holdSockets(instance, accessToken);
+  const before = await stops();
+
+  const startedAt = performance.now();
+  expect(await instance.kill('SIGTERM')).toBe(0);
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+  expect(await stops()).toBe(before + 1);
+  sockets.forEach((socket) => socket.destroy());
+}, 30_000);
+
+async function stops(): Promise<number> {
+  return (await database.query(`SELECT 1 FROM audit_events WHERE type = 'service_stopped'`)).length;
+}
