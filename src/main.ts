@@ -2,12 +2,14 @@ import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger as NestLog } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { createApp } from './app.setup.js';
 import { Connections } from './common/connections.js';
-import { createLogger } from './common/logger.js';
+import { createLogger, NestLogger } from './common/logger.js';
 import { codeOf } from './common/error-code.js';
+import { onHangUp } from './common/hang-up.js';
 import { StartError } from './common/start-error.js';
 import { keepRequestsYoung } from './common/young-generation.js';
 import type { AppConfig } from './config/config.js';
@@ -24,14 +26,22 @@ const LEAVES_AFTER_MS = 1000;
 async function main(): Promise<void> {
   const settings = configOfProcess();
   const logger = createLogger({ level: settings.logLevel, isReadable: !settings.isProduction });
+  // The application would see to it, but a primary has none.
+  NestLog.overrideLogger(new NestLogger(logger));
 
   const embedded = settings.databaseUrl ? null : await startEmbeddedPostgres({ dataDir: settings.dataDir });
   const config = embedded ? onDatabase(settings, embedded.url) : settings;
   const hasWorkers = cluster.isPrimary && config.workers !== undefined;
-  const service = await (hasWorkers ? startWorkers(config, logger) : serve(config, logger));
+  // Workers read all settings themselves, but where an embedded PostgreSQL of ours listens they cannot know.
+  const environment = embedded ? { DATABASE_URL: embedded.url } : {};
+  const service = await (hasWorkers ? startWorkers(config, environment, logger) : serve(config, logger));
 
   const stop = (signal: NodeJS.Signals) => {
     logger.info(`${signal}: finishing what is under way`);
+    if (cluster.isWorker) {
+      // Where a whole group is signalled, its primary tells it again.
+      process.on(signal, () => undefined);
+    }
     const patienceMs = FORCED_AFTER_MS + config.shutdownDelayMs;
     // Workers are given up first, by themselves.
     setTimeout(() => process.exit(1), hasWorkers ? patienceMs + 1000 : patienceMs).unref();
@@ -52,6 +62,17 @@ async function main(): Promise<void> {
 
 /** Serves requests in this process. */
 async function serve(config: AppConfig, logger: Logger): Promise<Service> {
+  // At once, since its primary may ask before it listens.
+  const isToRetire = new Promise<void>((resolve) => {
+    process.on('message', (message) => message === RETIRE && resolve());
+  });
+  onHangUp(() => {
+    if (cluster.isPrimary) {
+      logger.warn(
+        'SIGHUP: without workers nothing is replaced. Restart the process for new code, settings and secrets.',
+      );
+    }
+  });
   keepRequestsYoung();
   const app = await createApp(config, logger);
   const connections = new Connections(app.getHttpServer());
@@ -70,11 +91,7 @@ async function serve(config: AppConfig, logger: Logger): Promise<Service> {
     await close();
     process.exit(0);
   };
-  process.on('message', (message) => {
-    if (message === RETIRE) {
-      void retire();
-    }
-  });
+  void isToRetire.then(retire);
   return {
     url: await app.getUrl(),
     // Readiness first, so that nobody sends new work; then the door.

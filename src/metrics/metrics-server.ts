@@ -1,6 +1,7 @@
-import cluster from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
@@ -9,6 +10,9 @@ import { codeOf } from '../common/error-code.js';
 import { StartError } from '../common/start-error.js';
 import { AppConfig } from '../config/config.js';
 import { Metrics } from './metrics.js';
+
+const ASK = 'metrics';
+const ANSWERED_WITHIN_MS = 2000;
 
 /** Shows the metrics on a port of their own, which nobody outside should reach. A worker hands them to its primary. */
 @Injectable()
@@ -32,14 +36,16 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   async onApplicationBootstrap(): Promise<void> {
     const { registry } = this.metrics;
     if (cluster.isWorker) {
-      AggregatorRegistry.setRegistries([registry]);
-      // oxlint-disable-next-line no-new -- made for its listener, which answers the primary
-      new AggregatorRegistry();
+      const tell = (metrics: object) => process.send?.(metrics);
+      process.on('message', (message) => {
+        if (message === ASK) {
+          // What is asked for late has closed already.
+          void registry.getMetricsAsJSON().then(tell, () => tell([]));
+        }
+      });
       return;
     }
     this.server = await serveMetrics(this.config, () => registry.metrics());
-    const { metricsHost, metricsPort } = this.config;
-    new Logger(MetricsServer.name).log(`Metrics at http://${metricsHost}:${metricsPort}/metrics`);
   }
 
   onApplicationShutdown(): void {
@@ -48,12 +54,11 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   }
 }
 
-/** The same for a primary: what all of its workers count, added up, and how many they are. */
-export async function serveMetricsOfWorkers(config: AppConfig): Promise<void> {
+/** The same for a primary: what its workers count, added up, and how many they are. */
+export async function serveMetricsOfWorkers(config: AppConfig, listening: ReadonlySet<Worker>): Promise<void> {
   if (config.metricsPort === undefined) {
     return;
   }
-  const ofWorkers = new AggregatorRegistry();
   const own = new Registry();
   const workers: Gauge = new Gauge({
     name: 'latchkey_workers',
@@ -61,7 +66,27 @@ export async function serveMetricsOfWorkers(config: AppConfig): Promise<void> {
     registers: [own],
     collect: () => workers.set(Object.keys(cluster.workers ?? {}).length),
   });
-  await serveMetrics(config, async () => `${await ofWorkers.clusterMetrics()}\n${await own.metrics()}`);
+  await serveMetrics(config, async () => {
+    const counts = (await Promise.all([...listening].map(metricsOf))).filter((metrics) => metrics !== null);
+    return `${await AggregatorRegistry.aggregate(counts).metrics()}\n${await own.metrics()}`;
+  });
+}
+
+/** Null for a worker that ends before it answers, or does not in time: the others are shown all the same. */
+async function metricsOf(worker: Worker): Promise<object | null> {
+  const over = new AbortController();
+  worker.send(ASK, () => undefined);
+  try {
+    return await Promise.race([
+      once(worker, 'message', over).then(([metrics]: unknown[]) => (Array.isArray(metrics) ? metrics : null)),
+      once(worker, 'exit', over).then(() => null),
+      sleep(ANSWERED_WITHIN_MS, null, over),
+    ]);
+  } catch {
+    return null;
+  } finally {
+    over.abort();
+  }
 }
 
 async function serveMetrics(
@@ -88,5 +113,6 @@ async function serveMetrics(
   } catch (error) {
     throw new StartError(`Cannot listen on ${host}, METRICS_PORT ${port} (${codeOf(error)}).`);
   }
+  logger.log(`Metrics at http://${host}:${port}/metrics`);
   return server;
 }

@@ -3,7 +3,6 @@ import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
-import type { CheckedCaller } from './session-checker.js';
 import { type PastNews, SESSION_CHANNEL, type SessionNews } from './session-news.js';
 import { SessionNewsRepository } from './session-news.repository.js';
 
@@ -117,7 +116,7 @@ export class SessionFeed {
    *   of it was heard here too
    */
   async findMissed(
-    { userId, readAt }: Pick<CheckedCaller, 'userId' | 'readAt'>,
+    { userId, readAt }: { readonly userId: string; readonly readAt: Date },
     lastEventId: string,
     before: readonly PastNews[],
   ): Promise<SessionNews[] | null> {

@@ -74,6 +74,24 @@ it('ends in order within ten seconds, whatever clients hold open', async () => {
   sockets.forEach((socket) => socket.destroy());
 }, 30_000);
 
+describe('SIGHUP', () => {
+  it('does not end a process that stands alone, which says what it takes', async () => {
+    const instance = await startInstance({ env: { DATABASE_URL: database.url } });
+    instance.process.kill('SIGHUP');
+    await until('it says so', () => instance.output().includes('Restart the process for new code'));
+    expect((await instance.api.call('GET', '/health/ready')).status).toBe(200);
+    expect(await instance.kill('SIGTERM')).toBe(0);
+  });
+
+  it('of a terminal that is closed ends it in order', async () => {
+    const before = await stops();
+    const command = ['script', ['-qec', `${process.execPath} dist/main.js`, '/dev/null'], {}] as const;
+    const terminal = await startInstance({ env: { DATABASE_URL: database.url }, command });
+    await terminal.kill('SIGKILL');
+    await until('it has ended', async () => (await stops()) === before + 1);
+  });
+});
+
 async function stops(): Promise<number> {
   return (await database.query(`SELECT 1 FROM audit_events WHERE type = 'service_stopped'`)).length;
 }

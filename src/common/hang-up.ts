@@ -1,0 +1,17 @@
+import { isatty } from 'node:tty';
+
+const hadTerminal = isatty(0);
+
+/**
+ * Reloads when an operator sends SIGHUP. A terminal that is closed sends it too, and then the process stops in order:
+ * nobody would see it go on.
+ */
+export function onHangUp(reload: () => void): void {
+  process.on('SIGHUP', () => {
+    if (hadTerminal && !isatty(0)) {
+      process.kill(process.pid, 'SIGTERM');
+    } else {
+      reload();
+    }
+  });
+}

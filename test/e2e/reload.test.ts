@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
+import { holdSockets } from '../support/held-sockets.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { childrenOf, temporaryFolder } from '../support/postgres.js';
+import { until as soon } from '../support/until.js';
+
+// As an operator runs workers: in production, with secrets in files, in a process group of their own.
+let database: TestDatabase;
+let instance: Instance;
+let metricsUrl: string;
+const folder = temporaryFolder();
+/** Processes start here, which takes as long as it takes where others are busy. */
+const until = <T>(what: string, ask: Parameters<typeof soon<T>>[1]) => soon(what, ask, 100);
+
+const inFile = (name: string, value: string): string => {
+  writeFileSync(join(folder, name), value);
+  return join(folder, name);
+};
+const writeSecrets = (version: string) => ({
+  JWT_SECRET_FILE: inFile('jwt', `${version}-Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f`),
+  REFRESH_TOKEN_SECRET_FILE: inFile('refresh', `${version}-Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l`),
+});
+
+beforeAll(async () => {
+  database = await createDatabase();
+  const metricsPort = await freePort();
+  metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
+  instance = await startInstance({
+    env: {
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'info',
+      COOKIE_SECURE: 'off',
+      ACCOUNT_PAGE: 'on',
+      WEB_CONCURRENCY: '2',
+      METRICS_PORT: String(metricsPort),
+      PASSWORD_HASH_PARALLEL: '1',
+      DATABASE_URL_FILE: inFile('database', database.url),
+      JWT_SECRET: undefined,
+      REFRESH_TOKEN_SECRET: undefined,
+      ...writeSecrets('one'),
+    },
+    command: [process.execPath, ['dist/main.js'], { detached: true }],
+  });
+  await until('all have started', () => instance.output().includes('Metrics at'));
+}, 120_000);
+
+afterAll(async () => {
+  await instance?.kill('SIGKILL');
+  await expectInvariants(database);
+  await database.drop();
+});
+
+const workers = () => childrenOf(instance.process.pid!);
+const replacements = () => instance.output().split('replaced all workers').length - 1;
+/** On connections of their own, so that the workers take turns. */
+const statuses = async (accessToken: string) => {
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => instance.api.me(accessToken, { connection: 'close' })),
+  );
+  return [...new Set(answers.map(({ status }) => status))];
+};
+
+it('replaces every worker whatever clients hold open: an old secret opens nothing any more, the new one everywhere', async () => {
+  const old = await instance.api.signUp();
+  const sockets = await holdSockets(instance, old.accessToken);
+  const before = workers();
+
+  writeSecrets('two');
+  instance.process.kill('SIGHUP');
+  const scrapes: number[] = [];
+  await until('all are replaced', async () => {
+    scrapes.push((await fetch(metricsUrl)).status);
+    return replacements() === 1;
+  });
+  expect(new Set(scrapes)).toEqual(new Set([200]));
+  expect(workers().filter((pid) => before.includes(pid))).toEqual([]);
+
+  expect(await statuses(old.accessToken)).toEqual([401]);
+  expect((await instance.api.refresh(old.refreshToken)).status).toBe(401);
+  expect(await statuses((await instance.api.signIn(old.credentials)).accessToken)).toEqual([200]);
+  sockets.forEach((socket) => socket.destroy());
+}, 120_000);
+
+it('replaces them once more where it is asked while it does so', async () => {
+  const [before, first] = [workers(), replacements()];
+  writeSecrets('three');
+  instance.process.kill('SIGHUP');
+  await until('it has begun', () => workers().some((pid) => !before.includes(pid)));
+  writeSecrets('four');
+  instance.process.kill('SIGHUP');
+  await until('both are done', () => replacements() === first + 2);
+  expect(await statuses((await instance.api.signUp()).accessToken)).toEqual([200]);
+}, 120_000);
+
+it('is not hurt by a signal that the whole group gets, which its primary sends again', async () => {
+  const [before, count] = [workers(), replacements()];
+  process.kill(-instance.process.pid!, 'SIGHUP');
+  await until('all are replaced', () => replacements() > count);
+  expect(instance.output()).not.toContain('ended: SIGHUP');
+  expect(workers().filter((pid) => before.includes(pid))).toEqual([]);
+
+  const { credentials } = await instance.api.signUp();
+  const logins = Promise.all([1, 2, 3].map(() => instance.api.login(credentials)));
+  await until('they are under way', async () =>
+    /password_hash_queue_length [1-9]/.test(await (await fetch(metricsUrl)).text()),
+  );
+  const gone = new Promise((resolve) => instance.process.once('exit', resolve));
+  process.kill(-instance.process.pid!, 'SIGTERM');
+  expect((await logins).map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(await gone).toBe(0);
+}, 120_000);
+
+it('writes JSON lines alone', () => {
+  const lines = instance.output().trim().split('\n');
+  expect(lines.filter((line) => !line.startsWith('{') || !line.endsWith('}'))).toEqual([]);
+  expect(lines.filter((line) => line.includes('Metrics at'))).toHaveLength(1);
+});
