@@ -158,7 +158,8 @@ export class AuthController {
   @ApiOperation({
     summary: 'Log out this device',
     description:
-      'Ends the session of the refresh token, or else that of the access token. It works with an expired access token.',
+      'Ends the session of the refresh token, or else that of the access token. It works with an expired access token, ' +
+      'and may be sent again within ten seconds.',
   })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
   @ApiNoContentResponse({ description: 'Ended.', headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })

@@ -74,17 +74,19 @@ export class AuthService {
   }
 
   /**
-   * Logs out one session: the one that honours the refresh token, or else the caller's. Throws
-   * {@link InvalidRefreshTokenError} where neither is good, whatever is wrong with them.
+   * Logs out one session: the one that honours the refresh token, or else the caller's. Nothing happens where the same
+   * was asked seconds ago. Throws {@link InvalidRefreshTokenError} where neither is good, whatever is wrong with them.
    */
   async logout(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<void> {
-    if (presented && (await this.sessions.endPresented(presented, source))) {
+    const outcome = presented && (await this.sessions.endPresented(presented, source));
+    if (outcome === 'ended') {
       return;
     }
-    if (!caller) {
+    if (caller) {
+      await this.sessions.endCurrent(caller, source);
+    } else if (outcome === null) {
       throw new InvalidRefreshTokenError(BAD_REQUEST);
     }
-    await this.sessions.endCurrent(caller, source);
   }
 
   /** Logs out every session of whoever holds the refresh token, or else of the caller. Returns how many. */

@@ -1,10 +1,14 @@
-import { type ArgumentsHost, Catch } from '@nestjs/common';
+import { type ArgumentsHost, Catch, HttpStatus } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Problem } from '../common/problem.js';
 import { ProblemFilter } from '../common/problem.filter.js';
+import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
-/** Whoever asks to be logged out loses the cookie, even where there was nothing left to end. */
+/**
+ * Whoever asks to be logged out loses the cookie, even where there was nothing left to end. An access token whose session
+ * was logged out seconds ago is refused like any other, but here it asks for what is done.
+ */
 @Catch(Problem)
 export class LogoutFilter extends ProblemFilter {
   constructor(private readonly cookie: RefreshCookie) {
@@ -12,8 +16,13 @@ export class LogoutFilter extends ProblemFilter {
   }
 
   override catch(problem: Problem, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
     if (problem.status === 400 || problem.status === 401) {
-      this.cookie.clear(host.switchToHttp().getResponse<FastifyReply>());
+      this.cookie.clear(reply);
+    }
+    if (problem instanceof SessionRevokedError && problem.isJustLoggedOut) {
+      void reply.code(HttpStatus.NO_CONTENT).send();
+      return;
     }
     super.catch(problem, host);
   }

@@ -75,7 +75,7 @@ export class SessionChecker {
     }
     if (state.isRevoked) {
       this.tellRefused('revoked');
-      throw new SessionRevokedError(session);
+      throw new SessionRevokedError(session, state.isJustLoggedOut);
     }
     if (state.isExpired) {
       this.tellRefused('expired');

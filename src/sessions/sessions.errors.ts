@@ -11,8 +11,14 @@ export class InvalidRefreshTokenError extends Problem {
 export abstract class RefusedForGoodError extends Problem {}
 
 export class SessionRevokedError extends RefusedForGoodError {
-  /** The session, where its row is still there, is for the audit trail; no answer names it. */
-  constructor(readonly session?: { readonly id: string; readonly userId: string }) {
+  /**
+   * @param session for the audit trail, where its row is still there; no answer names it
+   * @param isJustLoggedOut whether a logout ended it seconds ago, so that one more finds its work done
+   */
+  constructor(
+    readonly session?: { readonly id: string; readonly userId: string },
+    readonly isJustLoggedOut = false,
+  ) {
     super('session_revoked');
   }
 }

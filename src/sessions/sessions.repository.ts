@@ -45,6 +45,8 @@ export interface NewSession {
 interface State {
   /** Ended on purpose, or its user disabled. */
   readonly isRevoked: boolean;
+  /** By a logout, seconds ago. */
+  readonly isJustLoggedOut: boolean;
   /** Past its idle or absolute end. */
   readonly isExpired: boolean;
 }
@@ -299,8 +301,8 @@ export class SessionsRepository {
     if (!row) {
       return null;
     }
-    const { isRevoked, isExpired, honoursPredecessor: honours, ...account } = row;
-    return { ...toAccount(account), isRevoked, isExpired, honoursPredecessor: honours };
+    const { isRevoked, isJustLoggedOut, isExpired, honoursPredecessor: honours, ...account } = row;
+    return { ...toAccount(account), isRevoked, isJustLoggedOut, isExpired, honoursPredecessor: honours };
   }
 
   /** Active sessions of a user: the given one first, then the newest. One more than the limit, if there are more. */
@@ -615,6 +617,7 @@ const toState = (row: StateRow): SessionState => ({
   },
   readAt: row.readAt,
   isRevoked: row.isRevoked,
+  isJustLoggedOut: row.isJustLoggedOut,
   isExpired: row.isExpired,
   isSeenLongAgo: row.isSeenLongAgo,
 });

@@ -96,18 +96,28 @@ export class SessionsService {
     return repeated;
   }
 
-  /** Logs out the session that honours the token. False if none does; a spent token ends its session all the same. */
-  async endPresented(presented: PresentedToken, source: RequestSource): Promise<boolean> {
+  /**
+   * Logs out the session that honours the token, or finds that a logout ended it seconds ago. Null if neither; a spent
+   * token ends its session all the same.
+   */
+  async endPresented(presented: PresentedToken, source: RequestSource): Promise<'ended' | 'ended before' | null> {
     const token = this.refreshTokens.read(presented.token);
     if (!token) {
-      return false;
+      return null;
     }
     if ((await this.sessions.endPresented(token, presented.delivery, source)) > 0) {
-      return true;
+      return 'ended';
     }
-    // Not honoured. Why not is for us alone to know, but reuse has its consequence here too.
-    await this.requireHonoured(token, presented.delivery, source).catch(ignoreRefusal);
-    return false;
+    try {
+      // Why it is not honoured is for us alone to know, but reuse has its consequence here too.
+      await this.requireHonoured(token, presented.delivery, source);
+    } catch (error) {
+      if (error instanceof SessionRevokedError && error.isJustLoggedOut) {
+        return 'ended before';
+      }
+      ignoreRefusal(error);
+    }
+    return null;
   }
 
   /**
@@ -252,7 +262,7 @@ export class SessionsService {
     if (state.isRevoked) {
       this.endedUses.note(state.session, source);
       this.tellRefreshed('revoked');
-      throw new SessionRevokedError();
+      throw new SessionRevokedError(state.session, state.isJustLoggedOut);
     }
     if (state.isExpired) {
       this.tellRefreshed('expired');

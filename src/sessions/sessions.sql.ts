@@ -66,9 +66,13 @@ export const end = (which: string, actor: 's.user_id' | 'NULL::uuid' | '$6::uuid
     RETURNING ${LINE}
   )`;
 
-/** Ended on purpose, or its user disabled; past its idle or absolute end. */
+/**
+ * Ended on purpose, or its user disabled; by a logout so short ago that the same request may come again, sent once more
+ * by a proxy that lost the answer; past its idle or absolute end.
+ */
 export const STATE = `
   (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
   (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired"`;
 
 /** What an open session tells of itself and its user: all that a protected request needs, and no more. */

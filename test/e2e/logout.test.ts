@@ -17,6 +17,18 @@ async function revocationsOf(sessionId: string) {
   );
 }
 
+/** Asks as if the session had ended a minute ago: the trail, which nobody changes, has the true time. */
+async function aMinuteLater<T>(sessionId: string, ask: () => Promise<T>): Promise<T> {
+  const shift = (sign: string) =>
+    t.database.query(`UPDATE sessions SET revoked_at = revoked_at ${sign} interval '1 minute' WHERE id = $1`, [
+      sessionId,
+    ]);
+  await shift('-');
+  const answer = await ask();
+  await shift('+');
+  return answer;
+}
+
 describe('logout', () => {
   it('by refresh token ends that session alone, at once', async () => {
     const laptop = await t.api.signUp();
@@ -87,14 +99,16 @@ describe('logout', () => {
     const ended = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     await t.api.call('POST', '/auth/logout', { cookie: cookieOf(ended) });
     const bodies = new Set<string>();
-    for (const cookie of [cookieOf(ended), 'refresh_token=nonsense', 'refresh_token=']) {
-      for (const bearer of [undefined, 'nonsense', ended.body.accessToken]) {
-        const answer = await t.api.call('POST', '/auth/logout', { cookie, ...(bearer && { bearer }) });
-        expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
-        const { requestId, ...rest } = answer.body;
-        bodies.add(JSON.stringify(rest));
+    await aMinuteLater(ended.body.session.id, async () => {
+      for (const cookie of [cookieOf(ended), 'refresh_token=nonsense', 'refresh_token=']) {
+        for (const bearer of [undefined, 'nonsense', ended.body.accessToken]) {
+          const answer = await t.api.call('POST', '/auth/logout', { cookie, ...(bearer && { bearer }) });
+          expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
+          const { requestId, ...rest } = answer.body;
+          bodies.add(JSON.stringify(rest));
+        }
       }
-    }
+    });
     expect([...bodies]).toEqual([expect.stringContaining('"status":400')]);
     expect([...bodies][0]).toContain('invalid_refresh_token');
   });
@@ -103,9 +117,57 @@ describe('logout', () => {
     const answer = await t.api.call('POST', '/auth/logout');
     expect(answer).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
     expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
-    const { accessToken } = await t.api.signUp();
-    await t.api.call('POST', '/auth/logout', { bearer: accessToken });
+    const { accessToken, session } = await t.api.signUp();
+    const logout = () => t.api.call('POST', '/auth/logout', { bearer: accessToken });
+    await logout();
+    expect(await aMinuteLater(session.id, logout)).toMatchObject(REVOKED);
+  });
+
+  it('may be sent once more, as a proxy does that lost the answer: the second finds it done', async () => {
+    const byBody = await t.api.signUp();
+    const byCookie = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
+    const byBearer = await t.api.signUp();
+    const byPredecessor = await t.api.signUp();
+    await t.api.refresh(byPredecessor.refreshToken);
+    for (const [session, call] of [
+      [byBody.session, { body: { refreshToken: byBody.refreshToken } }],
+      [byCookie.body.session, { cookie: cookieOf(byCookie) }],
+      [byBearer.session, { bearer: byBearer.accessToken }],
+      [byPredecessor.session, { body: { refreshToken: byPredecessor.refreshToken } }],
+      [byBody.session, { bearer: byBody.accessToken, body: { refreshToken: byBody.refreshToken } }],
+    ] as const) {
+      const answers = await Promise.all([1, 2].map(() => t.api.call('POST', '/auth/logout', call)));
+      answers.push(await t.api.call('POST', '/auth/logout', call));
+      expect(answers.map(({ status }) => status)).toEqual([204, 204, 204]);
+      for (const { headers } of answers) {
+        expect(headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
+        expect(headers.has('clear-site-data')).toBe('cookie' in call);
+      }
+      expect(await revocationsOf(session.id)).toMatchObject([{ reason: 'logout', events: 1 }]);
+    }
+  });
+
+  it('is refused as ever to what was ended otherwise, and an older token is reuse even then', async () => {
+    const { accessToken, refreshToken, session } = await t.api.signUp();
+    await t.api.endSession(accessToken, session.id);
+    expect((await t.api.logout(refreshToken)).status).toBe(400);
     expect(await t.api.call('POST', '/auth/logout', { bearer: accessToken })).toMatchObject(REVOKED);
+
+    const first = await t.api.signUp();
+    const second = (await t.api.refresh(first.refreshToken)).body;
+    const third = (await t.api.refresh(second.refreshToken)).body;
+    await t.api.logout(third.refreshToken);
+    expect((await t.api.logout(first.refreshToken)).status).toBe(400);
+    expect(await t.api.refresh(first.refreshToken)).toMatchObject({ body: { code: 'refresh_token_reused' } });
+  });
+
+  it('by a token that was logged out ends the session of the caller beside it all the same', async () => {
+    const old = await t.api.signUp();
+    await t.api.logout(old.refreshToken);
+    const { accessToken } = await t.api.signIn(old.credentials);
+    const call = { bearer: accessToken, body: { refreshToken: old.refreshToken } };
+    expect((await t.api.call('POST', '/auth/logout', call)).status).toBe(204);
+    expect(await t.api.me(accessToken)).toMatchObject(REVOKED);
   });
 
   it('takes an older token for reuse here too, and the session ends', async () => {
