@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Api, type AuthResult, cookieOf, someone } from '../support/api.js';
@@ -8,16 +9,25 @@ import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { expectInvariants } from '../support/invariants.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { ledger } from '../support/ledger.js';
 import { until } from '../support/until.js';
 
-// Two instances behind Debian's nginx, as they stand in production, with TLS ended in front.
+// Two instances behind Debian's nginx, set up as the README says, with TLS ended in front.
+const [, documented = ''] = /```nginx\n([^]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+
 let database: TestDatabase;
-let ports: number[];
+let ports: [number, number];
 let instances: Instance[];
-let nginx: ChildProcess;
-let folder: string;
+let nginx: Nginx;
 let https: Api;
 let http: Api;
+
+interface Nginx {
+  /** What came over TLS, which was ended in front of it. */
+  readonly https: Api;
+  readonly http: Api;
+  stop(): Promise<void>;
+}
 
 const startAt = (port: number) =>
   startInstance({
@@ -31,64 +41,65 @@ const startAt = (port: number) =>
     },
   });
 
-const configuration = (httpsPort: number, httpPort: number) => `
-  ${process.getuid?.() === 0 ? 'user root;' : ''}
-  daemon off;
-  pid ${folder}/pid;
-  error_log ${folder}/error.log;
-  events {}
-  http {
-    access_log off;
-    client_body_temp_path ${folder}/body;
-    proxy_temp_path ${folder}/proxy;
-    fastcgi_temp_path ${folder}/fastcgi;
-    uwsgi_temp_path ${folder}/uwsgi;
-    scgi_temp_path ${folder}/scgi;
-    upstream latchkey {
-      ${ports.map((port) => `server 127.0.0.1:${port} max_fails=0;`).join(' ')}
-      keepalive 16;
-    }
-    proxy_http_version 1.1;
-    # A connection may be closed at the very moment it is used again; every request of ours may be sent twice.
-    proxy_next_upstream error timeout non_idempotent;
-    # Whoever comes to the first has come over TLS, ended in front of it.
-    server {
-      listen 127.0.0.1:${httpsPort};
-      location / { proxy_set_header X-Forwarded-Proto https; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-                   proxy_set_header Host $http_host; proxy_set_header Connection ""; proxy_pass http://latchkey; }
-    }
-    server {
-      listen 127.0.0.1:${httpPort};
-      location / { proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-                   proxy_set_header Host $http_host; proxy_set_header Connection ""; proxy_pass http://latchkey; }
-    }
-  }
-`;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  ports = [await freePort(), await freePort()];
-  instances = await Promise.all(ports.map(startAt));
-  folder = mkdtempSync(join(tmpdir(), 'latchkey-nginx-'));
+/** The documented configuration with ports of ours, and with one change where a test is about it. */
+async function startNginx([first, second]: [number, number], change: [from: string, to: string] = ['', '']) {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-nginx-'));
   const [httpsPort, httpPort] = [await freePort(), await freePort()];
-  writeFileSync(join(folder, 'nginx.conf'), configuration(httpsPort, httpPort));
-  nginx = spawn('nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log')], {
-    stdio: 'inherit',
-  });
-  https = new Api(`http://127.0.0.1:${httpsPort}`);
-  http = new Api(`http://127.0.0.1:${httpPort}`);
+  const [upstream = '', server = ''] = documented
+    .replace('127.0.0.1:3001', `127.0.0.1:${first}`)
+    .replace('127.0.0.1:3002', `127.0.0.1:${second}`)
+    .replaceAll(...change)
+    .split(/^(?= *server \{)/m);
+  const serverAt = (port: number) => server.replace('listen 443 ssl', `listen 127.0.0.1:${port}`);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  writeFileSync(
+    join(folder, 'nginx.conf'),
+    `${process.getuid?.() === 0 ? 'user root;' : ''}
+    daemon off;
+    pid ${folder}/pid;
+    events {}
+    http {
+      access_log off;
+      ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+      ${upstream}
+      ${serverAt(httpsPort).replace('$scheme', 'https')}
+      ${serverAt(httpPort)}
+    }`,
+  );
+  const child: ChildProcess = spawn(
+    'nginx',
+    ['-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log')],
+    { stdio: 'inherit' },
+  );
+  const api = new Api(`http://127.0.0.1:${httpsPort}`);
   await until('nginx answers', () =>
-    https.call('GET', '/health/ready').then(
+    api.call('GET', '/health/ready').then(
       ({ status }) => status === 200,
       () => false,
     ),
   );
-});
+  return {
+    https: api,
+    http: new Api(`http://127.0.0.1:${httpPort}`),
+    async stop() {
+      child.kill('SIGQUIT');
+      await once(child, 'exit');
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+beforeAll(async () => {
+  expect(documented).toContain('proxy_next_upstream');
+  database = await createDatabase();
+  ports = [await freePort(), await freePort()];
+  instances = await Promise.all(ports.map(startAt));
+  nginx = await startNginx(ports);
+  ({ https, http } = nginx);
+}, 60_000);
 afterAll(async () => {
-  nginx.kill('SIGQUIT');
-  await once(nginx, 'exit');
+  await nginx.stop();
   await Promise.all(instances.map((instance) => instance.kill('SIGTERM')));
-  rmSync(folder, { recursive: true });
   await expectInvariants(database);
   await database.drop();
 });
@@ -127,28 +138,82 @@ it('takes the origin of the page for its own, since nginx passes the host', asyn
   expect((await call('http://evil.example')).body.code).toBe('cross_site_request');
 });
 
-it('fails no request while one instance after the other is replaced', async () => {
-  await database.query('DELETE FROM rate_limits');
-  const devices: AuthResult[] = [];
-  for (let i = 0; i < 4; i++) devices.push(await https.signUp());
-  const statuses = new Map<number, number>();
-  let isRunning = true;
-  const load = devices.map(async ({ accessToken }) => {
-    while (isRunning) {
-      for (const { status } of [
-        await https.me(accessToken),
-        await https.call('POST', '/auth/logout-others', { bearer: accessToken }),
-      ]) {
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+describe('while one instance after the other is replaced', () => {
+  /** How often each status was answered meanwhile. */
+  async function replaceAllBehind(api: Api): Promise<Map<number, number>> {
+    await database.query('DELETE FROM rate_limits');
+    const devices: AuthResult[] = [];
+    for (let i = 0; i < 4; i++) devices.push(await api.signUp());
+    const statuses = new Map<number, number>();
+    let isRunning = true;
+    const load = devices.map(async ({ accessToken }) => {
+      while (isRunning) {
+        for (const { status } of [
+          await api.me(accessToken),
+          await api.call('POST', '/auth/logout-others', { bearer: accessToken }),
+        ]) {
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        }
       }
+    });
+    for (const [i, port] of ports.entries()) {
+      expect(await instances[i]!.kill('SIGTERM')).toBe(0);
+      instances[i] = await startAt(port);
     }
-  });
-  for (const [i, port] of ports.entries()) {
-    expect(await instances[i]!.kill('SIGTERM')).toBe(0);
-    instances[i] = await startAt(port);
+    isRunning = false;
+    await Promise.all(load);
+    return statuses;
   }
-  isRunning = false;
-  await Promise.all(load);
-  expect([...statuses.keys()]).toEqual([200]);
-  expect(statuses.get(200)).toBeGreaterThan(100);
+
+  it('no request fails', async () => {
+    const statuses = await replaceAllBehind(https);
+    expect([...statuses.keys()]).toEqual([200]);
+    expect(statuses.get(200)).toBeGreaterThan(100);
+  }, 120_000);
+
+  it('requests fail where nginx counts failures', async () => {
+    // Once is enough by default, too, for ten seconds: as long as it takes here, whatever the machine.
+    const counting = await startNginx(ports, ['max_fails=0', 'fail_timeout=10m']);
+    const statuses = await replaceAllBehind(counting.https);
+    await counting.stop();
+    expect(statuses.get(502)).toBeGreaterThan(0);
+    // Answered by nginx, not by the service.
+    ledger.failures.splice(0, Infinity, ...ledger.failures.filter((failure) => !failure.endsWith(': 502')));
+  }, 120_000);
+});
+
+it('sends again what was done and whose answer was lost: what that answers, the README says', async () => {
+  await database.query('DELETE FROM rate_limits');
+  const [port, other] = ports;
+  const losing = createServer((socket) => {
+    const upstream = connect(port, '127.0.0.1');
+    socket.pipe(upstream);
+    // Done, and the answer is on its way.
+    upstream.once('data', () => socket.destroy());
+    for (const one of [socket, upstream]) one.on('error', () => undefined).on('close', () => upstream.destroy());
+  }).listen(await freePort(), '127.0.0.1');
+  await once(losing, 'listening');
+  const { port: losingPort } = losing.address() as AddressInfo;
+  const behind = await startNginx([losingPort, other], [`${other} max_fails=0`, `${other} max_fails=0 backup`]);
+  const api = behind.https;
+
+  const [one, two, three] = [await https.signUp(), await https.signUp(), await https.signUp()];
+  const second = await https.signIn(three.credentials);
+  expect((await api.refresh(one.refreshToken)).status).toBe(200);
+  expect((await api.logout(one.refreshToken)).status).toBe(204);
+  expect((await api.call('POST', '/auth/logout', { bearer: two.accessToken })).status).toBe(204);
+  expect((await api.logoutOthers(second.accessToken)).body).toEqual({ revoked: 0 });
+  expect((await https.me(three.accessToken)).status).toBe(401);
+  const third = await https.signIn(three.credentials);
+  expect((await api.endSession(second.accessToken, third.session.id)).status).toBe(404);
+  expect((await https.me(third.accessToken)).status).toBe(401);
+  expect((await api.logoutAll(second.refreshToken)).status).toBe(401);
+  expect((await https.me(second.accessToken)).status).toBe(401);
+  const account = someone();
+  expect((await api.register(account)).status).toBe(409);
+  expect((await api.login(account)).status).toBe(200);
+  expect((await https.sessions((await https.signIn(account)).accessToken)).body.items).toHaveLength(4);
+
+  await behind.stop();
+  losing.close();
 }, 60_000);
