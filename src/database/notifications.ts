@@ -64,6 +64,15 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
     void this.send();
   }
 
+  /**
+   * How full the queue is that all notifications of the server pass through, from 0 to 1. It fills where anybody listens
+   * and does not read. Throws what the driver throws.
+   */
+  async findQueueUsage(): Promise<number> {
+    const [row] = await this.dataSource.query<{ usage: number }[]>('SELECT pg_notification_queue_usage() AS usage');
+    return row?.usage ?? 0;
+  }
+
   onApplicationBootstrap(): void {
     if (this.listeners.length > 0) {
       void this.keepListening();

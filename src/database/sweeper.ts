@@ -1,7 +1,9 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { codeOf } from '../common/error-code.js';
+import { TableSwept } from './database.events.js';
 
 const FIRST_AFTER_MS = 60_000;
 const EVERY_MS = 3_600_000;
@@ -40,7 +42,15 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
 
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly events: EventEmitter2,
+  ) {}
+
+  /** Whose rows are swept. */
+  get tables(): string[] {
+    return this.chores.map(({ table }) => table);
+  }
 
   /** From now on these rows are swept too. */
   add(chore: Chore): void {
@@ -61,16 +71,20 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
   async sweep(): Promise<number> {
     let count = 0;
     for (const chore of this.chores) {
+      const countBefore = count;
+      let isFailure = true;
       try {
         let last: Batch | null = null;
         do {
           last = await this.deleteBatch(chore, last);
           count += last.count;
         } while (last.count === BATCH_ROWS && !this.isStopping);
+        isFailure = false;
         this.refusing.delete(chore.table);
       } catch (error) {
         this.warn(chore, error);
       }
+      this.events.emit(TableSwept.name, new TableSwept(chore.table, count - countBefore, isFailure));
     }
     return count;
   }

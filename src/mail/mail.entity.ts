@@ -25,6 +25,7 @@ export interface MailDetails {
 /** A mail that is yet to be sent, written in the transaction of what it tells; gone when it is sent. It holds no token. */
 @Entity({ name: 'mails' })
 @Index('mails_next_attempt_at_idx', ['nextAttemptAt'])
+@Index('mails_created_at_idx', ['createdAt'])
 @Index('mails_user_id_idx', ['userId'])
 export class Mail {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'mails_pkey' })

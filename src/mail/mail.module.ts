@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Sweeper } from '../database/sweeper.js';
 import { Mail } from './mail.entity.js';
+import { MailBacklog } from './mail-backlog.js';
 import { MailSender } from './mail-sender.js';
 import { MailTransport } from './mail-transport.js';
 import { MailedToken } from './mailed-token.entity.js';
@@ -11,8 +12,8 @@ import { Outbox } from './outbox.js';
 /** What goes out by mail, and the tokens that come back from it. */
 @Module({
   imports: [TypeOrmModule.forFeature([Mail, MailedToken])],
-  providers: [Outbox, MailedTokens, MailSender, MailTransport],
-  exports: [Outbox, MailedTokens],
+  providers: [Outbox, MailBacklog, MailedTokens, MailSender, MailTransport],
+  exports: [Outbox, MailBacklog, MailedTokens],
 })
 export class MailModule {
   constructor(sweeper: Sweeper) {

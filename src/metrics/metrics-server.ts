@@ -9,6 +9,7 @@ import { AggregatorRegistry, Gauge, Registry } from 'prom-client';
 import { codeOf } from '../common/error-code.js';
 import { StartError } from '../common/start-error.js';
 import { AppConfig } from '../config/config.js';
+import { STAYS_OPEN } from '../streams/streams.controller.js';
 import { Metrics } from './metrics.js';
 
 const ASK = 'metrics';
@@ -26,9 +27,15 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   ) {
     const fastify: FastifyInstance = adapter.httpAdapter.getInstance();
     fastify.addHook('onResponse', (request, reply, done) => {
-      // The pattern, never the address itself: a client must not be able to make up labels.
-      const route = request.routeOptions.url ?? 'none';
-      metrics.requestAnswered(request.method, route, reply.statusCode, reply.elapsedTime);
+      const { config: route, url } = request.routeOptions;
+      metrics.requestAnswered({
+        method: request.method,
+        // The pattern, never the address itself: a client must not be able to make up labels.
+        route: url ?? 'none',
+        status: reply.statusCode,
+        // How long a stream stayed open is no latency.
+        milliseconds: STAYS_OPEN in route && reply.statusCode === 200 ? null : reply.elapsedTime,
+      });
       done();
     });
   }

@@ -15,8 +15,10 @@ export class SessionsEnded {
   ) {}
 }
 
+export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'healed', 'reused', 'throttled', 'revoked', 'expired'] as const;
+
 /** What became of an authentic refresh token. */
-export type RefreshOutcome = 'rotated' | 'repeated' | 'healed' | 'reused' | 'throttled' | 'revoked' | 'expired';
+export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
 
 export class RefreshAnswered {
   constructor(readonly outcome: RefreshOutcome) {}
@@ -31,7 +33,9 @@ export class SessionChecksAnswered {
   ) {}
 }
 
+export const CHECK_REFUSALS = ['revoked', 'expired', 'mismatch'] as const;
+
 /** A protected request was refused for its session. */
 export class SessionCheckRefused {
-  constructor(readonly reason: 'revoked' | 'expired' | 'mismatch') {}
+  constructor(readonly reason: (typeof CHECK_REFUSALS)[number]) {}
 }

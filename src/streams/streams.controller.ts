@@ -1,5 +1,6 @@
 import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@nestjs/common';
 import { ApiBearerAuth, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { EMPTY, type Observable } from 'rxjs';
 import { ApiProblems, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
@@ -10,6 +11,9 @@ import { SessionStreams } from './session-streams.js';
 // What waits for a client that does not read, in characters: some hundreds of events.
 const MAX_PENDING = 65_536;
 
+/** In the configuration of a route whose answers last as long as the client wants. */
+export const STAYS_OPEN = 'staysOpen';
+
 @ApiTags('sessions')
 @ApiBearerAuth('bearer')
 @Controller('sessions')
@@ -17,6 +21,7 @@ export class StreamsController {
   constructor(private readonly streams: SessionStreams) {}
 
   @Sse('events', { maxPendingDataLength: MAX_PENDING })
+  @RouteConfig({ [STAYS_OPEN]: true })
   @ApiOperation({
     summary: 'What happens to your devices, as it happens',
     description:

@@ -1,18 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { EventStream } from '../support/event-stream.js';
 import { freePort } from '../support/free-port.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { until } from '../support/until.js';
 
 let database: TestDatabase;
 let instance: Instance;
 let metricsUrl: string;
+let atStart: string;
 
 beforeAll(async () => {
   database = await createDatabase();
   const METRICS_PORT = String(await freePort());
   metricsUrl = `http://127.0.0.1:${METRICS_PORT}`;
   instance = await startInstance({ env: { DATABASE_URL: database.url, METRICS_PORT, RATE_LIMIT: 'on' } });
+  atStart = await scrape();
 });
 afterAll(async () => {
   await instance?.kill('SIGTERM');
@@ -57,6 +61,48 @@ it('counts what happens, by what matters', async () => {
   expect(valueOf(text, 'latchkey_http_request_duration_seconds_count', { route: '/auth/login', status: '429' })).toBe(
     2,
   );
+});
+
+it('had each counter from the start, or its first burst would be no increase', async () => {
+  const series = (text: string) =>
+    [...text.matchAll(/^(latchkey_\w+_total(?:\{.*\})?|latchkey_session_check_duration_seconds_count\{.*\}) /gm)].map(
+      ([, name]) => name,
+    );
+  const now = series(await scrape());
+  expect(now).toContain('latchkey_refreshes_total{outcome="reused"}');
+  expect(now.filter((one) => !series(atStart).includes(one))).toEqual([]);
+  expect(valueOf(atStart, 'latchkey_refreshes_total')).toBe(0);
+  expect(atStart).toContain('latchkey_session_check_duration_seconds_count{result="failed"} 0');
+  expect(atStart).toContain('latchkey_http_answers_total{class="5xx"} 0');
+});
+
+it('counts a stream as an answer, and how long it stayed open as no latency', async () => {
+  const { accessToken, refreshToken } = await instance.api.signUp();
+  const ofStreams = async () => {
+    const text = await scrape();
+    return {
+      latency: valueOf(text, 'latchkey_http_request_duration_seconds_count', { route: '/sessions/events' }),
+      open: valueOf(text, 'latchkey_event_streams'),
+      answers: valueOf(text, 'latchkey_http_answers_total', { class: '2xx' }),
+    };
+  };
+  const before = await ofStreams();
+  const stream = await EventStream.open(instance.api, accessToken);
+  expect(await ofStreams()).toEqual({ ...before, open: 1 });
+  await instance.api.logout(refreshToken);
+  await stream.ended();
+  // Those of the stream and of the logout.
+  await until('it is counted', async () => (await ofStreams()).answers === before.answers + 2);
+  expect(await ofStreams()).toEqual({ latency: before.latency, open: 0, answers: before.answers + 2 });
+
+  // The control: what is refused took as long as it took.
+  await instance.api.call('GET', '/sessions/events', { bearer: accessToken });
+  expect((await ofStreams()).latency).toBe(before.latency + 1);
+});
+
+it('says what is running', async () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  expect(await scrape()).toContain(`latchkey_build_info{version="${version}",node="${process.versions.node}"} 1`);
 });
 
 it('has no label that a client can make up', async () => {

@@ -7,6 +7,7 @@ import { CreateEmailChanges1795500000000 } from './1795500000000-create-email-ch
 import { IndexSessionsByUser1795520000001 } from './1795520000001-index-sessions-by-user.js';
 import { IndexAuditEventsByTime1795520000002 } from './1795520000002-index-audit-events-by-time.js';
 import { LeaveSessionNewsToTheService1795520000003 } from './1795520000003-leave-session-news-to-the-service.js';
+import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   IndexSessionsByUser1795520000001,
   IndexAuditEventsByTime1795520000002,
   LeaveSessionNewsToTheService1795520000003,
+  IndexMailsByAge1795540000000,
 ];
