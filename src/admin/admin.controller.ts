@@ -152,7 +152,7 @@ export class AdminController {
     description: 'Nothing changes until they do.',
   })
   @ApiAcceptedResponse({ description: 'On its way, unless the account is disabled.', headers: COMMON_HEADERS })
-  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
+  @ApiProblems('user_not_found', 'too_many_requests', ...ACTION_PROBLEMS)
   startReset(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,

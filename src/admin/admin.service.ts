@@ -5,6 +5,7 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../common/caller.js';
 import type { RequestSource } from '../common/request-source.js';
 import { type Transaction, Transactions } from '../database/transactions.js';
+import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
@@ -31,6 +32,7 @@ export class AdminService {
     private readonly sessions: SessionsService,
     private readonly outbox: Outbox,
     private readonly tokens: MailedTokens,
+    private readonly mails: MailedTokenLimit,
     private readonly audit: AuditTrail,
   ) {}
 
@@ -95,9 +97,10 @@ export class AdminService {
     });
   }
 
-  /** Mails a user the link to set a new password. Staff never see it, and nothing changes until it is used (ADM-03). */
+  /** Mails a user the link to set a new password. Staff never see it, and nothing changes until it is used (ADM-03). Throws `too_many_requests`. */
   async startReset(id: string, action: StaffAction): Promise<void> {
     const { email } = await this.requireUser(id);
+    await this.mails.consumeStaffMail(email, action.staff, action.source);
     await this.transactions.run(async (transaction) => {
       await this.record(transaction, 'password_reset_by_staff', id, action);
       await this.outbox.addFor(transaction, 'password_reset', email);

@@ -77,7 +77,9 @@ export class AuthController {
   @ApiOperation({ summary: 'Create an account and sign this device in' })
   @ApiCreatedResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
   @ApiAcceptedResponse({
-    description: 'Where addresses must be confirmed first: a mail is on its way, and there is no session yet.',
+    description:
+      'Where addresses must be confirmed first: a mail is on its way, and there is no session yet. Nothing happens where ' +
+      'as many mails went to the address within the hour as may (TOKEN_MAILS_PER_ACCOUNT).',
     headers: COMMON_HEADERS,
   })
   @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE_PROBLEMS)

@@ -7,6 +7,7 @@ import { type Transaction, Transactions } from '../database/transactions.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
+import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { RegistrationLimit } from '../limits/registration-limit.js';
 import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
 import { InvalidRefreshTokenError } from '../sessions/sessions.errors.js';
@@ -28,6 +29,7 @@ export class AuthService {
     private readonly sessions: SessionsService,
     private readonly throttle: LoginThrottle,
     private readonly registrations: RegistrationLimit,
+    private readonly mails: MailedTokenLimit,
     private readonly audit: AuditTrail,
     private readonly transactions: Transactions,
     private readonly outbox: Outbox,
@@ -37,7 +39,7 @@ export class AuthService {
 
   /**
    * Makes an account and signs its first device in. Null where addresses must be confirmed first, and then a mail is on
-   * its way. Throws `validation_failed` for a password we would not keep, `too_many_requests`, or `email_taken`.
+   * its way, unless as many went there within the hour as may. Throws `validation_failed` for a password we would not keep, `too_many_requests`, or `email_taken`.
    */
   async register(account: NewAccount, device: Device, source: RequestSource): Promise<SessionGrant | null> {
     // First, since a password that is refused makes no account and should use up no try.
@@ -46,6 +48,10 @@ export class AuthService {
 
     const passwordHash = await this.users.hash(account);
     const person = { ...account, passwordHash };
+    if (this.config.emailVerification === 'required' && !(await this.mails.allowsMail(account.email, source))) {
+      // Nothing happens, whether or not the address is taken, and the answer tells neither.
+      return null;
+    }
     return this.transactions.run((transaction) =>
       this.config.emailVerification === 'required'
         ? this.askToConfirm(transaction, person)

@@ -86,9 +86,8 @@ export class EmailService {
   }
 
   private async requestChange(caller: CheckedCaller, email: string, source: RequestSource): Promise<boolean> {
-    await this.limit.consumeMail(email, source);
-    const { user, sessionId } = caller;
-    const { id: userId } = user;
+    await this.limit.consumeChange(email, caller, source);
+    const { user, userId, sessionId } = caller;
     return this.transactions.run(async (transaction) => {
       // What ended the session since the caller was let in ends what it asks for.
       await this.sessions.requireActive(transaction, caller);

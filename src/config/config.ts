@@ -193,6 +193,10 @@ export class AppConfig {
   @IntegerSetting('TOKEN_MAILS_PER_ACCOUNT', { min: 1, max: 1_000_000 })
   readonly tokenMailsPerAccount: number = 3;
 
+  /** An hour: the same, whomever they go to. */
+  @IntegerSetting('TOKEN_MAILS_PER_ADDRESS', { min: 1, max: 1_000_000 })
+  readonly tokenMailsPerAddress: number = 20;
+
   /** A minute: tries of tokens that came by mail. */
   @IntegerSetting('MAILED_TOKENS_PER_ADDRESS', { min: 1, max: 1_000_000 })
   readonly mailedTokensPerAddress: number = 20;
@@ -200,6 +204,10 @@ export class AppConfig {
   /** A minute. */
   @IntegerSetting('REFRESHES_PER_SESSION', { min: 1, max: 1_000_000 })
   readonly refreshesPerSession: number = 30;
+
+  /** A minute: names given to devices. Each goes to every open stream of the account. */
+  @IntegerSetting('RENAMES_PER_USER', { min: 1, max: 1_000_000 })
+  readonly renamesPerUser: number = 30;
 
   @IntegerSetting('BODY_LIMIT_BYTES', { min: 1024, max: 1_048_576 })
   readonly bodyLimitBytes: number = 16_384;

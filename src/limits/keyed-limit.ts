@@ -3,6 +3,7 @@ import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import type { DataSource } from 'typeorm';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
 import type { AuditTrail } from '../audit/audit-trail.js';
+import type { Caller } from '../common/caller.js';
 import { TooManyRequestsError } from '../common/problem.js';
 import type { RequestSource } from '../common/request-source.js';
 import { createLimiter, type LimiterOptions, refusalOf } from './limiter.js';
@@ -26,14 +27,20 @@ export class KeyedLimit {
     this.limiter = createLimiter(dataSource, { ...options, givesUpAt: options.points * 2 + 1 });
   }
 
-  /** Counts one. Throws {@link TooManyRequestsError} beyond the limit. */
-  async consume(key: string, source: RequestSource): Promise<void> {
+  /**
+   * Counts one. Throws {@link TooManyRequestsError} beyond the limit.
+   *
+   * @param caller where somebody is signed in, for the trail
+   */
+  async consume(key: string, source: RequestSource, caller?: Pick<Caller, 'userId' | 'sessionId'>): Promise<void> {
     const refusal = await refusalOf(this.limiter.consume(key));
     if (!refusal) {
       return;
     }
     if (refusal.consumedPoints === this.options.points + 1) {
-      await this.audit.record({ type: this.event, outcome: 'failure', reason: this.options.counts }, source);
+      const { userId = null, sessionId = null } = caller ?? {};
+      const refused = { type: this.event, outcome: 'failure', reason: this.options.counts } as const;
+      await this.audit.record({ ...refused, userId, sessionId, actorId: userId }, source);
     }
     this.events.emit(LimitHit.name, new LimitHit(this.options.name));
     throw new TooManyRequestsError(refusal.msBeforeNext);

@@ -3,7 +3,10 @@ export const LIMIT_NAMES = [
   'login_address',
   'register_address',
   'token_mail_account',
+  'token_mail_address',
+  'email_change_account',
   'mailed_token_address',
+  'rename_account',
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];

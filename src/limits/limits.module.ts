@@ -5,14 +5,15 @@ import { LoginThrottle } from './login-throttle.js';
 import { MailedTokenLimit } from './mailed-token-limit.js';
 import { RefusalTrail } from './refusal-trail.js';
 import { RegistrationLimit } from './registration-limit.js';
+import { RenameLimit } from './rename-limit.js';
 
 const SPENT_FOR_HOURS = 1;
 
 /** How often, and from where. */
 @Module({
   imports: [AuditModule],
-  providers: [LoginThrottle, RegistrationLimit, MailedTokenLimit, RefusalTrail],
-  exports: [LoginThrottle, RegistrationLimit, MailedTokenLimit, RefusalTrail],
+  providers: [LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail],
+  exports: [LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail],
 })
 export class LimitsModule {
   constructor(sweeper: Sweeper) {

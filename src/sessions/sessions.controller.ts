@@ -66,7 +66,7 @@ export class SessionsController {
   @ApiOperation({ summary: 'Name a device' })
   @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
   @ApiOkResponse({ type: SessionDto, headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', 'session_not_found', ...BODY_PROBLEMS, ...PROTECTED_PROBLEMS)
+  @ApiProblems('cross_site_request', 'session_not_found', ...BODY_PROBLEMS, 'too_many_requests', ...PROTECTED_PROBLEMS)
   async rename(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { AppConfig } from '../config/config.js';
 import { Sweeper } from '../database/sweeper.js';
 import { EndedUses } from './ended-uses.js';
+import { LimitsModule } from '../limits/limits.module.js';
 import { KnownDevice } from './known-device.entity.js';
 import { RefreshTokens } from './refresh-token.js';
 import { SessionActivity } from './session-activity.js';
@@ -17,7 +18,7 @@ import { SessionsService } from './sessions.service.js';
 
 /** Which devices are signed in? */
 @Module({
-  imports: [TypeOrmModule.forFeature([Session, KnownDevice])],
+  imports: [TypeOrmModule.forFeature([Session, KnownDevice]), LimitsModule],
   controllers: [SessionsController],
   providers: [
     SessionsService,

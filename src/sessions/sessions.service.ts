@@ -7,6 +7,7 @@ import type { RequestSource } from '../common/request-source.js';
 import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
+import { RenameLimit } from '../limits/rename-limit.js';
 import type { User } from '../users/user.entity.js';
 import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
 import type { RevocationReason, Session, TokenDelivery } from './session.entity.js';
@@ -46,6 +47,7 @@ export class SessionsService {
     private readonly sessions: SessionsRepository,
     private readonly refreshTokens: RefreshTokens,
     private readonly endedUses: EndedUses,
+    private readonly renames: RenameLimit,
     private readonly events: EventEmitter2,
     private readonly config: AppConfig,
   ) {}
@@ -216,9 +218,13 @@ export class SessionsService {
     return this.sessions.listAll(userId);
   }
 
-  /** Gives one of the caller's devices a name of their own. Throws {@link SessionNotFoundError} like {@link endOne}. */
-  async rename({ userId }: Caller, id: string, deviceName: string, source: RequestSource): Promise<Session> {
-    const session = isUUID(id) ? await this.sessions.rename(id, userId, deviceName, source) : null;
+  /**
+   * Gives one of the caller's devices a name of their own. Throws {@link SessionNotFoundError} like {@link endOne};
+   * `too_many_requests`.
+   */
+  async rename(caller: Caller, id: string, deviceName: string, source: RequestSource): Promise<Session> {
+    await this.renames.consume(caller, source);
+    const session = isUUID(id) ? await this.sessions.rename(id, caller.userId, deviceName, source) : null;
     if (!session) {
       throw new SessionNotFoundError();
     }

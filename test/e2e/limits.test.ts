@@ -12,14 +12,14 @@ let a: Api;
 let b: Api;
 
 // A minute for the first delay, so that a slow machine does not outlast it.
-const ENV = { RATE_LIMIT: 'on', TRUST_PROXY: '1', LOGIN_DELAY_SECONDS: '60' };
+const ENV = { RATE_LIMIT: 'on', TRUST_PROXY: '1', LOGIN_DELAY_SECONDS: '60', SESSION_CHECK_TIMEOUT_MS: '20000' };
 const start = (url = database.url) => startInstance({ env: { ...ENV, DATABASE_URL: url } });
 
 beforeAll(async () => {
   database = await createDatabase();
   instances = await Promise.all([start(), start()]);
   [a, b] = instances.map(({ api }) => api) as [Api, Api];
-});
+}, 60_000);
 afterAll(async () => {
   await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
   await expectInvariants(database, { hasFaults: true, hasMissingRows: true });
@@ -254,6 +254,110 @@ describe('registering', () => {
     const refused = answers.find(({ status }) => status !== 201);
     expect(expectThrottled(refused!)).toBeGreaterThan(3000);
     expect((await b.register(someone(), from(somewhere()))).status).toBe(201);
+  });
+});
+
+describe('asking for mails', () => {
+  const throttled = (userId: string, type: string) =>
+    database.query('SELECT reason FROM audit_events WHERE user_id = $1 AND type = $2', [userId, type]);
+
+  it('is allowed 20 times an hour from one address, whomever they go to, known or not', async () => {
+    const known = [await signUp(), await signUp()].map(({ credentials }) => credentials.email);
+    const address = somewhere();
+    const forgot = (email: string, from_ = address, api = a) =>
+      api.call('POST', '/auth/password/forgot', { body: { email }, ...from(from_) });
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, i) => forgot(i % 3 ? someone().email : known[i % 2]!, address, i % 2 ? a : b)),
+    );
+    const asked = await database.query(`SELECT FROM audit_events WHERE ip = $1 AND type = 'password_reset_requested'`, [
+      address,
+    ]);
+    expect(asked.length).toBeLessThanOrEqual(20);
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(asked.length);
+    answers.filter(({ status }) => status !== 202).forEach(expectThrottled);
+    // One does not learn from the refusal whether there is such an account.
+    const [one, other] = await Promise.all([forgot(known[0]!), forgot(someone().email)]);
+    expect([one.status, { ...one.body, requestId: '' }]).toEqual([other.status, { ...other.body, requestId: '' }]);
+    expectThrottled(one);
+    const lines = await database.query(
+      `SELECT FROM audit_events WHERE ip = $1 AND type = 'password_reset_throttled' AND reason = 'address'`,
+      [address],
+    );
+    expect(lines).toHaveLength(1);
+    // What was refused there used up nothing of an account.
+    expect((await forgot((await signUp()).credentials.email, somewhere())).status).toBe(202);
+  });
+
+  it('for changes of address is allowed 3 times an hour for one account, from anywhere and to anybody', async () => {
+    const { accessToken, user } = await signUp();
+    const other = await signUp();
+    const change = (bearer: string, i: number) =>
+      (i % 2 ? a : b).call('POST', '/auth/email/change', {
+        bearer,
+        body: { email: someone().email },
+        ...from(somewhere()),
+      });
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, i) => change(accessToken, i)));
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(3);
+    answers.filter(({ status }) => status !== 202).forEach(expectThrottled);
+    expect(await throttled(user.id, 'email_change_requested')).toHaveLength(3);
+    expect(await throttled(user.id, 'email_change_throttled')).toEqual([{ reason: 'account' }]);
+    expect((await change(other.accessToken, 0)).status).toBe(202);
+  });
+
+  it('counts every kind of them from one address together', async () => {
+    const address = somewhere();
+    const accounts = await Promise.all(Array.from({ length: 11 }, signUp));
+    const answers = [];
+    for (const { accessToken } of accounts) {
+      const call = { bearer: accessToken, ...from(address) };
+      answers.push(await a.call('POST', '/auth/email/resend', call));
+      answers.push(await b.call('POST', '/auth/email/change', { ...call, body: { email: someone().email } }));
+    }
+    expect(statusesOf(answers)).toEqual([...Array.from({ length: 20 }, () => 202), 429, 429]);
+  });
+
+  it('of staff for a user is allowed 3 times an hour, and strangers use up nothing of it', async () => {
+    const [staff, user] = [await signUp(), await signUp()];
+    await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
+    const { email } = user.credentials;
+    for (let i = 0; i < 4; i++) {
+      await a.call('POST', '/auth/password/forgot', { body: { email }, ...from(somewhere()) });
+    }
+    const answers = [];
+    for (let i = 0; i < 5; i++) {
+      answers.push(
+        await b.call('POST', `/admin/users/${user.user.id}/password/reset`, { bearer: staff.accessToken, body: {} }),
+      );
+    }
+    expect(statusesOf(answers)).toEqual([202, 202, 202, 429, 429]);
+  });
+});
+
+describe('naming a device', () => {
+  it('is allowed 30 times a minute for one user, from whichever device', async () => {
+    const { accessToken, session, user, credentials } = await signUp();
+    const phone = await a.login(credentials, from(somewhere()));
+    const rename = (api: Api, bearer: string, deviceName: string) =>
+      api.call('PATCH', `/sessions/${session.id}`, { bearer, body: { deviceName } });
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, i) =>
+        rename(i % 2 ? a : b, i % 3 ? accessToken : phone.body.accessToken, `Laptop ${i}`),
+      ),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(30);
+    answers.filter(({ status }) => status !== 200).forEach(expectThrottled);
+    const told = (type: string) =>
+      database.query('SELECT FROM audit_events WHERE user_id = $1 AND type = $2', [user.id, type]);
+    expect(await told('session_renamed')).toHaveLength(30);
+    expect(await told('rename_throttled')).toHaveLength(1);
+
+    const other = await signUp();
+    const named = await a.call('PATCH', `/sessions/${other.session.id}`, {
+      bearer: other.accessToken,
+      body: { deviceName: 'Phone' },
+    });
+    expect(named.body.device.name).toBe('Phone');
   });
 });
 

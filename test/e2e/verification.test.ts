@@ -9,15 +9,18 @@ let database: TestDatabase;
 let mailbox: Mailbox;
 let quiet: Instance;
 let open: Instance;
+let limited: Instance;
 
-// One that must not tell who has an account, and one that may, on one database: both want addresses confirmed.
+// One that must not tell who has an account, one that may, and one of the former with limits, on one database: all want
+// addresses confirmed.
 beforeAll(async () => {
   database = await createDatabase();
   mailbox = await Mailbox.open();
   const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url };
-  [quiet, open] = await Promise.all([
+  [quiet, open, limited] = await Promise.all([
     startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off' } }),
     startInstance({ env: { ...env, EMAIL_VERIFICATION: 'required' } }),
+    startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off', RATE_LIMIT: 'on', TRUST_PROXY: '1' } }),
   ]);
 }, 60_000);
 
@@ -25,7 +28,7 @@ afterAll(async () => {
   try {
     await expectInvariants(database, { api: quiet.api });
   } finally {
-    await Promise.all([quiet, open].map((instance) => instance?.kill('SIGTERM')));
+    await Promise.all([quiet, open, limited].map((instance) => instance?.kill('SIGTERM')));
     await mailbox?.stop();
     await database.drop();
   }
@@ -62,6 +65,32 @@ it('says what is missing where it may, and nothing where it must not', async () 
   expect((await open.api.login({ ...me, password: 'not the password' })).body.code).toBe('invalid_credentials');
   expect(bare(await quiet.api.login(me))).toEqual(bare(await quiet.api.login(someone())));
 });
+
+it('mails the owner of a taken address 3 times an hour, and never tells by the answer', async () => {
+  let host = 0;
+  const register = (email: string) =>
+    limited.api.register(
+      { email, password: 'a stranger wants in' },
+      { headers: { 'x-forwarded-for': `10.0.0.${(host += 1)}` } },
+    );
+  const [taken, free] = [someone(), someone()];
+  await quiet.api.register(taken);
+  await verify(quiet.api, await mailbox.tokenFor(taken.email, SUBJECTS.verification));
+
+  const answers = [];
+  for (let i = 0; i < 12; i++) answers.push(await register(taken.email), await register(free.email));
+  for (const answer of answers) expect(bare(answer)).toEqual({ ...bare(answers[0]!), status: 202 });
+
+  // Mails go out in their order: behind the last of these there is none left.
+  const last = someone();
+  await register(last.email);
+  await mailbox.await(last.email, SUBJECTS.verification);
+  const sent = (to: string, subject: string) =>
+    mailbox.mails.filter((mail) => mail.to === to && mail.subject === subject);
+  expect(sent(taken.email, EXISTS)).toHaveLength(3);
+  // One that was not sent yet is withdrawn for the next.
+  expect([1, 2, 3]).toContain(sent(free.email, SUBJECTS.verification).length);
+}, 60_000);
 
 it('answers the same for an address that is taken, one that is waiting and one that is free; a mail tells its owner', async () => {
   const taken = someone();
