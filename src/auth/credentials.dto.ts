@@ -10,12 +10,13 @@ import { isTooLong, PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
 const NAME_MAX_LENGTH = 100;
 
 // ASCII only, and only ASCII is folded: other scripts have letters that fold, or look, like somebody else's address
-// (IN-06).
+// (IN-06). No quotes: "name"@host is the mailbox of name@host, and would be a second account of it.
 const IsAsciiEmail = () =>
   ValidateBy({
     name: 'isAsciiEmail',
     validator: {
-      validate: (value: unknown) => typeof value === 'string' && /^[\x21-\x7e]{1,254}$/.test(value) && isEmail(value),
+      validate: (value: unknown) =>
+        typeof value === 'string' && /^[\x21\x23-\x7e]{1,254}$/.test(value) && isEmail(value),
       defaultMessage: () => '$property must be an email address, in ASCII',
     },
   });

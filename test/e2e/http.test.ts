@@ -165,6 +165,7 @@ describe('fields', () => {
     ['an e-mail with NUL', { email: 'a\u0000@example.com' }],
     ['an e-mail beyond ASCII', { email: 'ma\u0131l@example.com' }],
     ['an e-mail with a look-alike', { email: '\u212Aate@example.com' }],
+    ['a quoted local part', { email: '"ada"@example.com' }],
     ['a local part of 65', { email: `${'a'.repeat(65)}@example.com` }],
     ['an e-mail of 255', { email: `a@${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.${'e'.repeat(66)}.com` }],
     ['a password that is a number', { password: 12345678 }],
