@@ -1,13 +1,19 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
-import { hash, verify } from '@node-rs/argon2';
+import { hash, parseOptions, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
 import { ServiceUnavailableError } from '../common/problem.js';
 import { AppConfig } from '../config/config.js';
+import type { User } from './user.entity.js';
 import { PasswordHashed } from './users.events.js';
 
 const RETRY_AFTER_SECONDS = 2;
-const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$/;
+const CURRENT_KIND = '$argon2id$v=19$';
+// To get the memory of a hash costs as much as one and a half passes over it, as measured.
+const PASSES_TO_GET_MEMORY = 1.5;
+const MEMORY_MIN_KIB = 8;
+
+type Cost = Pick<ReturnType<typeof parseOptions>, 'memoryCost' | 'timeCost' | 'parallelism'>;
 
 /**
  * Argon2id (ASVS 11.4.2) off the event loop, a bounded number at a time, with a bounded queue: logins can neither
@@ -15,6 +21,7 @@ const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$/;
  */
 @Injectable()
 export class PasswordHasher implements OnModuleInit {
+  private readonly logger = new Logger(PasswordHasher.name);
   private readonly limit;
   // The library's default algorithm is Argon2id.
   private readonly options;
@@ -46,17 +53,56 @@ export class PasswordHasher implements OnModuleInit {
     return this.inTurn(() => hash(normalise(password), this.options));
   }
 
-  /** Whether the whole password is the one that was hashed. Without a hash it takes as long, and says no. */
-  async verify(password: string, passwordHash: string | null): Promise<boolean> {
-    const isRight = await this.inTurn(() => verify(passwordHash ?? this.decoyHash, normalise(password)));
-    return isRight && passwordHash !== null;
+  /**
+   * Whether the whole password is the one of an account. It takes as long for nobody's account, for a hash from when
+   * hashing was cheaper, and for one that cannot be read: the answer to both is no.
+   */
+  async verify(password: string, account: Pick<User, 'id' | 'passwordHash'> | null): Promise<boolean> {
+    const cost = account && this.costOf(account);
+    return this.inTurn(async () => {
+      const isRight = await verify(account && cost ? account.passwordHash : this.decoyHash, normalise(password));
+      if (account && cost) {
+        await this.spendRest(cost);
+        return isRight;
+      }
+      return false;
+    });
   }
 
   /** Whether a hash is weaker than what we would make today. */
   isOutdated(passwordHash: string): boolean {
-    const [, memory, passes, lanes] = PHC.exec(passwordHash) ?? [];
-    const { memoryCost, timeCost, parallelism } = this.options;
-    return Number(memory ?? 0) < memoryCost || Number(passes) < timeCost || Number(lanes) < parallelism;
+    const { memoryCost, timeCost, parallelism } = parseOptions(passwordHash);
+    return (
+      !passwordHash.startsWith(CURRENT_KIND) ||
+      memoryCost < this.options.memoryCost ||
+      timeCost < this.options.timeCost ||
+      parallelism < this.options.parallelism
+    );
+  }
+
+  private costOf({ id, passwordHash }: Pick<User, 'id' | 'passwordHash'>): Cost | null {
+    try {
+      return parseOptions(passwordHash);
+    } catch (error) {
+      this.logger.error(`The password hash of user ${id} cannot be read, so no password is right: ${String(error)}`);
+      return null;
+    }
+  }
+
+  // Until it is strengthened at its owner's login, a cheap hash would tell by its time that there is such an account. Whole
+  // passes over as much memory as today's go first: less of it would be had, and read, in less time.
+  private async spendRest(spent: Cost): Promise<void> {
+    const { memoryCost } = this.options;
+    let rest = workOf(this.options) - workOf(spent);
+    const timeCost = Math.floor(rest / memoryCost - PASSES_TO_GET_MEMORY);
+    if (timeCost >= 1) {
+      await hash('', { ...this.options, timeCost });
+      rest -= workOf({ memoryCost, timeCost });
+    }
+    const remainder = { timeCost: 1, memoryCost: Math.floor(rest / workOf({ memoryCost: 1, timeCost: 1 })) };
+    if (remainder.memoryCost >= MEMORY_MIN_KIB) {
+      await hash('', { ...this.options, ...remainder });
+    }
   }
 
   private async inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -75,3 +121,6 @@ export class PasswordHasher implements OnModuleInit {
 
 // The same characters typed on another keyboard may arrive composed otherwise (NIST SP 800-63B-4, 3.1.1.2).
 const normalise = (password: string): string => password.normalize('NFC');
+
+const workOf = ({ memoryCost, timeCost }: Pick<Cost, 'memoryCost' | 'timeCost'>): number =>
+  memoryCost * (timeCost + PASSES_TO_GET_MEMORY);

@@ -134,13 +134,12 @@ export class UsersService {
   }
 
   /**
-   * Checks a password. Unknown e-mail, wrong password and disabled account take the same time, since a hash is always
-   * verified. A hash that is weaker than today's is replaced when the password is right.
+   * Checks a password. Unknown e-mail, wrong password and disabled account take the same time, since as much is always
+   * hashed. A hash that is weaker than today's is replaced when the password is right.
    */
   async verify(email: string, password: string): Promise<Verification> {
     const user = await this.users.findByEmail(email);
-    const hash = user && user.passwordHash !== NO_PASSWORD ? user.passwordHash : null;
-    const isRight = await this.passwords.verify(password, hash);
+    const isRight = await this.passwords.verify(password, user?.passwordHash === NO_PASSWORD ? null : user);
     if (!user || !isRight || user.disabledAt) {
       return { isRight: false, user };
     }

@@ -1,8 +1,9 @@
-// How long a refused login takes, and a request for a new password: for an account, for an e-mail nobody has, and for a
-// disabled account. What differs by more than the noise would tell a stranger which accounts exist (ERR-04, ERR-05).
+// How long a refused login takes, and a request for a new password: for an account, for an e-mail nobody has, for a disabled
+// account, and for accounts whose hash is from when hashing was cheaper, or cannot be read. What differs by more than the noise would tell a stranger which accounts exist (ERR-04, ERR-05).
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hash } from '@node-rs/argon2';
 import { Client } from 'pg';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 import { type Answer, someone } from '../support/api.js';
@@ -13,12 +14,17 @@ const ROUNDS = Number(process.env['ORACLE_ROUNDS'] ?? 300);
 const dataDir = mkdtempSync(join(tmpdir(), 'latchkey-oracle-'));
 const database = await startEmbeddedPostgres({ dataDir, isDurable: true });
 try {
-  const instance = await startInstance({ env: { DATABASE_URL: database.url, DATA_DIR: dataDir, LOG_LEVEL: 'silent' } });
+  const instance = await startInstance({
+    env: { DATABASE_URL: database.url, DATA_DIR: dataDir, LOG_LEVEL: 'silent', PASSWORD_HASH_PASSES: '4' },
+  });
   const { api } = instance;
-  const [known, disabled] = await Promise.all([api.signUp(), api.signUp()]);
+  const [known, disabled, old, broken] = await Promise.all([api.signUp(), api.signUp(), api.signUp(), api.signUp()]);
   const client = new Client({ connectionString: database.url });
   await client.connect();
   await client.query('UPDATE users SET disabled_at = now() WHERE id = $1', [disabled.user.id]);
+  const cheap = await hash(old.credentials.password, { memoryCost: 19_456, timeCost: 2 });
+  await client.query('UPDATE users SET password_hash = $2 WHERE id = $1', [old.user.id, cheap]);
+  await client.query('UPDATE users SET password_hash = $2 WHERE id = $1', [broken.user.id, 'unreadable']);
   await client.end();
 
   const forgot = (email: string) => api.call('POST', '/auth/password/forgot', { body: { email } });
@@ -27,6 +33,8 @@ try {
       'wrong password': () => api.login({ ...known.credentials, password: 'not the passphrase' }),
       'unknown e-mail': () => api.login(someone()),
       'disabled account': () => api.login(disabled.credentials),
+      'half the passes': () => api.login({ ...old.credentials, password: 'not the passphrase' }),
+      'unreadable hash': () => api.login(broken.credentials),
     },
     'forgotten passwords': {
       'known e-mail': () => forgot(known.user.email),

@@ -2,7 +2,6 @@ import { request } from 'node:http';
 import { reasonOf } from '../../src/mail/mail-sender.js';
 import { describeDevice } from '../../src/sessions/device-label.js';
 import { SessionFeed } from '../../src/sessions/session-feed.js';
-import { PasswordHasher } from '../../src/users/password-hasher.js';
 import { isTooLong } from '../../src/users/password-policy.js';
 import { useApp } from '../support/app.js';
 
@@ -200,7 +199,6 @@ it.each<[string, number, (text: string) => unknown]>([
   ['what a mail server answers', BODY, (text) => reasonOf(new Error(text))],
   ['a user agent', 512, (text) => describeDevice(text)],
   ['a password', BODY, (text) => isTooLong(text)],
-  ['a stored hash', BODY, (text) => t.app.get(PasswordHasher).isOutdated(`$argon2id$v=19$m=${text}`)],
   ['Last-Event-ID', HEADER, (text) => t.app.get(SessionFeed).findMissed({ userId: id, readAt: new Date() }, text, [])],
 ])(
   'reads %s in one pass',
