@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
-import { parse } from 'bowser';
+import { BROWSER_MAP, OS_MAP, parse } from 'bowser';
 import { LRUCache } from 'lru-cache';
 import type { RequestSource } from '../common/request-source.js';
 import { networkOf } from '../limits/network.js';
@@ -8,6 +8,9 @@ import { networkOf } from '../limits/network.js';
 export const DEVICE_TYPES = ['desktop', 'mobile', 'tablet', 'bot', 'other'] as const;
 type DeviceType = (typeof DEVICE_TYPES)[number];
 
+// The last four are names that its list has not, and its rules have.
+export const BROWSERS = new Set([...Object.values(BROWSER_MAP), 'Miui', 'Opera Touch', 'PlayStation 4', 'SlimerJS']);
+const SYSTEMS = new Set(Object.values(OS_MAP));
 const LABELS_MAX = 1000;
 const LABELS_MAX_BYTES = 1024 * 1024;
 const LABEL_BYTES = 200;
@@ -29,13 +32,16 @@ const labels = new LRUCache<string, DeviceLabel>({
   memoMethod: readUserAgent,
 });
 
-/** Reads a user agent. One that says nothing known gets its first product name, such as "curl", or "Unknown device". */
+/**
+ * Reads a user agent. Its words are a stranger's, and what comes of them stands in mails and lists: so only names that the
+ * parser knows, or a product such as "curl" at its beginning. Everything else is an "Unknown device".
+ */
 export const describeDevice = (userAgent: string): DeviceLabel => labels.memo(userAgent);
 
 function readUserAgent(userAgent: string): DeviceLabel {
   const parsed = userAgent === '' ? null : parse(userAgent);
-  const browser = parsed?.browser.name || productOf(userAgent);
-  const os = parsed?.os.name || null;
+  const browser = knownOf(BROWSERS, parsed?.browser.name) ?? productOf(userAgent);
+  const os = knownOf(SYSTEMS, parsed?.os.name);
   return {
     label: [browser, os].filter(Boolean).join(' on ') || 'Unknown device',
     browser,
@@ -44,7 +50,13 @@ function readUserAgent(userAgent: string): DeviceLabel {
   };
 }
 
-const productOf = (userAgent: string): string | null => /^([\w.-]{1,40})(?:\/|$)/.exec(userAgent)?.[1] ?? null;
+// The parser takes whatever stands before the last slash for a browser that it does not know.
+const knownOf = (names: ReadonlySet<string>, name: string | undefined): string | null =>
+  name !== undefined && names.has(name) ? name : null;
+
+// One to three words and no dot, which a reader of mail would make a link of; a version, or nothing, behind it.
+const PRODUCT = /^(?=.{1,24}(?:\/|$))([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z][A-Za-z0-9]*){0,2})(?:\/\d|$)/;
+const productOf = (userAgent: string): string | null => PRODUCT.exec(userAgent)?.[1] ?? null;
 
 /**
  * What makes a device look like one that was here before: browser, system and the neighbourhood of its address (IPv4 /24,

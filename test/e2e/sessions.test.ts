@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { BROWSERS } from '../../src/sessions/device-label.js';
 import { useApp } from '../support/app.js';
 
 const t = useApp();
@@ -36,6 +38,40 @@ describe('the device list', () => {
       type: 'desktop',
     });
     expect(JSON.stringify(body)).not.toMatch(/hash|generation|revoked/i);
+  });
+
+  it.each([
+    ['Your account is locked. Open https://evil.test/unlock to keep it/1.0', 'Unknown device'],
+    ['Your account is locked. Open https://evil.test/unlock to keep it/1.0 (Windows NT 10.0)', 'Windows'],
+    ['evil.test/1.0', 'Unknown device'],
+    ['evil.test', 'Unknown device'],
+    ['https://evil.test/', 'Unknown device'],
+    ['Call-0800-555/1.0', 'Unknown device'],
+    ['Your-account-is-locked/1.0', 'Unknown device'],
+    [`${'a'.repeat(25)}/1.0`, 'Unknown device'],
+    ['unlock/now', 'Unknown device'],
+    ['curl/8.5.0', 'curl'],
+    ['Go-http-client/1.1', 'Go-http-client'],
+    ['python-requests/2.31.0', 'python-requests'],
+    ['Dart/3.5 (dart:io)', 'Dart'],
+    ['Opera/9.80 (Windows NT 6.1) Presto/2.12.388 Version/12.16', 'Opera on Windows'],
+    ['Mozilla/5.0 (X11; Linux x86_64) Unheard-of/1.0', 'Mozilla on Linux'],
+    ['', 'Unknown device'],
+  ])('is not written by a stranger: %s is %s', async (userAgent, label) => {
+    const { credentials } = await t.api.signUp();
+    const { body } = await t.api.login(credentials, { headers: { 'user-agent': userAgent } });
+    const { device } = (await t.api.sessions(body.accessToken)).body.items[0]!;
+    expect(device.label).toBe(label);
+    for (const part of [device.browser, device.os]) {
+      expect(part ?? '').not.toMatch(/evil|locked|[./:]/);
+    }
+  });
+
+  it('knows every browser that its parser knows', () => {
+    const rules = readFileSync('node_modules/bowser/src/parser-browsers.js', 'utf8');
+    const names = [...rules.matchAll(/name: '([^']+)'/g)].map(([, name]) => name!);
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter((name) => !BROWSERS.has(name))).toEqual([]);
   });
 
   it('comes in pages that leave nothing out and show nothing twice', async () => {
