@@ -38,9 +38,10 @@ export class ServiceClient extends Client {
   }
 }
 
-// A comment, which pg_stat_activity and the server's log show. The id has no characters that could end it. What is
-// prepared under a name must keep its text, and is left alone.
+// A comment, which pg_stat_activity and the server's log show. Behind the first word: tracing takes that for the name of
+// the operation, and pg_stat_activity cuts the end off. The id has no characters that could end it. What is prepared
+// under a name must keep its text, and is left alone.
 function withRequestId(text: unknown): unknown {
   const id = requestContext.getStore();
-  return id !== undefined && typeof text === 'string' ? `/* ${id} */ ${text}` : text;
+  return id !== undefined && typeof text === 'string' ? text.replace(/^\s*\w+/, `$& /* ${id} */`) : text;
 }
