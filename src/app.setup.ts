@@ -4,6 +4,7 @@ import type { NestApplicationOptions } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
+import { trace } from '@opentelemetry/api';
 import { isUUID } from 'class-validator';
 import { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
@@ -109,6 +110,11 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
 
 function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
   fastify.addHook('onRequest', (request, reply, done) => {
+    const { method, routeOptions } = request;
+    if (routeOptions.url !== undefined) {
+      // Where the process is traced, the span of the request; whoever traces HTTP does not know of routes.
+      trace.getActiveSpan()?.setAttribute('http.route', routeOptions.url).updateName(`${method} ${routeOptions.url}`);
+    }
     reply.headers(answerHeaders(request.id));
     const isHostless = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
     if (isHostless || hasRepeatedHeader(request.raw)) {
