@@ -61,9 +61,17 @@ export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShut
     return query.take(limit + 1).getMany();
   }
 
-  /** Every line about a user, oldest first. */
-  async listOf(userId: string): Promise<AuditEvent[]> {
-    return this.events.find({ where: { userId }, order: { at: 'ASC', id: 'ASC' } });
+  /** Every line about a user, oldest first, so many at a time. */
+  async *pagesOf(userId: string, rows: number): AsyncGenerator<AuditEvent[]> {
+    let page: AuditEvent[];
+    let last: AuditEvent | undefined;
+    do {
+      const query = this.events.createQueryBuilder('event').where('event.userId = :userId', { userId });
+      if (last) query.andWhere('(event.at, event.id) > (:at, :id::uuid)', { at: last.at, id: last.id });
+      page = await query.orderBy('event.at').addOrderBy('event.id').take(rows).getMany();
+      yield page;
+      last = page.at(-1);
+    } while (page.length === rows);
   }
 
   /** Writes one line as part of the transaction of what it tells. */

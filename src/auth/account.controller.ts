@@ -1,13 +1,13 @@
-import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, StreamableFile } from '@nestjs/common';
 import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AuditEventDto } from '../audit/audit-event.dto.js';
 import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
 import { CurrentCaller } from '../common/caller.js';
 import { type RequestSource, Source } from '../common/request-source.js';
 import type { CheckedCaller } from '../sessions/session-checker.js';
-import { UserDto } from '../users/user.dto.js';
-import { DeleteAccountDto, ExportDto, KeptSessionDto } from './account.dto.js';
+import { DeleteAccountDto, ExportDto } from './account.dto.js';
+import { AccountExport } from './account-export.js';
 import { AccountService } from './account.service.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
@@ -17,21 +17,27 @@ import { RefreshCookie } from './refresh-cookie.js';
 export class AccountController {
   constructor(
     private readonly account: AccountService,
+    private readonly exports: AccountExport,
     private readonly cookie: RefreshCookie,
   ) {}
 
   @Get('export')
-  @ApiOperation({ summary: 'Everything that is stored about you' })
+  @ApiOperation({
+    summary: 'Everything that is stored about you',
+    description:
+      'One at a time. The document comes as it is read, and breaks off, without its end, where the database fails or ' +
+      'your session ends meanwhile.',
+  })
   @ApiOkResponse({ type: ExportDto, headers: COMMON_HEADERS })
-  @ApiProblems(...PROTECTED_PROBLEMS)
-  async export(@CurrentCaller() caller: CheckedCaller, @Source() source: RequestSource): Promise<ExportDto> {
-    const { sessions, events } = await this.account.export(caller, source);
-    return {
-      exportedAt: caller.readAt.toISOString(),
-      user: UserDto.from(caller.user),
-      sessions: sessions.map((session) => KeptSessionDto.fromKept(session, caller.sessionId)),
-      events: events.map((event) => AuditEventDto.forSubject(event)),
-    };
+  @ApiProblems('too_many_requests', ...PROTECTED_PROBLEMS)
+  async export(
+    @CurrentCaller() caller: CheckedCaller,
+    @Source() source: RequestSource,
+    @Req() { method }: FastifyRequest,
+  ): Promise<StreamableFile> {
+    // To HEAD the head is all.
+    const document = method === 'HEAD' ? Readable.from([]) : await this.exports.open(caller, source);
+    return new StreamableFile(document, { type: 'application/json; charset=utf-8' });
   }
 
   @Post('delete')

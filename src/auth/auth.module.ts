@@ -9,6 +9,7 @@ import { UsersModule } from '../users/users.module.js';
 import { ALGORITHM, AccessTokens, TOKEN_TYPE } from './access-tokens.js';
 import { AccountController } from './account.controller.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
+import { AccountExport } from './account-export.js';
 import { AccountService } from './account.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
@@ -51,6 +52,7 @@ import { RefreshCookie } from './refresh-cookie.js';
     AuthService,
     AccountService,
     AccountRecoveryService,
+    AccountExport,
     CallerPassword,
     PasswordsService,
     EmailService,

@@ -7,6 +7,7 @@ export const LIMIT_NAMES = [
   'email_change_account',
   'mailed_token_address',
   'rename_account',
+  'export_account',
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];

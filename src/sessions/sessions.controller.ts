@@ -46,7 +46,7 @@ export class SessionsController {
   @Get('history')
   @ApiOperation({ summary: 'Your sessions that ended in the last 90 days, why and by whom' })
   @ApiOkResponse({ type: EndedSessionsPageDto, headers: COMMON_HEADERS })
-  @ApiProblems('validation_failed', ...PROTECTED_PROBLEMS)
+  @ApiProblems('validation_failed', 'too_many_requests', ...PROTECTED_PROBLEMS)
   async history(
     @CurrentCaller() caller: Caller,
     @Query() { limit, cursor }: PageQueryDto,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectRepository } from '@nestjs/typeorm';
-import { Repository } from 'typeorm';
+import { In, Repository } from 'typeorm';
 import type { RequestSource } from '../common/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { PreparedStatements } from '../database/prepared-statements.js';
@@ -334,9 +334,18 @@ export class SessionsRepository {
     return rows.map(({ endedAt, ...row }) => ({ session: toAccount(row).session, endedAt }));
   }
 
-  /** Every session of a user that is still kept, ended or not, oldest first. */
-  async listAll(userId: string): Promise<Session[]> {
-    return this.sessions.find({ where: { userId }, order: { createdAt: 'ASC', id: 'ASC' } });
+  /** The id of every session of a user that is still kept, ended or not, oldest first. */
+  async listIds(userId: string): Promise<string[]> {
+    const rows = await this.sessions.query<{ id: string }[]>(
+      'SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at, id',
+      [userId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Those of these sessions that are still kept, oldest first. */
+  async listByIds(ids: readonly string[]): Promise<Session[]> {
+    return this.sessions.find({ where: { id: In(ids) }, order: { createdAt: 'ASC', id: 'ASC' } });
   }
 
   /** Names a device. Null if the user has no active session with this id. */

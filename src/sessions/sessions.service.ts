@@ -8,6 +8,7 @@ import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
 import { RenameLimit } from '../limits/rename-limit.js';
+import { Turns } from '../limits/turns.js';
 import type { User } from '../users/user.entity.js';
 import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
 import type { RevocationReason, Session, TokenDelivery } from './session.entity.js';
@@ -48,6 +49,7 @@ export class SessionsService {
     private readonly refreshTokens: RefreshTokens,
     private readonly endedUses: EndedUses,
     private readonly renames: RenameLimit,
+    private readonly turns: Turns,
     private readonly events: EventEmitter2,
     private readonly config: AppConfig,
   ) {}
@@ -207,15 +209,19 @@ export class SessionsService {
     return { sessions: sessions.slice(0, page.limit), hasMore: sessions.length > page.limit };
   }
 
-  /** The caller's sessions that ended in the last 90 days, one page, the newest end first, and whether more follow. */
+  /** The caller's sessions that ended in the last 90 days, one page, the newest end first, and whether more follow. See {@link Turns}. */
   async listEnded({ userId }: Caller, page: SessionsPage): Promise<{ sessions: EndedSession[]; hasMore: boolean }> {
-    const sessions = await this.sessions.listEnded(userId, page);
+    const sessions = await this.turns.take(userId, () => this.sessions.listEnded(userId, page));
     return { sessions: sessions.slice(0, page.limit), hasMore: sessions.length > page.limit };
   }
 
-  /** Every session of a user that is still kept, ended or not. */
-  async listAll(userId: string): Promise<Session[]> {
-    return this.sessions.listAll(userId);
+  /** Every session of a user that is still kept, ended or not, oldest first, so many at a time. */
+  async *pagesOfAll(userId: string, rows: number): AsyncGenerator<Session[]> {
+    // No index has all of them in this order: they are found once, and then read by their ids.
+    const ids = await this.sessions.listIds(userId);
+    for (let start = 0; start < ids.length; start += rows) {
+      yield this.sessions.listByIds(ids.slice(start, start + rows));
+    }
   }
 
   /**

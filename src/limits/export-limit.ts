@@ -1,0 +1,71 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { RateLimiterPostgres } from 'rate-limiter-flexible';
+import { DataSource } from 'typeorm';
+import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
+import { createLimiter, refusalOf } from './limiter.js';
+import { LimitHit } from './limits.events.js';
+
+const MOST_AT_ONCE = 2;
+const AGAIN_AFTER_SECONDS = 5;
+// As long as the place of an instance that died stays taken.
+const LEASE_SECONDS = 60;
+const RENEWED_EVERY_MS = 20_000;
+
+/**
+ * Lets each user have one export under way, at any number of instances, and each instance a few: what grows with an
+ * account's data must leave the others their service (RL-09). No throttle, so RATE_LIMIT does not turn it off.
+ */
+@Injectable()
+export class ExportLimit {
+  private readonly logger = new Logger(ExportLimit.name);
+  private readonly underWay = new Set<string>();
+  private readonly leases: RateLimiterPostgres;
+
+  constructor(
+    @InjectDataSource() dataSource: DataSource,
+    private readonly events: EventEmitter2,
+  ) {
+    this.leases = createLimiter(dataSource, { name: 'export', points: 1, windowSeconds: LEASE_SECONDS });
+  }
+
+  /**
+   * Takes a place, and answers with what gives it back. Throws {@link TooManyRequestsError} where the user has one,
+   * {@link ServiceUnavailableError} where this instance has none left.
+   */
+  async enter(userId: string): Promise<() => void> {
+    // Those of this instance are told apart without a statement.
+    if (this.underWay.has(userId)) {
+      this.refuse();
+    }
+    if (this.underWay.size >= MOST_AT_ONCE) {
+      throw new ServiceUnavailableError(AGAIN_AFTER_SECONDS);
+    }
+    this.underWay.add(userId);
+    try {
+      if (await refusalOf(this.leases.consume(userId))) {
+        this.refuse();
+      }
+    } catch (error) {
+      this.underWay.delete(userId);
+      throw error;
+    }
+    const renewal = setInterval(() => this.tolerate(this.leases.set(userId, 1, LEASE_SECONDS)), RENEWED_EVERY_MS);
+    return () => {
+      clearInterval(renewal);
+      this.underWay.delete(userId);
+      this.tolerate(this.leases.delete(userId));
+    };
+  }
+
+  private refuse(): never {
+    this.events.emit(LimitHit.name, new LimitHit('export_account'));
+    throw new TooManyRequestsError(AGAIN_AFTER_SECONDS * 1000);
+  }
+
+  // Where the store cannot be told, the place comes free when the lease is over.
+  private tolerate(statement: Promise<unknown>): void {
+    statement.catch((error: unknown) => this.logger.warn(`Could not write the lease of an export: ${String(error)}`));
+  }
+}
