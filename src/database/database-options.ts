@@ -25,9 +25,8 @@ export function databaseOptions(config: AppConfig) {
     extra: {
       Client: ServiceClient,
       keepAlive: true,
-      statement_timeout: statementMs,
       query_timeout: statementMs + DRIVER_MARGIN_MS,
-      idle_in_transaction_session_timeout: statementMs * 2,
+      sessionSettings: { statement_timeout: statementMs, idle_in_transaction_session_timeout: statementMs * 2 },
     },
   };
 }

@@ -5,6 +5,7 @@ import { AppConfig } from '../config/config.js';
 import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
+import { isPooledByTransaction } from './pooling.js';
 import { PreparedStatements } from './prepared-statements.js';
 import { ReservedConnections } from './reserved-connections.js';
 import { Sweeper } from './sweeper.js';
@@ -14,6 +15,9 @@ import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
 const CONNECT_ATTEMPTS = 5;
 const CONNECT_AGAIN_AFTER_MS = 1000;
 const CLOCK_TOLERANCE_SECONDS = 5;
+const POOLED =
+  'A pooler gives each transaction another connection (pool_mode = transaction): event streams say that they are ' +
+  'degraded and end by the check twice a minute, and statements are not prepared. pool_mode = session has neither.';
 
 /** The connection to PostgreSQL, with the schema up to date before anything else starts. */
 @Global()
@@ -41,11 +45,18 @@ async function connect(options?: DataSourceOptions): Promise<DataSource> {
     throw new Error('There are no options for PostgreSQL.');
   }
   try {
+    const isPooled = await isPooledByTransaction(options);
+    if (isPooled) {
+      new Logger('Database').warn(POOLED);
+    }
     const ran = await migrate(options);
     if (ran.length > 0) {
       new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
     }
-    const dataSource = await new DataSource(options).initialize();
+    const dataSource = await new DataSource({
+      ...options,
+      extra: { ...options.extra, isPooledByTransaction: isPooled },
+    }).initialize();
     await warnOfClock(dataSource);
     return dataSource;
   } catch (error) {

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
@@ -6,6 +8,8 @@ import { poolOf } from './prepared-statements.js';
 import { ServiceClient } from './service-client.js';
 
 const HEARTBEAT_MS = 10_000;
+const HEARS_ITSELF_WITHIN_MS = 5000;
+const ECHO = 'echo';
 const AGAIN_AFTER_MS = [0, 50, 200, 500, 1000] as const;
 const SEND_AGAIN_AFTER_MS = 1000;
 const MOST_WAITING = 10_000;
@@ -43,6 +47,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   private waiting: Message[] = [];
   private sending: Promise<void> | null = null;
   private isRefused = false;
+  private readonly echoChannel = `latchkey_echo_${randomBytes(8).toString('hex')}`;
   private client: ServiceClient | null = null;
   private isStopping = false;
   private timer: NodeJS.Timeout | undefined;
@@ -97,6 +102,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
       try {
         await client.connect();
         client.on('notification', ({ channel, payload = '' }) => {
+          if (channel === this.echoChannel) client.emit(ECHO);
           this.listeners.find((listener) => listener.channel === channel)?.heard(payload);
         });
         this.client = client;
@@ -121,13 +127,26 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
     }
   }
 
-  /** Asks to listen, which may be repeated at any time: the server answers, or the connection ends. */
+  /**
+   * Asks to listen, which may be repeated at any time, and notifies itself: it is heard, or the connection ends. A pooler
+   * may have answered on a connection of the server that others have now.
+   */
   private async ask(): Promise<void> {
     const { client } = this;
+    if (!client) {
+      return;
+    }
+    const channels = [...this.listeners.map(({ channel }) => channel), this.echoChannel];
     try {
-      await client?.query(this.listeners.map(({ channel }) => `LISTEN ${channel}`).join('; '));
+      await client.query(channels.map((channel) => `LISTEN ${channel}`).join('; '));
+      await Promise.all([
+        // Rejects at once when the connection is lost.
+        once(client, ECHO, { signal: AbortSignal.timeout(HEARS_ITSELF_WITHIN_MS) }),
+        // From another connection, as all news comes.
+        this.dataSource.query(`SELECT pg_notify($1, '')`, [this.echoChannel]),
+      ]);
     } catch (error) {
-      client?.end().catch(() => undefined);
+      client.end().catch(() => undefined);
       throw error;
     }
   }

@@ -4,15 +4,21 @@ import { isStoreFailure } from '../common/store-failure.js';
 import type { PostgresOptions } from './migrate.js';
 
 const NOT_LET_IN_SQLSTATE = /^(28|3D)/;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /** Nobody answers there, or we are not let in. */
 export class DatabaseUnreachableError extends StartError {
   constructor({ url = '' }: PostgresOptions, error: unknown) {
     const { host, pathname } = new URL(url);
-    super(
-      `The database ${pathname.slice(1)} at ${host} cannot be used (${codeOf(error) || String(error)}). Check DATABASE_URL.`,
-    );
+    super(`The database ${pathname.slice(1)} at ${host} cannot be used (${reasonOf(error)}). Check DATABASE_URL.`);
   }
+}
+
+// A code of Node's says it all; one of PostgreSQL's, or of a pooler that speaks for it, does not.
+function reasonOf(error: unknown): string {
+  const code = codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return SQLSTATE.test(code) ? `${code}: ${message}` : code || message;
 }
 
 /** What the error says to whoever starts us: a {@link DatabaseUnreachableError}, or the error itself. */

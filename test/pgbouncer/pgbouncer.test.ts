@@ -1,0 +1,188 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { migrations } from '../../src/database/migrations/index.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { EventStream } from '../support/event-stream.js';
+import { freePort } from '../support/free-port.js';
+import { expectInvariants } from '../support/invariants.js';
+import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
+import { until } from '../support/until.js';
+
+// Debian's PgBouncer, set up as its package has it: nothing of what a client asks for is ignored.
+let database: TestDatabase;
+let pooler: { url: string; stop: () => Promise<void> };
+const instances: Instance[] = [];
+
+async function startPgBouncer(mode: 'session' | 'transaction' | 'statement', poolSize: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-pgbouncer-'));
+  const { hostname, port, username, password } = new URL(database.url);
+  const own = await freePort();
+  writeFileSync(join(folder, 'users'), `"${username}" "${password}"\n`);
+  writeFileSync(
+    join(folder, 'ini'),
+    `[databases]
+     * = host=${hostname} port=${port}
+     [pgbouncer]
+     listen_addr = 127.0.0.1
+     listen_port = ${own}
+     unix_socket_dir =
+     auth_type = trust
+     auth_file = ${folder}/users
+     pool_mode = ${mode}
+     default_pool_size = ${poolSize}`.replaceAll(/^ +/gm, ''),
+  );
+  // It refuses to be root.
+  chmodSync(folder, 0o755);
+  const asNobody = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
+  const child: ChildProcess = spawn('/usr/sbin/pgbouncer', ['-q', ...asNobody, join(folder, 'ini')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const url = Object.assign(new URL(database.url), { hostname: '127.0.0.1', port: String(own) }).href;
+  await until('it answers', async () => {
+    const client = new Client({ connectionString: url });
+    client.on('error', () => undefined);
+    return client.connect().then(
+      () => client.end().then(() => true),
+      () => false,
+    );
+  });
+  return {
+    url,
+    async stop() {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** As the README says, for what no connection can be set to. */
+async function limitTimeOfRole(): Promise<void> {
+  const { username, pathname } = new URL(database.url);
+  for (const name of ['statement_timeout', 'idle_in_transaction_session_timeout']) {
+    await database.query(`ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET ${name} = 3000`);
+  }
+}
+
+async function start(env: Record<string, string>): Promise<Instance> {
+  // What is shown here is who is served, on a machine that may be busy, and not how fast.
+  const patience = { SESSION_CHECK_TIMEOUT_MS: '20000', DATABASE_CONNECT_TIMEOUT_MS: '20000' };
+  const instance = await startInstance({ env: { DATABASE_URL: pooler.url, ...patience, ...env } });
+  instances.push(instance);
+  return instance;
+}
+
+async function refusedStart(): Promise<string> {
+  const { child, output } = spawnInstance({ env: { DATABASE_URL: pooler.url } });
+  const [code] = await once(child, 'close');
+  expect(code).toBe(1);
+  expect(output()).not.toMatch(/\n\s+at /);
+  return output();
+}
+
+/** Whoever waits on the server for a row that the test has locked. */
+const waiting = async () =>
+  (await database.query(`SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)).length;
+
+/** A refresh that cannot be done in time is given up by the server, and not only by the driver. */
+async function expectTimeLimit({ api }: Instance): Promise<void> {
+  const { user, refreshToken } = await api.signUp();
+  const holder = new Client({ connectionString: database.url });
+  holder.on('error', () => undefined);
+  await holder.connect();
+  await holder.query('BEGIN');
+  await holder.query('SET LOCAL idle_in_transaction_session_timeout = 0');
+  await holder.query('SELECT FROM sessions WHERE user_id = $1 FOR UPDATE', [user.id]);
+  const refreshed = api.refresh(refreshToken);
+  await until('it waits', waiting);
+  expect((await refreshed).status).toBe(503);
+  await until('nobody waits any more', async () => (await waiting()) === 0);
+  await holder.end();
+  expect((await api.refresh(refreshToken)).status).toBe(200);
+}
+
+/** Users at all instances, more than there are connections. */
+async function expectService(): Promise<void> {
+  await Promise.all(
+    Array.from({ length: 24 }, async (_, i) => {
+      const [here, there] = [instances[i % instances.length]!.api, instances[(i + 1) % instances.length]!.api];
+      const account = await here.signUp();
+      const { body } = await there.refresh(account.refreshToken);
+      const other = await here.signIn(account.credentials);
+      for (let round = 0; round < 3; round++) {
+        expect((await there.me(body.accessToken)).status).toBe(200);
+        expect((await here.sessions(body.accessToken)).body.items).toHaveLength(2);
+      }
+      expect((await there.endSession(body.accessToken, other.session.id)).status).toBe(204);
+      expect((await here.me(other.accessToken)).status).toBe(401);
+      expect((await there.logout(body.refreshToken)).status).toBe(204);
+      expect((await here.me(body.accessToken)).status).toBe(401);
+    }),
+  );
+}
+
+beforeEach(async () => {
+  database = await createDatabase({ isEmpty: true });
+});
+afterEach(async () => {
+  const [first] = instances;
+  try {
+    if (first) await expectInvariants(database, { api: first.api, hasFaults: true, hasMissingRows: true });
+  } finally {
+    await Promise.all(instances.splice(0).map((instance) => instance.kill('SIGTERM')));
+    await pooler.stop();
+    await database.drop();
+  }
+}, 60_000);
+
+it('works with session pooling as without any', async () => {
+  pooler = await startPgBouncer('session', 40);
+  await Promise.all([1, 2].map(() => start({ DATABASE_STATEMENT_TIMEOUT_MS: '3000' })));
+  expect(await database.query('SELECT name FROM migrations')).toHaveLength(migrations.length);
+  await expectService();
+  await expectTimeLimit(instances[0]!);
+
+  const account = await instances[0]!.api.signUp();
+  const other = await instances[0]!.api.signIn(account.credentials);
+  const stream = await EventStream.open(instances[1]!.api, account.accessToken);
+  expect(stream.comments).toEqual(['ping']);
+  await instances[0]!.api.endSession(account.accessToken, other.session.id);
+  await stream.await('session.revoked', other.session.id);
+  stream.close();
+  expect(instances.map((instance) => instance.output()).join('')).not.toContain('pooler');
+}, 120_000);
+
+it('works with transaction pooling where the role has time limits, but for streams, which say so', async () => {
+  await limitTimeOfRole();
+  pooler = await startPgBouncer('transaction', 4);
+  await Promise.all([1, 2, 3].map(() => start({ DATABASE_STATEMENT_TIMEOUT_MS: '6000' })));
+  expect(await database.query('SELECT name FROM migrations')).toHaveLength(migrations.length);
+  await expectService();
+  await expectTimeLimit(instances[0]!);
+
+  const account = await instances[0]!.api.signUp();
+  const stream = await EventStream.open(instances[1]!.api, account.accessToken);
+  expect(stream.comments).toEqual(['degraded']);
+  await instances[0]!.api.logoutAll(account.refreshToken);
+  await until('the look at all streams ends it', () => stream.endedAt !== null, 45);
+  expect(stream.comments).not.toContain('ping');
+  expect(instances[0]!.output()).toContain('pool_mode = transaction');
+}, 180_000);
+
+it('refuses transaction pooling where nothing would end a statement', async () => {
+  pooler = await startPgBouncer('transaction', 4);
+  const output = await refusedStart();
+  expect(output).toMatch(/ALTER ROLE \w+ SET statement_timeout = '10s'; ALTER ROLE \w+ SET idle_in_transaction_s/);
+  expect(output).toContain('Or use pool_mode = session');
+}, 60_000);
+
+it('refuses statement pooling, with what the pooler says', async () => {
+  await limitTimeOfRole();
+  pooler = await startPgBouncer('statement', 4);
+  expect(await refusedStart()).toMatch(/cannot be used \(08P01: .*statement pooling mode.*\)\. Check DATABASE_URL/);
+}, 60_000);
