@@ -69,9 +69,11 @@ async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
   try {
     await turn.query('SET LOCAL idle_in_transaction_session_timeout = 0');
     await patiently('Another instance migrates', TURN_AGAIN_AFTER_MS, async () => {
-      const [row]: { isOurs: boolean }[] = await turn.query('SELECT pg_try_advisory_xact_lock($1) AS "isOurs"', [
-        MIGRATION_LOCK,
-      ]);
+      // Without parameters: with them the driver leaves a portal behind, whose snapshot an index that is built CONCURRENTLY
+      // would wait for.
+      const [row]: { isOurs: boolean }[] = await turn.query(
+        `SELECT pg_try_advisory_xact_lock(${MIGRATION_LOCK}) AS "isOurs"`,
+      );
       return row?.isOurs ? row : null;
     });
     return await work(runner);
