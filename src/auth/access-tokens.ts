@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, randomUUID, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
@@ -91,6 +91,32 @@ export function readClaims(claims: unknown): SessionClaims {
     issuedAt: iat,
     expiresAt: exp,
   };
+}
+
+/** The secrets of access tokens: the first signs, all verify. */
+export class JwtKeys {
+  readonly signing: KeyObject;
+  private readonly others: readonly KeyObject[];
+
+  constructor({ jwtSecrets: [first = '', ...others] }: AppConfig) {
+    this.signing = toKey(first);
+    this.others = others.map(toKey);
+  }
+
+  /** The key to verify a token with: the one that signed it, or else the first, which will say no. */
+  of(jwt: string): KeyObject {
+    return this.others.find((key) => hasSigned(key, jwt)) ?? this.signing;
+  }
+}
+
+// A KeyObject: a string would be tried as PEM at every token.
+const toKey = (secret: string): KeyObject => createSecretKey(Buffer.from(secret, 'utf8'));
+
+function hasSigned(key: KeyObject, jwt: string): boolean {
+  const end = jwt.lastIndexOf('.');
+  const expected = Buffer.from(createHmac('sha256', key).update(jwt.slice(0, end)).digest('base64url'));
+  const signature = Buffer.from(jwt.slice(end + 1));
+  return expected.length === signature.length && timingSafeEqual(expected, signature);
 }
 
 /** Whether the header is exactly the one we write: no other algorithm, type, key reference or extension (JWT-02, JWT-03). */

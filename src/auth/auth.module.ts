@@ -1,12 +1,12 @@
 import { Module } from '@nestjs/common';
-import { JwtModule } from '@nestjs/jwt';
+import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
 import { AuditModule } from '../audit/audit.module.js';
 import { AppConfig } from '../config/config.js';
 import { MailModule } from '../mail/mail.module.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
-import { ALGORITHM, AccessTokens, TOKEN_TYPE } from './access-tokens.js';
+import { ALGORITHM, AccessTokens, JwtKeys, TOKEN_TYPE } from './access-tokens.js';
 import { AccountController } from './account.controller.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
 import { AccountExport } from './account-export.js';
@@ -21,7 +21,7 @@ import { Grants } from './grants.js';
 import { MailLinksController } from './mail-links.controller.js';
 import { PasswordsController } from './passwords.controller.js';
 import { PasswordsService } from './passwords.service.js';
-import { JwtStrategy, jwtKey } from './jwt.strategy.js';
+import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
 /** Who are you? */
@@ -29,10 +29,14 @@ import { RefreshCookie } from './refresh-cookie.js';
   imports: [
     JwtModule.registerAsync({
       inject: [AppConfig],
-      useFactory: (config: AppConfig) => ({
-        secret: jwtKey(config),
-        signOptions: { algorithm: ALGORITHM, header: { alg: ALGORITHM, typ: TOKEN_TYPE } },
-      }),
+      useFactory: (config: AppConfig) => {
+        const keys = new JwtKeys(config);
+        return {
+          secretOrKeyProvider: (type, token) =>
+            type === JwtSecretRequestType.VERIFY && typeof token === 'string' ? keys.of(token) : keys.signing,
+          signOptions: { algorithm: ALGORITHM, header: { alg: ALGORITHM, typ: TOKEN_TYPE } },
+        };
+      },
     }),
     AuditModule,
     LimitsModule,

@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
@@ -6,7 +5,7 @@ import { LRUCache } from 'lru-cache';
 import { Strategy } from 'passport-jwt';
 import { AppConfig } from '../config/config.js';
 import { type CheckedCaller, SessionChecker, type SessionClaims } from '../sessions/session-checker.js';
-import { hasOurHeader, readClaims, verification } from './access-tokens.js';
+import { hasOurHeader, JwtKeys, readClaims, verification } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
 const VERIFIED_MAX_TOKENS = 10_000;
@@ -30,13 +29,13 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
     config: AppConfig,
     private readonly checker: SessionChecker,
   ) {
-    const key = jwtKey(config);
+    const keys = new JwtKeys(config);
     const { clockTolerance, ...options } = verification(config);
     super({
       jwtFromRequest: tokenOf,
-      // A KeyObject: a string secret would be tried as PEM at every request. The types know strings only.
+      // The types know strings only.
       secretOrKeyProvider: (_request: unknown, jwt: string, done) =>
-        hasOurHeader(jwt) ? Reflect.apply(done, null, [null, key]) : done(new Error('not our header')),
+        hasOurHeader(jwt) ? Reflect.apply(done, null, [null, keys.of(jwt)]) : done(new Error('not our header')),
       ...options,
       jsonWebTokenOptions: { clockTolerance },
       passReqToCallback: true,
@@ -60,5 +59,3 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
 
 // To the letter of RFC 6750, section 2.1: one token and nothing after it.
 const tokenOf = ({ headers }: FastifyRequest): string | null => BEARER.exec(headers.authorization ?? '')?.[1] ?? null;
-
-export const jwtKey = (config: AppConfig) => createSecretKey(Buffer.from(config.jwtSecret, 'utf8'));

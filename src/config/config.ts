@@ -50,8 +50,9 @@ export class AppConfig {
   @IntegerSetting('SESSION_CHECK_TIMEOUT_MS', { min: 50, max: 60_000 })
   readonly sessionCheckTimeoutMs: number = 1000;
 
-  @TextSetting('JWT_SECRET')
-  readonly jwtSecret: string = '';
+  /** The first signs, all verify. */
+  @ListSetting('JWT_SECRET')
+  readonly jwtSecrets: readonly string[] = [];
 
   @TextSetting('JWT_ISSUER')
   readonly jwtIssuer: string = 'latchkey';
@@ -59,7 +60,7 @@ export class AppConfig {
   @TextSetting('JWT_AUDIENCE')
   readonly jwtAudience: string = 'latchkey';
 
-  /** The first signs, all verify: put a new one in front to rotate. */
+  /** The first signs, all verify. */
   @ListSetting('REFRESH_TOKEN_SECRET')
   readonly refreshTokenSecrets: readonly string[] = [];
 

@@ -49,7 +49,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
   }
 
   if (isServing) {
-    complaints.push(...complaintsAboutSecret('JWT_SECRET', [config.jwtSecret].filter(Boolean), isProduction));
+    complaints.push(...complaintsAboutSecret('JWT_SECRET', config.jwtSecrets, isProduction));
     complaints.push(...complaintsAboutSecret('REFRESH_TOKEN_SECRET', config.refreshTokenSecrets, isProduction));
   }
   if (isProduction && !config.databaseUrl) {
@@ -123,11 +123,10 @@ function isPlaceholder(secret: string): boolean {
 }
 
 function withKeptSecrets(config: AppConfig): AppConfig {
+  const keptUnless = (secrets: readonly string[], name: string) =>
+    secrets.length > 0 ? secrets : [keepSecret(config.dataDir, name)];
   return Object.assign(new AppConfig(), config, {
-    jwtSecret: config.jwtSecret || keepSecret(config.dataDir, 'jwt-secret'),
-    refreshTokenSecrets:
-      config.refreshTokenSecrets.length > 0
-        ? config.refreshTokenSecrets
-        : [keepSecret(config.dataDir, 'refresh-token-secret')],
+    jwtSecrets: keptUnless(config.jwtSecrets, 'jwt-secret'),
+    refreshTokenSecrets: keptUnless(config.refreshTokenSecrets, 'refresh-token-secret'),
   });
 }

@@ -68,9 +68,9 @@ describe('secrets that are missing outside production', () => {
     const first = loadConfig({ DATA_DIR });
     const second = loadConfig({ DATA_DIR });
 
-    expect(first.jwtSecret.length).toBeGreaterThanOrEqual(64);
-    expect(first.refreshTokenSecrets[0]).not.toBe(first.jwtSecret);
-    expect([second.jwtSecret, second.refreshTokenSecrets]).toEqual([first.jwtSecret, first.refreshTokenSecrets]);
+    expect(first.jwtSecrets).toEqual([expect.stringMatching(/^.{64,}$/)]);
+    expect(first.refreshTokenSecrets).not.toEqual(first.jwtSecrets);
+    expect([second.jwtSecrets, second.refreshTokenSecrets]).toEqual([first.jwtSecrets, first.refreshTokenSecrets]);
     for (const name of ['jwt-secret', 'refresh-token-secret']) {
       expect(statSync(join(DATA_DIR, name)).mode & 0o777).toBe(0o600);
       expect(readFileSync(join(DATA_DIR, name), 'utf8').trim()).toMatch(/^[\w-]{64}$/);
@@ -78,7 +78,7 @@ describe('secrets that are missing outside production', () => {
   });
 
   it('are nobody elses in another folder', () => {
-    expect(loadConfig({ DATA_DIR: folder() }).jwtSecret).not.toBe(loadConfig({ DATA_DIR: folder() }).jwtSecret);
+    expect(loadConfig({ DATA_DIR: folder() }).jwtSecrets).not.toEqual(loadConfig({ DATA_DIR: folder() }).jwtSecrets);
   });
 });
 
@@ -99,10 +99,9 @@ describe('production', () => {
     expect(refusal).not.toContain(secret);
   });
 
-  it('refuses a list of refresh secrets with one weak among them', () => {
-    expect(refusalOf({ ...PRODUCTION, REFRESH_TOKEN_SECRET: `${OTHER_SECRET},short` })).toContain(
-      'REFRESH_TOKEN_SECRET',
-    );
+  it.each(['JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses a list with one weak among them in %s', (name) => {
+    expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},short` })).toContain(`${name} is too short`);
+    expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},${'x'.repeat(40)}` })).toContain(`${name} looks like`);
   });
 });
 
@@ -178,12 +177,14 @@ describe('good values', () => {
   });
 
   it('lists are split at commas, spaces trimmed', () => {
-    const { corsOrigins, refreshTokenSecrets } = loadConfig({
+    const { corsOrigins, jwtSecrets, refreshTokenSecrets } = loadConfig({
       ...PRODUCTION,
       CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
+      JWT_SECRET: `${OTHER_SECRET},${SECRET}`,
       REFRESH_TOKEN_SECRET: `${SECRET}, ${OTHER_SECRET}`,
     });
     expect(corsOrigins).toEqual(['https://app.example.com', 'http://localhost:5173']);
+    expect(jwtSecrets).toEqual([OTHER_SECRET, SECRET]);
     expect(refreshTokenSecrets).toEqual([SECRET, OTHER_SECRET]);
   });
 });
@@ -196,13 +197,17 @@ describe('*_FILE', () => {
   };
 
   it('reads a secret from a file, without the line end', () => {
-    const { jwtSecret, refreshTokenSecrets, databaseUrl } = loadConfig({
+    const { jwtSecrets, refreshTokenSecrets, databaseUrl } = loadConfig({
       NODE_ENV: 'production',
-      JWT_SECRET_FILE: fileWith(`${SECRET}\n`),
+      JWT_SECRET_FILE: fileWith(`${SECRET},${OTHER_SECRET}\n`),
       REFRESH_TOKEN_SECRET_FILE: fileWith(`${OTHER_SECRET}\n`),
       DATABASE_URL_FILE: fileWith(`${PRODUCTION.DATABASE_URL}\n`),
     });
-    expect([jwtSecret, refreshTokenSecrets, databaseUrl]).toEqual([SECRET, [OTHER_SECRET], PRODUCTION.DATABASE_URL]);
+    expect([jwtSecrets, refreshTokenSecrets, databaseUrl]).toEqual([
+      [SECRET, OTHER_SECRET],
+      [OTHER_SECRET],
+      PRODUCTION.DATABASE_URL,
+    ]);
   });
 
   it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses %s and its file together', (name) => {
