@@ -33,6 +33,16 @@ interface FeedPosition {
 }
 
 /**
+ * Where a piece of news stands among what was heard. All instances hear notifications in one order, so that is theirs: the
+ * date, or just after the one before. What was only found by looking was told to nobody as it happened, and stands by its
+ * date.
+ */
+interface Place {
+  readonly at: number;
+  readonly isNotified: boolean;
+}
+
+/**
  * What happens to sessions on any instance, each piece of news once. It is notified by whoever did it, right after the
  * commit, and looked for in the audit trail, since a notification may be lost: with its process, with the connection, or
  * because the database takes none.
@@ -42,8 +52,7 @@ export class SessionFeed {
   private readonly logger = new Logger(SessionFeed.name);
   private readonly subject = new Subject<SessionNews>();
   private readonly listening = new BehaviorSubject(false);
-  // What was heard last, by id, and its place in the order of hearing: its date, or just after the one before.
-  private readonly places = new LRUCache<string, number>({ max: 2 * RECENT_MOST });
+  private readonly places = new LRUCache<string, Place>({ max: 2 * RECENT_MOST });
   private lastPlace = 0;
   private isLooking = false;
   private lookedAtMs = performance.now();
@@ -90,7 +99,7 @@ export class SessionFeed {
     const startedAtMs = performance.now();
     try {
       const seconds = Math.min((startedAtMs - this.lookedAtMs) / 1000, LOOKS_BACK_SECONDS) + OVERLAP_SECONDS;
-      this.take(await this.sessions.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST));
+      this.take(await this.sessions.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST), false);
       this.lookedAtMs = startedAtMs;
     } finally {
       this.isLooking = false;
@@ -103,7 +112,7 @@ export class SessionFeed {
    */
   async catchUp(userIds: readonly string[], seconds: number): Promise<boolean> {
     const found = await allOf(this.sessions.findSince(userIds, seconds + OVERLAP_SECONDS, MOST_AT_ONCE));
-    this.take(found ?? []);
+    this.take(found ?? [], false);
     return found !== null;
   }
 
@@ -126,7 +135,7 @@ export class SessionFeed {
     }
     await this.untilHeard(before);
     const found = await allOf(this.sessions.findAfter(userId, position.at - OVERLAP_SECONDS * 1000, MOST_AT_ONCE));
-    const placeOf = (news: SessionNews) => this.places.peek(eventIdOf(news)) ?? news.at;
+    const placeOf = (news: SessionNews) => this.places.peek(eventIdOf(news))?.at ?? news.at;
     return (
       found?.filter((news) => this.isAfter(news, position)).toSorted((one, other) => placeOf(one) - placeOf(other)) ??
       null
@@ -150,7 +159,7 @@ export class SessionFeed {
     const place = this.places.peek(eventIdOf(news));
     const placeOfPosition = id === null ? undefined : this.places.peek(`${at}.${id}`);
     if (place !== undefined && placeOfPosition !== undefined) {
-      return place > placeOfPosition;
+      return place.at > placeOfPosition.at || (place.at === placeOfPosition.at && keyOf(news) > (id ?? ''));
     }
     if (place !== undefined && id !== null) {
       // The position is from before this instance listened, or is no longer remembered.
@@ -161,17 +170,22 @@ export class SessionFeed {
 
   private hear(payload: string): void {
     try {
-      this.take(JSON.parse(payload));
+      this.take(JSON.parse(payload), true);
     } catch (error) {
       this.logger.warn(`News that cannot be understood: ${String(error)}`);
     }
   }
 
-  private take(news: readonly SessionNews[]): void {
+  private take(news: readonly SessionNews[], isNotified: boolean): void {
     const unheard = news.filter((one) => !this.places.has(eventIdOf(one)));
-    for (const one of unheard) {
-      this.lastPlace = Math.max(one.at, this.lastPlace + PLACE_STEP);
-      this.places.set(eventIdOf(one), this.lastPlace);
+    for (const one of news) {
+      const known = this.places.peek(eventIdOf(one));
+      if (isNotified && !known?.isNotified) {
+        this.lastPlace = Math.max(one.at, this.lastPlace + PLACE_STEP);
+        this.places.set(eventIdOf(one), { at: this.lastPlace, isNotified });
+      } else if (!known) {
+        this.places.set(eventIdOf(one), { at: one.at, isNotified });
+      }
     }
     for (const one of unheard) this.subject.next(one);
   }

@@ -23,6 +23,16 @@ export class SessionRevokedError extends RefusedForGoodError {
   }
 }
 
+/**
+ * An authentic token whose session is not there: it went with its account, or long after its end. To the caller it is like
+ * any token that is not valid; a browser may forget it.
+ */
+export class UnknownSessionError extends RefusedForGoodError {
+  constructor() {
+    super('invalid_refresh_token');
+  }
+}
+
 export class SessionExpiredError extends RefusedForGoodError {
   constructor() {
     super('session_expired');

@@ -19,6 +19,7 @@ import {
   SessionExpiredError,
   SessionNotFoundError,
   SessionRevokedError,
+  UnknownSessionError,
 } from './sessions.errors.js';
 import { EndedUses } from './ended-uses.js';
 import { RefreshAnswered, type RefreshOutcome } from './sessions.events.js';
@@ -258,8 +259,7 @@ export class SessionsService {
       token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));
     const age = state ? state.session.generation - token.generation : 0;
     if (!state) {
-      // Only we make such a token, so its session existed: it went with its account, or long after its end.
-      throw new SessionRevokedError();
+      throw new UnknownSessionError();
     }
     if (!refreshToken || state.session.delivery !== delivery || age < 0) {
       throw new InvalidRefreshTokenError();

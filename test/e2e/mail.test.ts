@@ -148,6 +148,8 @@ it('says nothing that a stranger wrote, and links to nothing but this service', 
     headers: { 'user-agent': lure },
   });
   expect(asked.status).toBe(202);
+  // Or the change below would withdraw them.
+  await outboxIsEmpty();
   await api.call('POST', '/auth/password/change', {
     bearer: body.accessToken,
     body: { currentPassword: PASSWORD, newPassword: 'another passphrase' },
