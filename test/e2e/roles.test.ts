@@ -135,6 +135,14 @@ describe('the role that serves', () => {
     const reset = await mailbox.tokenFor(me.email, SUBJECTS.reset);
     await walk('POST /auth/password/reset', { body: { token: reset, newPassword: PASSWORD } });
 
+    const { email } = someone();
+    await walk('POST /auth/email/change', { bearer: (await signIn()).accessToken, body: { email } });
+    const change = await mailbox.tokenFor(email, SUBJECTS.confirmChange);
+    await walk('POST /auth/email/verify', { body: { token: change } });
+    const undo = await mailbox.tokenFor(me.email, SUBJECTS.addressChanged);
+    const { resetToken } = await walk('POST /auth/email/undo', { body: { token: undo } });
+    await walk('POST /auth/password/reset', { body: { token: resetToken, newPassword: PASSWORD } });
+
     const staff = await api.signUp();
     await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
     const asStaff = { bearer: staff.accessToken, id: user.id };
