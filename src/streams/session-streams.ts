@@ -117,8 +117,6 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       this.add(caller.userId, stream);
       const begin = async () => {
         const before = await this.follow([caller.userId]);
-        // The first line says that nothing is missed from here on.
-        stream.remark(this.state);
         if (lastEventId !== undefined) {
           const missed = await this.feed.findMissed(caller, lastEventId, before);
           if (missed === null) stream.resync();
@@ -126,6 +124,8 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
           missed?.forEach((news) => past.add(eventIdOf(news)));
         }
         for (const news of before) past.add(eventIdOf(news));
+        // The first line says that nothing is missed from here on.
+        stream.remark(this.state);
         const late = waiting ?? [];
         waiting = null;
         late.forEach(pass);
