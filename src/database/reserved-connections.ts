@@ -1,9 +1,10 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { Pool, type QueryResultRow } from 'pg';
+import { Pool, type PoolConfig, type QueryResultRow } from 'pg';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/config.js';
 import { poolOf, queryPrepared } from './prepared-statements.js';
+import type { ServiceClientOptions } from './service-client.js';
 
 // One is enough, since a check answers all that wait. The other one is for the next while nobody waits for the answer of
 // the first any more.
@@ -19,16 +20,17 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
 
   constructor(@InjectDataSource() dataSource: DataSource, { sessionCheckTimeoutMs }: AppConfig) {
     const { options } = poolOf(dataSource);
-    this.pool = new Pool({
+    const settings: PoolConfig & ServiceClientOptions = {
       ...options,
       // Hidden from copies.
       password: options.password,
       max: CONNECTIONS,
       min: CONNECTIONS,
       // Checks are given up after half of this, so the first is free again by when the other one is.
-      statement_timeout: sessionCheckTimeoutMs,
+      sessionSettings: { statement_timeout: sessionCheckTimeoutMs },
       query_timeout: sessionCheckTimeoutMs,
-    });
+    };
+    this.pool = new Pool(settings);
     // Whoever asks next finds out.
     this.pool.on('error', () => undefined);
   }
