@@ -1,5 +1,6 @@
 // What a protected GET costs, beside what a user would pick instead.
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import { ALL_CORES } from './machine.js';
 import { compare, type Contestant, type Figures } from './measure.js';
 import { type Server, serveBetterAuth, serveExpressSession, serveLatchkey, serveRaw, serveWorkers } from './servers.js';
@@ -115,11 +116,15 @@ export async function benchProtected(store: Store, url: string, sizes: Sizes): P
 
 /** The cookies of better-auth together with the one that caches its session. */
 async function withCookieCache({ url }: Server, headers: readonly string[]): Promise<string[]> {
+  // All at once are more connections than a server takes at a moment.
+  const atATime = pLimit(CONNECTIONS);
   return Promise.all(
-    headers.map(async (header) => {
-      const cookie = header.slice('Cookie: '.length);
-      const [set = ''] = (await fetch(url, { headers: { cookie } })).headers.getSetCookie();
-      return `${header}; ${set.split(';')[0]}`;
-    }),
+    headers.map((header) =>
+      atATime(async () => {
+        const cookie = header.slice('Cookie: '.length);
+        const [set = ''] = (await fetch(url, { headers: { cookie } })).headers.getSetCookie();
+        return `${header}; ${set.split(';')[0]}`;
+      }),
+    ),
   );
 }
