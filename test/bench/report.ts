@@ -106,6 +106,7 @@ const soakRow = ({ requests, startMegabytes, endMegabytes }: Soak) => [
  */
 export function failures({ contestants, size, calls, byConnections }: Results): string[] {
   const strict = contestants[STRICT]!;
+  const many = byConnections[64];
   const atLeast = (what: string, ratio: number, least: number) =>
     ratio >= least ? [] : [`${what} is ${ratio.toFixed(2)}, and should be at least ${least}`];
   const against = (name: string, least: number) =>
@@ -119,11 +120,13 @@ export function failures({ contestants, size, calls, byConnections }: Results): 
     ...against(BETTER_AUTH_CACHE, 2),
     ...against(EXPRESS_SESSION, 1.3),
     ...atLeast('1,000 sessions as a multiple of all', size.many.perSecond / size.few.perSecond, 0.6),
-    ...(strict.storeCpu === null || strict.serverCpu === null
-      ? []
-      : atLeast('processor time of the server as a multiple of PostgreSQL', strict.serverCpu / strict.storeCpu, 3)),
-    ...(byConnections[1]?.storeCpu && strict.storeCpu
-      ? atLeast('PostgreSQL at 1 connection as a multiple of 64', byConnections[1].storeCpu / strict.storeCpu, 3)
+    // Both of one table, measured one right after the other: in a short run the contestants are still cold, and PostgreSQL
+    // is busy with what was seeded.
+    ...(many?.storeCpu && many.serverCpu
+      ? atLeast('processor time of the server as a multiple of PostgreSQL', many.serverCpu / many.storeCpu, 3)
+      : []),
+    ...(byConnections[1]?.storeCpu && many?.storeCpu
+      ? atLeast('PostgreSQL at 1 connection as a multiple of 64', byConnections[1].storeCpu / many.storeCpu, 3)
       : []),
     ...['refresh', 'logout', 'logout-all, 10,000'].flatMap(isOne),
   ];
