@@ -156,11 +156,15 @@ it('answers 503 to what loses its connection, and goes on with new ones', async 
   await until('the load is under way', answered(200));
   // Often, so that it also meets a connection between two statements of its transaction.
   let cuts = 0;
-  await until('connections were lost with requests on them', async () => {
-    await askDatabase(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'`);
-    cuts += 1;
-    return cuts >= 50 && (await answered(503)());
-  });
+  await until(
+    'connections were lost with requests on them',
+    async () => {
+      await askDatabase(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'`);
+      cuts += 1;
+      return cuts >= 50 && (await answered(503)());
+    },
+    60,
+  );
   const before = load.answers.length;
   await recovered('every connection cut', () =>
     Promise.resolve(load.answers.slice(before).some(({ what, answer }) => what !== 'login' && answer.status === 200)),
@@ -172,7 +176,7 @@ it('answers 503 to what loses its connection, and goes on with new ones', async 
     expect((await api.me(accessToken)).status).toBe(200);
     expect((await api.refresh((await api.refresh(refreshToken)).body.refreshToken)).status).toBe(200);
   }
-}, 60_000);
+}, 120_000);
 
 it('loses nothing when a client goes away in the middle of its refresh', async () => {
   const { refreshToken, session } = await api.signUp();

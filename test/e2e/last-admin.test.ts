@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { Client } from 'pg';
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
+import { holdUsers } from '../support/held-rows.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { SECRETS } from '../support/secrets.js';
-import { until } from '../support/until.js';
 
 let database: TestDatabase;
 let instances: Instance[];
@@ -60,35 +59,15 @@ const trailOf = (userId: string, type: string) =>
 
 /** Does things at the same moment: each waits for what the first of them touches, until all wait. */
 async function atOnce<T>(ids: readonly string[], work: readonly (() => Promise<T>)[]): Promise<T[]> {
-  const client = await holdRows(ids);
+  const users = await holdUsers(database, ids);
   try {
     const answers = work.map((one) => one());
-    await until('all of them wait', async () => {
-      const [row] = await database.query<{ count: number }>(
-        `SELECT count(*)::integer AS count FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      return row!.count === work.length;
-    });
-    await client.release();
+    await users.waiting('isEnabledAdmin', work.length);
+    await users.release();
     return await Promise.all(answers);
   } finally {
-    await client.release();
+    await users.release();
   }
-}
-
-async function holdRows(ids: readonly string[]) {
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  await client.query('BEGIN');
-  await client.query('SELECT FROM users WHERE id = ANY($1::uuid[]) FOR UPDATE', [ids]);
-  let isHeld = true;
-  return {
-    async release() {
-      if (isHeld) await client.end();
-      isHeld = false;
-    },
-  };
 }
 
 it('can be neither disabled nor deleted nor demoted: 409, and nothing changes', async () => {
@@ -132,7 +111,7 @@ it('is left of two who delete their accounts at the same moment', async () => {
 
 it('does not make anybody wait who is no admin', async () => {
   const [admin, user] = [await signUpAdmin(), await a.signUp()];
-  const held = await holdRows([admin.user.id]);
+  const held = await holdUsers(database, [admin.user.id]);
   expect((await remove(a, user)).status).toBe(204);
   await held.release();
 });

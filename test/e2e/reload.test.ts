@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
+import { holdUsers } from '../support/held-rows.js';
 import { holdSockets } from '../support/held-sockets.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
@@ -37,7 +38,6 @@ beforeAll(async () => {
       ACCOUNT_PAGE: 'on',
       WEB_CONCURRENCY: '2',
       METRICS_PORT: String(metricsPort),
-      PASSWORD_HASH_PARALLEL: '1',
       DATABASE_URL_FILE: inFile('database', database.url),
       JWT_SECRET: undefined,
       REFRESH_TOKEN_SECRET: undefined,
@@ -103,13 +103,13 @@ it('is not hurt by a signal that the whole group gets, which its primary sends a
   expect(instance.output()).not.toContain('ended: SIGHUP');
   expect(workers().filter((pid) => before.includes(pid))).toEqual([]);
 
-  const { credentials } = await instance.api.signUp();
+  const { credentials, user } = await instance.api.signUp();
+  const users = await holdUsers(database, [user.id]);
   const logins = Promise.all([1, 2, 3].map(() => instance.api.login(credentials)));
-  await until('they are under way', async () =>
-    /password_hash_queue_length [1-9]/.test(await (await fetch(metricsUrl)).text()),
-  );
+  await users.waiting('password_hash = ', 3);
   const gone = new Promise((resolve) => instance.process.once('exit', resolve));
   process.kill(-instance.process.pid!, 'SIGTERM');
+  await users.release();
   expect((await logins).map(({ status }) => status)).toEqual([200, 200, 200]);
   expect(await gone).toBe(0);
 }, 120_000);
