@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { configOfProcess } from './src/config/environment.js';
 import { databaseOptions } from './src/database/database-options.js';
-import { startEmbeddedPostgres } from './src/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from './src/database/embedded/embedded-postgres.js';
 import { onDatabase } from './src/config/load-config.js';
 
 // The same database as the service's: where none is configured the embedded one, which may be running already.

@@ -3,12 +3,12 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';
-import { CrossSiteGuard } from './auth/cross-site.guard.js';
-import { HttpsGuard } from './auth/https.guard.js';
+import { CrossSiteGuard } from './http/cross-site.guard.js';
+import { HttpsGuard } from './http/https.guard.js';
 import { JwtAuthGuard } from './auth/jwt-auth.guard.js';
 import { RoleGuard } from './auth/role.guard.js';
-import { BodyGuard } from './common/body.js';
-import { ProblemFilter } from './common/problem.filter.js';
+import { BodyGuard } from './http/body.js';
+import { ProblemFilter } from './problems/problem.filter.js';
 import type { AppConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
@@ -16,9 +16,9 @@ import { SchemaFilter } from './database/schema.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
-import { PageModule } from './page/page.module.js';
+import { PageModule } from './pages/pages.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
-import { StreamsModule } from './streams/streams.module.js';
+import { StreamsModule } from './session-events/streams.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** The list of rooms, and the guards in the order of refusal: 403 for the site, 401, 403 for the role, then what is wrong with the body. */

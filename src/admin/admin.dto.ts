@@ -2,8 +2,8 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsString, IsUUID, MaxLength } from 'class-validator';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
-import { IsOptionalField, IsTime, PlainText } from '../common/validation.js';
-import { PageQueryDto } from '../sessions/page-query.dto.js';
+import { IsOptionalField, IsTime, PlainText } from '../http/validation.js';
+import { PageQueryDto } from '../http/page-query.dto.js';
 import { UserDto } from '../users/user.dto.js';
 import type { User } from '../users/user.entity.js';
 

@@ -1,4 +1,4 @@
-import { Problem } from '../common/problem.js';
+import { Problem } from '../problems/problem.js';
 
 /** No account has this id. */
 export class UserNotFoundError extends Problem {

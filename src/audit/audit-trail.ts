@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
-import type { Position } from '../common/cursor.js';
-import type { RequestSource } from '../common/request-source.js';
+import type { Position } from '../http/cursor.js';
+import type { RequestSource } from '../http/request-source.js';
 import type { Queryable } from '../database/transactions.js';
 import { AuditEvent, type AuditEventType, type AuditOutcome } from './audit-event.entity.js';
 

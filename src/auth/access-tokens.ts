@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
 import { AppConfig } from '../config/config.js';
-import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/session-checker.js';
+import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { Account } from '../sessions/sessions.sql.js';
 

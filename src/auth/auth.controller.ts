@@ -17,11 +17,11 @@ import {
   COMMON_HEADERS,
   PROTECTED_PROBLEMS,
   UNAVAILABLE_PROBLEMS,
-} from '../common/api-problems.decorator.js';
-import { type Caller, CurrentCaller } from '../common/caller.js';
-import { Public } from '../common/public.decorator.js';
-import { type RequestSource, Source } from '../common/request-source.js';
-import type { CheckedCaller } from '../sessions/session-checker.js';
+} from '../problems/api-problems.decorator.js';
+import { type Caller, CurrentCaller } from '../http/caller.js';
+import { Public } from '../http/public.decorator.js';
+import { type RequestSource, Source } from '../http/request-source.js';
+import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionDto } from '../sessions/session.dto.js';
 import { RefusedForGoodError } from '../sessions/sessions.errors.js';
 import { type Device, type PresentedToken, SessionsService } from '../sessions/sessions.service.js';

@@ -1,4 +1,4 @@
-import { Problem } from '../common/problem.js';
+import { Problem } from '../problems/problem.js';
 
 /** Unknown e-mail, wrong password and disabled account look the same (ERR-03). */
 export class InvalidCredentialsError extends Problem {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '../audit/audit-trail.js';
-import type { Caller } from '../common/caller.js';
-import type { RequestSource } from '../common/request-source.js';
+import type { Caller } from '../http/caller.js';
+import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { type Transaction, Transactions } from '../database/transactions.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';

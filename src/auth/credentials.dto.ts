@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { isEmail, IsIn, IsString, MaxLength, MinLength, registerDecorator, ValidateBy } from 'class-validator';
-import { IsOptionalField, NoControlCharacters, PlainText } from '../common/validation.js';
+import { IsOptionalField, NoControlCharacters, PlainText } from '../http/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
 import { isTooLong, PASSWORD_MAX_LENGTH } from '../users/password-policy.js';

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { Strategy } from 'passport-jwt';
 import { AppConfig } from '../config/config.js';
-import { type CheckedCaller, SessionChecker, type SessionClaims } from '../sessions/session-checker.js';
+import { type CheckedCaller, SessionChecker, type SessionClaims } from '../sessions/check/session-checker.js';
 import { hasOurHeader, JwtKeys, readClaims, verification } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;

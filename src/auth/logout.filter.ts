@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, HttpStatus } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Problem } from '../common/problem.js';
-import { ProblemFilter } from '../common/problem.filter.js';
+import { Problem } from '../problems/problem.js';
+import { ProblemFilter } from '../problems/problem.filter.js';
 import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { RefreshCookie } from './refresh-cookie.js';
 

@@ -1,8 +1,8 @@
 import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { Problem } from '../common/problem.js';
-import { sourceOf } from '../common/request-source.js';
+import { Problem } from '../problems/problem.js';
+import { sourceOf } from '../http/request-source.js';
 import { RefusalTrail } from '../limits/refusal-trail.js';
 import type { Role } from '../users/user.entity.js';
 

@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
-import { createLogger, NestLogger } from '../common/logger.js';
-import { StartError } from '../common/start-error.js';
+import { createLogger, NestLogger } from '../process/logger.js';
+import { StartError } from '../problems/start-error.js';
 import { configOfProcess } from '../config/environment.js';
 import { onDatabase } from '../config/load-config.js';
 import { databaseOptions } from '../database/database-options.js';
-import { startEmbeddedPostgres } from '../database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../database/embedded/embedded-postgres.js';
 import { migrate, revertLast } from '../database/migrate.js';
 import { startErrorOf } from '../database/unreachable.js';
 

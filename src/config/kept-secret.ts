@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codeOf } from '../common/error-code.js';
+import { codeOf } from '../problems/error-code.js';
 
 /**
  * A random secret of 48 bytes in base64url, made at the first call and the same ever after. The file is readable by

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { StartError } from '../common/start-error.js';
+import { StartError } from '../problems/start-error.js';
 import { AppConfig } from './config.js';
 import { keepSecret } from './kept-secret.js';
 

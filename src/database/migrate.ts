@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { DataSource, type DataSourceOptions, type Migration, MigrationExecutor, type QueryRunner } from 'typeorm';
-import { codeOf } from '../common/error-code.js';
-import { StartError } from '../common/start-error.js';
+import { codeOf } from '../problems/error-code.js';
+import { StartError } from '../problems/start-error.js';
 import { missingMigrations } from './schema.js';
 
 export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;

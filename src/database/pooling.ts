@@ -1,4 +1,4 @@
-import { StartError } from '../common/start-error.js';
+import { StartError } from '../problems/start-error.js';
 import type { PostgresOptions } from './migrate.js';
 import { ServiceClient } from './service-client.js';
 

@@ -1,4 +1,4 @@
-import { codeOf } from '../common/error-code.js';
+import { codeOf } from '../problems/error-code.js';
 
 const ATTEMPTS = 5;
 // serialization_failure, deadlock_detected

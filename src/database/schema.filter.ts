@@ -2,8 +2,8 @@ import { type ArgumentsHost, Catch } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DatabaseError } from 'pg';
 import { DataSource, QueryFailedError } from 'typeorm';
-import { codeOf } from '../common/error-code.js';
-import { ProblemFilter } from '../common/problem.filter.js';
+import { codeOf } from '../problems/error-code.js';
+import { ProblemFilter } from '../problems/problem.filter.js';
 import { missingMigrations, UnknownSchemaError } from './schema.js';
 
 // A table, column, function or the like that is not there, or not so.

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
-import { codeOf } from '../common/error-code.js';
-import { ServiceUnavailableError } from '../common/problem.js';
+import { codeOf } from '../problems/error-code.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
 
 const UNDEFINED_TABLE = '42P01';
 

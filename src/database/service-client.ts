@@ -1,5 +1,5 @@
 import { Client, type ClientConfig } from 'pg';
-import { requestContext } from '../common/request-context.js';
+import { requestContext } from '../http/request-context.js';
 import { againIfRolledBack } from './rolled-back.js';
 
 export interface ServiceClientOptions extends ClientConfig {

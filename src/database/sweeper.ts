@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
-import { codeOf } from '../common/error-code.js';
+import { codeOf } from '../problems/error-code.js';
 import { TableSwept } from './database.events.js';
 
 const FIRST_AFTER_MS = 60_000;

@@ -1,6 +1,6 @@
-import { codeOf } from '../common/error-code.js';
-import { StartError } from '../common/start-error.js';
-import { isStoreFailure } from '../common/store-failure.js';
+import { codeOf } from '../problems/error-code.js';
+import { StartError } from '../problems/start-error.js';
+import { isStoreFailure } from '../problems/store-failure.js';
 import type { PostgresOptions } from './migrate.js';
 
 const NOT_LET_IN_SQLSTATE = /^(28|3D)/;

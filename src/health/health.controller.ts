@@ -3,14 +3,14 @@ import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
-import { ApiProblems, COMMON_HEADERS } from '../common/api-problems.decorator.js';
-import { ServiceUnavailableError } from '../common/problem.js';
-import { Public } from '../common/public.decorator.js';
+import { ApiProblems, COMMON_HEADERS } from '../problems/api-problems.decorator.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
+import { Public } from '../http/public.decorator.js';
 import { AppConfig } from '../config/config.js';
 import { ReservedConnections } from '../database/reserved-connections.js';
 import { missingMigrations, UnknownSchemaError } from '../database/schema.js';
 import { HealthDto } from './health.dto.js';
-import { Readiness } from './readiness.js';
+import { Readiness } from '../http/readiness.js';
 
 // However often it is asked, the database is asked ten times a second at most.
 const ASKED_EVERY_MS = 100;

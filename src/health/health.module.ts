@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { HealthController } from './health.controller.js';
-import { Readiness } from './readiness.js';
+import { Readiness } from '../http/readiness.js';
 
 /** Live? Ready? */
 @Module({

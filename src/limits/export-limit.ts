@@ -3,7 +3,7 @@ import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import { DataSource } from 'typeorm';
-import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
+import { ServiceUnavailableError, TooManyRequestsError } from '../problems/problem.js';
 import { createLimiter, refusalOf } from './limiter.js';
 import { LimitHit } from './limits.events.js';
 

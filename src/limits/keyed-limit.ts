@@ -3,9 +3,9 @@ import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import type { DataSource } from 'typeorm';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
 import type { AuditTrail } from '../audit/audit-trail.js';
-import type { Caller } from '../common/caller.js';
-import { TooManyRequestsError } from '../common/problem.js';
-import type { RequestSource } from '../common/request-source.js';
+import type { Caller } from '../http/caller.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import type { RequestSource } from '../http/request-source.js';
 import { createLimiter, type LimiterOptions, refusalOf } from './limiter.js';
 import { LimitHit, type LimitName } from './limits.events.js';
 

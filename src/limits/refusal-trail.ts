@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import { DataSource } from 'typeorm';
 import { AuditTrail, type NewAuditEvent } from '../audit/audit-trail.js';
-import type { RequestSource } from '../common/request-source.js';
+import type { RequestSource } from '../http/request-source.js';
 import { createLimiter, refusalOf } from './limiter.js';
 import { networkOf } from './network.js';
 

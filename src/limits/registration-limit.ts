@@ -3,7 +3,7 @@ import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
-import type { RequestSource } from '../common/request-source.js';
+import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { KeyedLimit } from './keyed-limit.js';
 import { networkOf } from './network.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { TooManyRequestsError } from '../common/problem.js';
+import { TooManyRequestsError } from '../problems/problem.js';
 
 const MOST_WAITING = 10;
 const AGAIN_AFTER_MS = 1000;

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable, Logger } from '@nestjs/common';
 import { createTransport, type SendMailOptions } from 'nodemailer';
-import { codeOf } from '../common/error-code.js';
+import { codeOf } from '../problems/error-code.js';
 import { AppConfig } from '../config/config.js';
 
 /** How many mails are sent at a time. */

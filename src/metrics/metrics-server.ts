@@ -6,10 +6,10 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { AggregatorRegistry, Gauge, Registry } from 'prom-client';
-import { codeOf } from '../common/error-code.js';
-import { StartError } from '../common/start-error.js';
+import { codeOf } from '../problems/error-code.js';
+import { StartError } from '../problems/start-error.js';
 import { AppConfig } from '../config/config.js';
-import { STAYS_OPEN } from '../streams/streams.controller.js';
+import { STAYS_OPEN } from '../session-events/streams.controller.js';
 import { Metrics } from './metrics.js';
 
 const ASK = 'metrics';

@@ -12,7 +12,7 @@ import { Sweeper } from '../database/sweeper.js';
 import { LIMIT_NAMES, LimitHit } from '../limits/limits.events.js';
 import { MailBacklog } from '../mail/mail-backlog.js';
 import { REVOCATION_REASONS, TOKEN_DELIVERIES } from '../sessions/session.entity.js';
-import { SessionFeed } from '../sessions/session-feed.js';
+import { SessionFeed } from '../session-events/session-feed.js';
 import {
   CHECK_REFUSALS,
   REFRESH_OUTCOMES,
@@ -22,7 +22,7 @@ import {
   SessionOpened,
   SessionsEnded,
 } from '../sessions/sessions.events.js';
-import { SessionStreams } from '../streams/session-streams.js';
+import { SessionStreams } from '../session-events/session-streams.js';
 import { PasswordHasher } from '../users/password-hasher.js';
 import { PasswordHashed } from '../users/users.events.js';
 

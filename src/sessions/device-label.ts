@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { BROWSER_MAP, OS_MAP, parse } from 'bowser';
 import { LRUCache } from 'lru-cache';
-import type { RequestSource } from '../common/request-source.js';
+import type { RequestSource } from '../http/request-source.js';
 import { networkOf } from '../limits/network.js';
 
 export const DEVICE_TYPES = ['desktop', 'mobile', 'tablet', 'bot', 'other'] as const;

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsString, MaxLength, MinLength } from 'class-validator';
-import { PlainText } from '../common/validation.js';
+import { PlainText } from '../http/validation.js';
 
 export const DEVICE_NAME_MAX_LENGTH = 64;
 

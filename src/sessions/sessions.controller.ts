@@ -1,12 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Query } from '@nestjs/common';
 import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../common/api-problems.decorator.js';
-import { type Caller, CurrentCaller } from '../common/caller.js';
-import { decodeCursor, encodeCursor, START } from '../common/cursor.js';
-import { type RequestSource, Source } from '../common/request-source.js';
-import { PageQueryDto } from './page-query.dto.js';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { type Caller, CurrentCaller } from '../http/caller.js';
+import { decodeCursor, encodeCursor, START } from '../http/cursor.js';
+import { type RequestSource, Source } from '../http/request-source.js';
+import { PageQueryDto } from '../http/page-query.dto.js';
 import { RenameSessionDto } from './rename-session.dto.js';
-import type { CheckedCaller } from './session-checker.js';
+import type { CheckedCaller } from './check/session-checker.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';
 

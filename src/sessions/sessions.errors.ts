@@ -1,4 +1,4 @@
-import { Problem } from '../common/problem.js';
+import { Problem } from '../problems/problem.js';
 
 /** Missing, malformed or forged, or sent in another way than it was delivered: a stranger learns nothing about which. */
 export class InvalidRefreshTokenError extends Problem {

@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { isUUID } from 'class-validator';
-import type { Caller } from '../common/caller.js';
-import type { RequestSource } from '../common/request-source.js';
-import { ServiceUnavailableError, TooManyRequestsError } from '../common/problem.js';
+import type { Caller } from '../http/caller.js';
+import type { RequestSource } from '../http/request-source.js';
+import { ServiceUnavailableError, TooManyRequestsError } from '../problems/problem.js';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
 import { RenameLimit } from '../limits/rename-limit.js';
 import { Turns } from '../limits/turns.js';
 import type { User } from '../users/user.entity.js';
-import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh-token.js';
+import { type AuthenticRefreshToken, hashRefreshToken, RefreshTokens } from './refresh/refresh-token.js';
 import type { RevocationReason, Session, TokenDelivery } from './session.entity.js';
 import {
   InvalidRefreshTokenError,
@@ -21,7 +21,7 @@ import {
   SessionRevokedError,
   UnknownSessionError,
 } from './sessions.errors.js';
-import { EndedUses } from './ended-uses.js';
+import { EndedUses } from './check/ended-uses.js';
 import { RefreshAnswered, type RefreshOutcome } from './sessions.events.js';
 import { type EndedSession, type SessionOwner, type SessionsPage, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';

@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
-import { ServiceUnavailableError } from '../common/problem.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
 import { AppConfig } from '../config/config.js';
 import type { User } from './user.entity.js';
 import { PasswordHashed } from './users.events.js';

@@ -1,5 +1,5 @@
 import { dictionary } from '@zxcvbn-ts/language-common';
-import { Problem } from '../common/problem.js';
+import { Problem } from '../problems/problem.js';
 
 export const PASSWORD_MAX_LENGTH = 128;
 // More than any character is composed of.

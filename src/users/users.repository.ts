@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Not, Repository } from 'typeorm';
-import type { Position } from '../common/cursor.js';
+import type { Position } from '../http/cursor.js';
 import type { Transaction } from '../database/transactions.js';
 import { UNDO_DAYS } from './email-change.entity.js';
 import { NO_PASSWORD, User } from './user.entity.js';

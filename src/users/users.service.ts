@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Position } from '../common/cursor.js';
-import { codeOf } from '../common/error-code.js';
+import type { Position } from '../http/cursor.js';
+import { codeOf } from '../problems/error-code.js';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transactions.js';
 import { PasswordHasher } from './password-hasher.js';

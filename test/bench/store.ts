@@ -8,7 +8,7 @@ import { Client, type QueryResultRow } from 'pg';
 import { AppConfig } from '../../src/config/config.js';
 import { onDatabase } from '../../src/config/load-config.js';
 import { databaseOptions } from '../../src/database/database-options.js';
-import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { migrate } from '../../src/database/migrate.js';
 import { PASSWORD } from '../support/api.js';
 import { forgeRefreshToken, signed } from '../support/forge.js';

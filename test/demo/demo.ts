@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { Api, type AuthResult, someone } from '../support/api.js';
 import { EventStream } from '../support/event-stream.js';
 import { type Instance, startInstance } from '../support/instance.js';

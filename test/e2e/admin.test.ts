@@ -16,7 +16,7 @@ let b: Api;
 let staff: AuthResult & { credentials: { email: string } };
 
 const grant = (email: string) =>
-  execFileSync(process.execPath, ['dist/admin-grant.js', email], {
+  execFileSync(process.execPath, ['dist/bin/admin-grant.js', email], {
     env: { ...process.env, ...SECRETS, DATABASE_URL: database.url },
     encoding: 'utf8',
   });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, cpSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { findIdentity, runAs } from '../../src/database/pg-binaries.js';
+import { findIdentity, runAs } from '../../src/database/embedded/pg-binaries.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { childrenOf, temporaryFolder } from '../support/postgres.js';
 

@@ -34,7 +34,7 @@ afterAll(async () => {
 function command(which: 'grant' | 'revoke' | 'enable', email?: string, env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [`dist/admin-${which}.js`, ...(email === undefined ? [] : [email])],
+    [`dist/bin/admin-${which}.js`, ...(email === undefined ? [] : [email])],
     { env: { ...process.env, ...SECRETS, DATABASE_URL: database.url, ...env }, encoding: 'utf8' },
   );
   return { code: status, output: stdout + stderr };

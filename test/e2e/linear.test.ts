@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { reasonOf } from '../../src/mail/mail-sender.js';
 import { describeDevice } from '../../src/sessions/device-label.js';
-import { SessionFeed } from '../../src/sessions/session-feed.js';
+import { SessionFeed } from '../../src/session-events/session-feed.js';
 import { isTooLong } from '../../src/users/password-policy.js';
 import { useApp } from '../support/app.js';
 

@@ -1,6 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
-import { createApp } from '../../src/app.setup.js';
+import { createApp } from '../../src/app.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { Sweeper } from '../../src/database/sweeper.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { PROBLEMS } from '../../src/common/problem.js';
+import { PROBLEMS } from '../../src/problems/problem.js';
 import { useApp } from '../support/app.js';
 
 const t = useApp();

@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { default as addFormats } from 'ajv-formats';
 import fc from 'fast-check';
 import { Pool } from 'pg';
-import { startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { Api } from '../support/api.js';
 import { expectInvariants } from '../support/invariants.js';
 import { ledger } from '../support/ledger.js';

@@ -1,0 +1,67 @@
+import { Readable } from 'node:stream';
+import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, StreamableFile } from '@nestjs/common';
+import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { CurrentCaller } from '../http/caller.js';
+import { type RequestSource, Source } from '../http/request-source.js';
+import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import { DeleteAccountDto, ExportDto } from './account.dto.js';
+import { AccountExport } from './account-export.js';
+import { AccountService } from './account.service.js';
+import { RefreshCookie } from '../auth/refresh-cookie.js';
+
+@ApiTags('auth')
+@ApiBearerAuth('bearer')
+@Controller('auth/me')
+export class AccountController {
+  constructor(
+    private readonly account: AccountService,
+    private readonly exports: AccountExport,
+    private readonly cookie: RefreshCookie,
+  ) {}
+
+  @Get('export')
+  @ApiOperation({
+    summary: 'Everything that is stored about you',
+    description:
+      'One at a time. The document comes as it is read, and breaks off, without its end, where the database fails or ' +
+      'your session ends meanwhile.',
+  })
+  @ApiOkResponse({ type: ExportDto, headers: COMMON_HEADERS })
+  @ApiProblems('too_many_requests', ...PROTECTED_PROBLEMS)
+  async export(
+    @CurrentCaller() caller: CheckedCaller,
+    @Source() source: RequestSource,
+    @Req() { method }: FastifyRequest,
+  ): Promise<StreamableFile> {
+    // To HEAD the head is all.
+    const document = method === 'HEAD' ? Readable.from([]) : await this.exports.open(caller, source);
+    return new StreamableFile(document, { type: 'application/json; charset=utf-8' });
+  }
+
+  @Post('delete')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({ summary: 'Delete your account', description: 'Every session ends at once. There is no way back.' })
+  @ApiNoContentResponse({ description: 'Deleted.', headers: COMMON_HEADERS })
+  @ApiProblems(
+    'cross_site_request',
+    { code: 'invalid_credentials', status: HttpStatus.FORBIDDEN },
+    'last_admin',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...PROTECTED_PROBLEMS,
+  )
+  async delete(
+    @Req() request: FastifyRequest,
+    @CurrentCaller() caller: CheckedCaller,
+    @Body() { password }: DeleteAccountDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<void> {
+    await this.account.delete(caller, password, source);
+    if (this.cookie.isSent(request)) {
+      this.cookie.clear(reply);
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import { ApiProperty, PickType } from '@nestjs/swagger';
+import { AuditEventDto } from '../audit/audit-event.dto.js';
+import { SessionDto } from '../sessions/session.dto.js';
+import type { Session } from '../sessions/session.entity.js';
+import { UserDto } from '../users/user.dto.js';
+import { LoginDto } from '../auth/credentials.dto.js';
+
+export class DeleteAccountDto extends PickType(LoginDto, ['password'] as const) {}
+
+export class KeptSessionDto extends SessionDto {
+  @ApiProperty({ enum: ['cookie', 'body'], example: 'cookie' })
+  readonly tokenDelivery!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  readonly authenticatedAt!: string;
+
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: null })
+  readonly revokedAt!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: null })
+  readonly revokedReason!: string | null;
+
+  static fromKept(session: Session, currentId: string): KeptSessionDto {
+    return {
+      ...SessionDto.from(session, currentId),
+      tokenDelivery: session.delivery,
+      authenticatedAt: session.authenticatedAt.toISOString(),
+      revokedAt: session.revokedAt?.toISOString() ?? null,
+      revokedReason: session.revokedReason,
+    };
+  }
+}
+
+export class ExportDto {
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T10:02:00.000Z' })
+  readonly exportedAt!: string;
+
+  @ApiProperty({ type: UserDto })
+  readonly user!: UserDto;
+
+  @ApiProperty({ type: [KeptSessionDto], description: 'Ended ones too, for as long as they are kept.' })
+  readonly sessions!: KeptSessionDto[];
+
+  @ApiProperty({
+    type: [AuditEventDto],
+    description:
+      'What the audit trail has about you. Of what staff did, `type` and `reason` say so (`user_disabled`, ' +
+      '`sessions_revoked_by_staff`, `revoked_by_admin`); who they are and where they were is left out.',
+  })
+  readonly events!: AuditEventDto[];
+}

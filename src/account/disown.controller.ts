@@ -1,0 +1,53 @@
+import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import {
+  ApiProblems,
+  BODY_PROBLEMS,
+  COMMON_HEADERS,
+  UNAVAILABLE_PROBLEMS,
+} from '../problems/api-problems.decorator.js';
+import { Public } from '../http/public.decorator.js';
+import { type RequestSource, Source } from '../http/request-source.js';
+import { RevokedDto } from '../auth/auth-result.dto.js';
+import { MailedTokenDto } from './passwords.dto.js';
+import { AccountRecoveryService } from './account-recovery.service.js';
+
+export class DisownedDto extends RevokedDto {
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: 'q8Kf2cX0vWlGm4pYhT6sZbN1eRj9uDa3oLi7xQyE5Vg',
+    description:
+      'For `POST /auth/password/reset`: the password was known to somebody else and no longer works. Half an hour, once. ' +
+      'Null where the account has another address by now, whose change is undone by the link of its own mail.',
+  })
+  readonly resetToken!: string | null;
+}
+
+@ApiTags('sessions')
+@Controller('sessions/disown')
+export class DisownController {
+  constructor(private readonly recovery: AccountRecoveryService) {}
+
+  @Public()
+  @Post()
+  @HttpCode(HttpStatus.OK)
+  @ApiOperation({
+    summary: 'Take an account back from the device that a mail told you of: "this was not me"',
+    description:
+      'Every session ends, every pending change and mailed link is withdrawn, the password no longer works, and a change ' +
+      'of address that this device asked for is undone.',
+  })
+  @ApiOkResponse({ type: DisownedDto, headers: COMMON_HEADERS })
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_disown_token',
+    'email_taken',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...UNAVAILABLE_PROBLEMS,
+  )
+  disown(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
+    return this.recovery.disown(token, source);
+  }
+}

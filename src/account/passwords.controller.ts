@@ -1,0 +1,90 @@
+import { Body, Controller, HttpCode, HttpStatus, Post, Res } from '@nestjs/common';
+import {
+  ApiAcceptedResponse,
+  ApiBearerAuth,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import {
+  ApiProblems,
+  BODY_PROBLEMS,
+  COMMON_HEADERS,
+  PROTECTED_PROBLEMS,
+  UNAVAILABLE_PROBLEMS,
+} from '../problems/api-problems.decorator.js';
+import { CurrentCaller } from '../http/caller.js';
+import { Public } from '../http/public.decorator.js';
+import { type RequestSource, Source } from '../http/request-source.js';
+import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import { AuthResultDto } from '../auth/auth-result.dto.js';
+import { Grants } from '../auth/grants.js';
+import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
+import { PasswordsService } from './passwords.service.js';
+
+@ApiTags('auth')
+@Controller('auth/password')
+export class PasswordsController {
+  constructor(
+    private readonly passwords: PasswordsService,
+    private readonly grants: Grants,
+  ) {}
+
+  @Post('change')
+  @HttpCode(HttpStatus.OK)
+  @ApiBearerAuth('bearer')
+  @ApiOperation({
+    summary: 'Change your password',
+    description: 'Every session ends, this one too; the answer has a fresh one for this device.',
+  })
+  @ApiOkResponse({ type: AuthResultDto, headers: COMMON_HEADERS })
+  @ApiProblems(
+    'cross_site_request',
+    { code: 'invalid_credentials', status: HttpStatus.FORBIDDEN },
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...PROTECTED_PROBLEMS,
+  )
+  async change(
+    @CurrentCaller() caller: CheckedCaller,
+    @Body() passwords: ChangePasswordDto,
+    @Source() source: RequestSource,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<AuthResultDto> {
+    return this.grants.deliver(reply, await this.passwords.change(caller, passwords, source));
+  }
+
+  @Public()
+  @Post('forgot')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiOperation({
+    summary: 'Ask for a mail with a link to set a new password',
+    description: 'The answer is the same whether or not there is such an account.',
+  })
+  @ApiAcceptedResponse({ description: 'If there is such an account, a mail is on its way.', headers: COMMON_HEADERS })
+  @ApiProblems('cross_site_request', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE_PROBLEMS)
+  forgot(@Body() { email }: ForgotPasswordDto, @Source() source: RequestSource): Promise<void> {
+    return this.passwords.forgot(email, source);
+  }
+
+  @Public()
+  @Post('reset')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({
+    summary: 'Set a new password with the token of a mail',
+    description: 'Every session ends, and nobody is signed in.',
+  })
+  @ApiNoContentResponse({ description: 'Set.', headers: COMMON_HEADERS })
+  @ApiProblems(
+    'cross_site_request',
+    'invalid_reset_token',
+    ...BODY_PROBLEMS,
+    'too_many_requests',
+    ...UNAVAILABLE_PROBLEMS,
+  )
+  reset(@Body() { token, newPassword }: ResetPasswordDto, @Source() source: RequestSource): Promise<void> {
+    return this.passwords.reset(token, newPassword, source);
+  }
+}

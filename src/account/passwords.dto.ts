@@ -1,0 +1,61 @@
+import { ApiProperty, PickType } from '@nestjs/swagger';
+import { IsString, MaxLength } from 'class-validator';
+import { IsOptionalField } from '../http/validation.js';
+import { PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
+import { IsPassword, LoginDto } from '../auth/credentials.dto.js';
+
+const TOKEN_MAX_LENGTH = 100;
+const TOKEN_EXAMPLE = 'q8Kf2cX0vWlGm4pYhT6sZbN1eRj9uDa3oLi7xQyE5Vg';
+
+export class ChangePasswordDto {
+  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'correct horse battery' })
+  @IsPassword()
+  readonly currentPassword!: string;
+
+  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
+  @IsPassword()
+  readonly newPassword!: string;
+}
+
+export class ChangeEmailDto extends PickType(LoginDto, ['email'] as const) {
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'correct horse battery',
+    required: false,
+    description: 'May be left out for a while after login.',
+  })
+  @IsPassword()
+  @IsOptionalField()
+  readonly password?: string;
+}
+
+export class ForgotPasswordDto extends PickType(LoginDto, ['email'] as const) {}
+
+export class MailedTokenDto {
+  @ApiProperty({ maxLength: TOKEN_MAX_LENGTH, example: TOKEN_EXAMPLE, description: 'From the link of the mail.' })
+  @MaxLength(TOKEN_MAX_LENGTH)
+  @IsString()
+  readonly token!: string;
+}
+
+export class VerifyEmailDto extends MailedTokenDto {
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'correct horse battery',
+    required: false,
+    description: 'Only where the address was registered more than once.',
+  })
+  @IsPassword()
+  @IsOptionalField()
+  readonly password?: string;
+}
+
+export class ResetPasswordDto extends MailedTokenDto {
+  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
+  @IsPassword()
+  readonly newPassword!: string;
+}

@@ -1,0 +1,53 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { AppConfig } from '../config/config.js';
+import { CrossSiteRequestError } from '../auth/auth.errors.js';
+
+// A scheme, a name of 253 characters, and a port.
+const ORIGIN_MAX_LENGTH = 300;
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Refuses state-changing requests that a browser sends from another site (CK-03): fetch metadata where the browser has
+ * it, the origin otherwise. A request with neither does not come from a browser's page.
+ */
+@Injectable()
+export class CrossSiteGuard implements CanActivate {
+  private readonly allowedOrigins: ReadonlySet<string>;
+  private readonly ownOrigin: string;
+
+  constructor(config: AppConfig) {
+    this.allowedOrigins = new Set(config.corsOrigins.map((origin) => new URL(origin).origin));
+    this.ownOrigin = new URL(config.publicUrl).origin;
+  }
+
+  canActivate(context: ExecutionContext): boolean {
+    const { method, headers } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (!SAFE_METHODS.has(method) && !this.isTrusted(headers)) {
+      throw new CrossSiteRequestError();
+    }
+    return true;
+  }
+
+  private isTrusted({ origin, host, ...headers }: IncomingHttpHeaders): boolean {
+    const site = headers['sec-fetch-site'];
+    const isAllowed = origin !== undefined && this.allowedOrigins.has(origin);
+    if (site !== undefined) {
+      const isOtherSite = site === 'cross-site' || site === 'same-site';
+      return site === 'same-origin' || site === 'none' || (isOtherSite && isAllowed);
+    }
+    return origin === undefined || isAllowed || origin === this.ownOrigin || isSameHost(origin, host);
+  }
+}
+
+// The scheme is not compared: behind a proxy that ends TLS we see plain http. A default port may be written or not.
+function isSameHost(origin: string, host = ''): boolean {
+  // Of a longer one the parser would still make a name, in more than its length's time.
+  if (origin.length > ORIGIN_MAX_LENGTH || host.length > ORIGIN_MAX_LENGTH || !URL.canParse(origin)) {
+    return false;
+  }
+  const { protocol, host: originHost } = new URL(origin);
+  const own = `${protocol}//${host}`;
+  return originHost !== '' && URL.canParse(own) && new URL(own).host === originHost;
+}

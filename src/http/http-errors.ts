@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { problemBody, PROBLEM_TYPE } from '../problems/problem.filter.js';
+import { Problem, type ProblemCode } from '../problems/problem.js';
+
+const CODE_OF_PARSER_ERROR: Readonly<Record<string, ProblemCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** What every answer carries, errors included: nothing is cached, framed, sniffed or passed on (HDR-01, HDR-02). */
+export const answerHeaders = (requestId: string) => ({
+  'X-Request-Id': requestId,
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'Strict-Transport-Security': 'max-age=63072000; includeSubDomains',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+});
+
+/** Answers what no route could be found for, since its address is broken. */
+export function answerFrameworkError(_: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = new Problem('bad_request');
+  void reply
+    .code(problem.status)
+    .headers(answerHeaders(request.id))
+    .type(PROBLEM_TYPE)
+    .send(problemBody(problem, request.id));
+}
+
+/**
+ * Answers what never became a request: broken HTTP, headers beyond the limit, a client too slow. There is no reply
+ * object yet, so the answer is written to the socket, which is closed after it.
+ */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem = new Problem(CODE_OF_PARSER_ERROR[error.code ?? ''] ?? 'bad_request');
+  const requestId = randomUUID();
+  const body = JSON.stringify(problemBody(problem, requestId));
+  const headers = {
+    ...answerHeaders(requestId),
+    'Content-Type': PROBLEM_TYPE,
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end([`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`, ...lines, '', body].join('\r\n'));
+}

@@ -1,0 +1,57 @@
+import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@nestjs/common';
+import { ApiBearerAuth, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
+import { EMPTY, type Observable } from 'rxjs';
+import { ApiProblems, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { CurrentCaller } from '../http/caller.js';
+import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import { SessionStreams } from './session-streams.js';
+
+// What waits for a client that does not read, in characters: some hundreds of events.
+const MAX_PENDING = 65_536;
+
+/** In the configuration of a route whose answers last as long as the client wants. */
+export const STAYS_OPEN = 'staysOpen';
+
+@ApiTags('sessions')
+@ApiBearerAuth('bearer')
+@Controller('sessions')
+export class StreamsController {
+  constructor(private readonly streams: SessionStreams) {}
+
+  @Sse('events', { maxPendingDataLength: MAX_PENDING })
+  @RouteConfig({ [STAYS_OPEN]: true })
+  @ApiOperation({
+    summary: 'What happens to your devices, as it happens',
+    description:
+      'Server-sent events: `session.created`, `session.refreshed`, `session.renamed` with `{ id, at }`, and ' +
+      '`session.revoked` with `{ id, reason, at }`. The stream lives as long as its session, and ends after the ' +
+      '`session.revoked` of that one; the access token may expire meanwhile. `: ping` comes every 15 seconds, ' +
+      '`: degraded` instead while news may be late. After a gap send `Last-Event-ID`, or hear `resync` where that ' +
+      'was over an hour ago: then read the list again. Swagger UI shows nothing before the stream ends; use `curl -N`.',
+  })
+  @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'The id of the last event of an earlier stream.' })
+  @ApiOkResponse({
+    headers: COMMON_HEADERS,
+    content: {
+      'text/event-stream': {
+        schema: { type: 'string' },
+        example:
+          'event: session.revoked\n' +
+          'id: 1795426200000.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61\n' +
+          'data: {"id":"0f8fad5b-d9cb-469f-a165-70867728950e","reason":"revoked_by_user","at":"2026-11-23T09:30:00.000Z"}\n\n',
+      },
+    },
+  })
+  @ApiProblems('too_many_requests', ...PROTECTED_PROBLEMS)
+  events(
+    @CurrentCaller() caller: CheckedCaller,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @SseSignal() closed: AbortSignal,
+    @Req() { method }: FastifyRequest,
+  ): Observable<MessageEvent> {
+    // To HEAD the head is all, and a connection that waited for the rest would be lost to its client.
+    return method === 'HEAD' ? EMPTY : this.streams.open(caller, lastEventId, closed);
+  }
+}

@@ -1,0 +1,74 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { type SessionState, SessionsRepository } from '../sessions.repository.js';
+
+// A use must be known within five seconds, or a refresh token that was already followed by a used one still passes.
+const WRITE_EVERY_MS = 1000;
+const GIVE_UP_AFTER = 30;
+
+interface Seen {
+  readonly generation: number;
+  readonly attempts: number;
+}
+
+/**
+ * Remembers which sessions were seen, and which generation their access tokens had, and writes it down off the
+ * request's way: one statement for all, once a second, and a session again only after a minute or for a new
+ * generation.
+ */
+@Injectable()
+export class SessionActivity implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(SessionActivity.name);
+  private seen = new Map<string, Seen>();
+  private timer: NodeJS.Timeout | undefined;
+  private writing: Promise<void> = Promise.resolve();
+
+  constructor(private readonly sessions: SessionsRepository) {}
+
+  onApplicationBootstrap(): void {
+    this.timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.write();
+  }
+
+  /** Notes that an access token was accepted. Costs nothing where the row already says so. */
+  note({ session, isSeenLongAgo }: SessionState, generation: number): void {
+    if (isSeenLongAgo || generation > session.usedGeneration) {
+      this.remember(session.id, { generation, attempts: 0 });
+    }
+  }
+
+  private write(): Promise<void> {
+    this.writing = this.writing.then(() => this.writeSeen());
+    return this.writing;
+  }
+
+  private async writeSeen(): Promise<void> {
+    const seen = this.seen;
+    if (seen.size === 0) {
+      return;
+    }
+    this.seen = new Map();
+
+    let written: readonly string[] = [];
+    try {
+      written = await this.sessions.recordSeen([...seen].map(([id, { generation }]) => ({ id, generation })));
+    } catch (error) {
+      this.logger.warn(`Could not record ${seen.size} sessions as seen, trying again: ${String(error)}`);
+    }
+    // What somebody else held, or what failed, waits for the next turn; what is gone for good does not wait for ever.
+    const isWritten = new Set(written);
+    for (const [id, { generation, attempts }] of seen) {
+      if (!isWritten.has(id) && attempts < GIVE_UP_AFTER) {
+        this.remember(id, { generation, attempts: attempts + 1 });
+      }
+    }
+  }
+
+  private remember(id: string, { generation, attempts }: Seen): void {
+    const known = this.seen.get(id)?.generation ?? 0;
+    this.seen.set(id, { generation: Math.max(known, generation), attempts });
+  }
+}

@@ -1,0 +1,155 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
+import type { Caller } from '../../http/caller.js';
+import { ServiceUnavailableError } from '../../problems/problem.js';
+import { AppConfig } from '../../config/config.js';
+import { SessionActivity } from './session-activity.js';
+import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions.errors.js';
+import { SessionCheckRefused, SessionChecksAnswered } from '../sessions.events.js';
+import { type SessionState, SessionsRepository } from '../sessions.repository.js';
+
+export const CLOCK_SKEW_SECONDS = 30;
+
+/** What an authentic access token says about its session. Times are seconds since the epoch. */
+export interface SessionClaims {
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly generation: number;
+  readonly authenticatedAt: number;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+/** A caller whose session was open after the request arrived. */
+export interface CheckedCaller extends Caller, Pick<SessionState, 'session' | 'user' | 'readAt'> {}
+
+interface Waiting {
+  readonly sessionId: string;
+  readonly resolve: (state: SessionState | null) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Asks for every protected request whether its session is still open.
+ *
+ * Strict: each request sees the row as it is after the request arrived, on any number of instances, with no cache and
+ * no window. Cheap all the same: requests that wait at the same moment share one query. While one is under way the next
+ * gathers, and it starts only after every one of its requests has arrived.
+ */
+@Injectable()
+export class SessionChecker {
+  private readonly logger = new Logger(SessionChecker.name);
+  private waiting: Waiting[] = [];
+  private isAsking = false;
+
+  constructor(
+    private readonly sessions: SessionsRepository,
+    private readonly activity: SessionActivity,
+    private readonly config: AppConfig,
+    private readonly events: EventEmitter2,
+  ) {}
+
+  /**
+   * Who is calling, if the session exists, belongs to that user and is open. Throws {@link InvalidAccessTokenError}
+   * where the claims contradict the row, {@link SessionRevokedError} or {@link SessionExpiredError} where it is over,
+   * {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
+   */
+  async require(claims: SessionClaims): Promise<CheckedCaller> {
+    const state = await this.ask(claims.sessionId);
+    if (!state) {
+      // We signed for it, so it existed: it was ended, and has been cleaned away since. That is long after the end of
+      // its tokens, unless its user was deleted.
+      this.tellRefused('revoked');
+      throw isCurrent(claims, secondsOf(new Date())) ? new SessionRevokedError() : new InvalidAccessTokenError();
+    }
+
+    const { session, user, readAt } = state;
+    if (
+      session.userId !== claims.userId ||
+      claims.generation > session.generation ||
+      claims.authenticatedAt !== secondsOf(session.authenticatedAt) ||
+      !isCurrent(claims, secondsOf(readAt))
+    ) {
+      this.tellRefused('mismatch');
+      throw new InvalidAccessTokenError();
+    }
+    if (state.isRevoked) {
+      this.tellRefused('revoked');
+      throw new SessionRevokedError(session, state.isJustLoggedOut);
+    }
+    if (state.isExpired) {
+      this.tellRefused('expired');
+      throw new SessionExpiredError();
+    }
+    this.activity.note(state, claims.generation);
+    return { userId: user.id, sessionId: session.id, role: user.role, session, user, readAt };
+  }
+
+  private ask(sessionId: string): Promise<SessionState | null> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ sessionId, resolve, reject });
+      this.askNext();
+    });
+  }
+
+  private askNext(): void {
+    if (this.isAsking || this.waiting.length === 0) {
+      return;
+    }
+    this.isAsking = true;
+    // After this turn of the event loop: requests that were read from their sockets together are asked together.
+    setImmediate(() => {
+      const batch = this.waiting;
+      this.waiting = [];
+      void this.answer(batch).finally(() => {
+        this.isAsking = false;
+        this.askNext();
+      });
+    });
+  }
+
+  private async answer(batch: readonly Waiting[]): Promise<void> {
+    const startedAt = performance.now();
+    let isFailure = false;
+    try {
+      const ids = new Set(batch.map(({ sessionId }) => sessionId));
+      // A request waits for the query before its own, and then for its own: half the deadline for each.
+      const states = await within(this.config.sessionCheckTimeoutMs / 2, this.sessions.findStates([...ids]));
+      const stateOf = new Map(states.map((state) => [state.session.id, state]));
+      for (const { sessionId, resolve } of batch) {
+        resolve(stateOf.get(sessionId) ?? null);
+      }
+    } catch (error) {
+      isFailure = true;
+      this.logger.warn(`${batch.length} session checks without an answer: ${String(error)}`);
+      for (const { reject } of batch) {
+        reject(new ServiceUnavailableError());
+      }
+    }
+    const news = new SessionChecksAnswered(batch.length, performance.now() - startedAt, isFailure);
+    this.events.emit(SessionChecksAnswered.name, news);
+  }
+
+  private tellRefused(reason: SessionCheckRefused['reason']): void {
+    this.events.emit(SessionCheckRefused.name, new SessionCheckRefused(reason));
+  }
+}
+
+/** A time as JWTs write it. */
+export const secondsOf = (date: Date): number => Math.floor(date.getTime() / 1000);
+
+// By the clock that all instances share: that of the one which signed may be minutes off, and so may ours.
+const isCurrent = ({ issuedAt, expiresAt }: SessionClaims, now: number): boolean =>
+  issuedAt <= now + CLOCK_SKEW_SECONDS && expiresAt > now - CLOCK_SKEW_SECONDS;
+
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
