@@ -1,50 +1,52 @@
-// Who may import whom: a room sees only those below it.
-const ROOMS = [
-  'streams',
-  'admin',
-  'auth',
-  'sessions',
-  'users',
-  'limits',
-  'mail',
-  'audit',
-  'database',
-  'config',
-  'common',
+// Who may import whom: down only. A feature is imported by app.module.ts alone, and imports no other.
+const FEATURES = ['account', 'admin', 'health', 'metrics', 'pages', 'session-events'];
+const CORE = [
+  ['auth'],
+  ['sessions'],
+  ['users'],
+  ['limits', 'mail'],
+  ['audit'],
+  ['database'],
+  ['http'],
+  ['config'],
+  ['problems'],
 ];
 
-const downOnly = ROOMS.map((room, height) => ({
-  name: `${room}-looks-down-only`,
-  comment: `${room} may import what is below it (${ROOMS.slice(height + 1).join(', ') || 'nothing'}) and nothing else of ours.`,
-  severity: 'error',
-  from: { path: `^src/${room}/` },
-  to: { path: '^src/', pathNot: `^src/(${ROOMS.slice(height).join('|')})/` },
-}));
+const core = CORE.flatMap((folders, height) =>
+  folders.map((folder) => ({
+    name: `${folder}-imports-down-only`,
+    comment: `${folder} may import what is below it (${
+      CORE.slice(height + 1)
+        .flat()
+        .join(', ') || 'nothing'
+    }) and nothing else of ours.`,
+    severity: 'error',
+    from: { path: `^src/${folder}/` },
+    to: { path: '^src/', pathNot: `^src/(${[folder, ...CORE.slice(height + 1).flat()].join('|')})/` },
+  })),
+);
+
+const features = FEATURES.flatMap((folder) => [
+  {
+    name: `${folder}-imports-the-core-only`,
+    comment: `${folder} is a feature: it may import the core, and no other feature.`,
+    severity: 'error',
+    from: { path: `^src/${folder}/` },
+    to: { path: '^src/', pathNot: `^src/(${[folder, ...CORE.flat()].join('|')})/` },
+  },
+  {
+    name: `${folder}-is-imported-by-app-module-alone`,
+    comment: `${folder} is a feature: with its folder and its line in app.module.ts it is gone.`,
+    severity: 'error',
+    from: { path: '^src/', pathNot: `^src/(${folder}/|app\\.module\\.ts$)` },
+    to: { path: `^src/${folder}/` },
+  },
+]);
 
 module.exports = {
   forbidden: [
-    ...downOnly,
-    {
-      name: 'health-stands-aside',
-      comment: 'health knows the settings and the database, and nothing of the rooms above.',
-      severity: 'error',
-      from: { path: '^src/health/' },
-      to: { path: '^src/', pathNot: '^src/(health|database|config|common)/' },
-    },
-    {
-      name: 'page-stands-aside',
-      comment: 'the page is a client: it knows the rooms by their routes.',
-      severity: 'error',
-      from: { path: '^src/page/' },
-      to: { path: '^src/', pathNot: '^src/(page|common)/' },
-    },
-    {
-      name: 'nobody-imports-metrics',
-      comment: 'metrics listens to the rooms, which do not know it.',
-      severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(metrics/|(app\\.module|workers)\\.ts$)' },
-      to: { path: '^src/metrics/' },
-    },
+    ...core,
+    ...features,
     {
       name: 'no-circle',
       severity: 'error',
@@ -52,8 +54,8 @@ module.exports = {
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
-      name: 'repositories-stay-in-their-room',
-      comment: 'A room is asked through its service.',
+      name: 'repositories-stay-in-their-folder',
+      comment: 'A folder is asked through its service.',
       severity: 'error',
       from: { path: '^src/([^/]+)/' },
       to: { path: '\\.repository\\.ts$', pathNot: '^src/$1/' },

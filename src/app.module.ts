@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { EventEmitterModule } from '@nestjs/event-emitter';
+import { AccountModule } from './account/account.module.js';
 import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CrossSiteGuard } from './http/cross-site.guard.js';
@@ -16,9 +17,9 @@ import { SchemaFilter } from './database/schema.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
-import { PageModule } from './pages/pages.module.js';
+import { AccountPageModule, MailLinksModule } from './pages/pages.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
-import { StreamsModule } from './session-events/streams.module.js';
+import { SessionEventsModule } from './session-events/session-events.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** The list of rooms, and the guards in the order of refusal: 403 for the site, 401, 403 for the role, then what is wrong with the body. */
@@ -30,8 +31,10 @@ import { UsersModule } from './users/users.module.js';
     UsersModule,
     SessionsModule,
     AuthModule,
+    AccountModule,
+    MailLinksModule,
     AdminModule,
-    StreamsModule,
+    SessionEventsModule,
     HealthModule,
   ],
   providers: [
@@ -48,7 +51,7 @@ import { UsersModule } from './users/users.module.js';
 export class AppModule {
   static with(config: AppConfig): DynamicModule {
     const metrics = config.metricsPort === undefined ? [] : [MetricsModule];
-    const page = config.hasAccountPage ? [PageModule] : [];
+    const page = config.hasAccountPage ? [AccountPageModule] : [];
     return { module: AppModule, imports: [ConfigModule.with(config), ...metrics, ...page] };
   }
 }

@@ -23,6 +23,7 @@ const esmPackages = [
   'iterare',
   'p-limit',
   'pure-rand',
+  'sql-template-tag',
   'strtok3',
   'token-types',
   'uid',

@@ -7,7 +7,7 @@ import { MailedTokens, type TokenSubject } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { InvalidDisownTokenError, InvalidUndoTokenError } from '../auth/auth.errors.js';
+import { InvalidDisownTokenError, InvalidUndoTokenError } from './account.errors.js';
 
 /** What giving an account back did. */
 export interface Recovery {

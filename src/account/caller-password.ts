@@ -7,7 +7,7 @@ import { LoginThrottle } from '../limits/login-throttle.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
-import { InsufficientUserAuthenticationError, WrongPasswordError } from '../auth/auth.errors.js';
+import { InsufficientUserAuthenticationError, WrongPasswordError } from './account.errors.js';
 
 const MILLISECONDS = 1000;
 

@@ -11,7 +11,7 @@ import { describeDevice } from '../sessions/device-label.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { InvalidVerificationTokenError, PasswordRequiredError } from '../auth/auth.errors.js';
+import { InvalidVerificationTokenError, PasswordRequiredError } from './account.errors.js';
 import { CallerPassword } from './caller-password.js';
 
 const CONFIRMED_BY = ['email_verification', 'email_change'] as const;

@@ -14,7 +14,7 @@ import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
 import { CallerPassword } from './caller-password.js';
-import { InvalidResetTokenError } from '../auth/auth.errors.js';
+import { InvalidResetTokenError } from './account.errors.js';
 
 interface Account {
   readonly id: string;

@@ -2,6 +2,7 @@ import { Global, Logger, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { AppConfig } from '../config/config.js';
+import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
@@ -35,8 +36,8 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
-  exports: [Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
+  providers: [Database, Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
+  exports: [Database, Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
 })
 export class DatabaseModule {}
 

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
-import { CrossSiteRequestError } from '../auth/auth.errors.js';
+import { CrossSiteRequestError } from './http.errors.js';
 
 // A scheme, a name of 253 characters, and a port.
 const ORIGIN_MAX_LENGTH = 300;

@@ -2,7 +2,7 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { FastifyRequest } from 'fastify';
 import { type IsTrusted, trustedProxies } from './trusted-proxies.js';
 import { AppConfig } from '../config/config.js';
-import { HttpsRequiredError } from '../auth/auth.errors.js';
+import { HttpsRequiredError } from './http.errors.js';
 
 /**
  * Refuses what a trusted proxy received over plain http, where cookies are for https: tokens that travelled in the open

@@ -3,7 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
-import { type PastNews, SESSION_CHANNEL, type SessionNews } from './session-news.js';
+import { type PastNews, SESSION_CHANNEL, type SessionNews } from '../sessions/session-news.js';
 import { SessionNewsRepository } from './session-news.repository.js';
 
 // Asked for again every few minutes, by whoever still wants it.
@@ -62,7 +62,7 @@ export class SessionFeed {
   readonly isListening = this.listening.asObservable();
 
   constructor(
-    private readonly notifications: Notifications,
+    notifications: Notifications,
     private readonly sessions: SessionNewsRepository,
   ) {
     notifications.listen({
@@ -71,11 +71,6 @@ export class SessionFeed {
       listening: () => this.listening.next(true),
       lost: () => this.listening.next(false),
     });
-  }
-
-  /** Tells all instances what is committed. It may be lost, and be found by looking. */
-  tell(news: readonly SessionNews[]): void {
-    this.notifications.notify(SESSION_CHANNEL, news);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PreparedStatements } from '../database/prepared-statements.js';
-import { NEWS_TYPES, type PastNews, type SessionNews } from './session-news.js';
+import { NEWS_TYPES, type PastNews, type SessionNews } from '../sessions/session-news.js';
 
 /** How a session stands. */
 export interface SessionEnding {

@@ -5,7 +5,7 @@ import { AppConfig } from '../config/config.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { eventIdOf, SessionFeed } from './session-feed.js';
 import { type SessionEnd, SessionLifetime } from './session-lifetime.js';
-import type { PastNews, SessionNews } from './session-news.js';
+import type { PastNews, SessionNews } from '../sessions/session-news.js';
 
 const PING_EVERY_MS = 15_000;
 const FOLLOWED_EVERY_MS = 240_000;

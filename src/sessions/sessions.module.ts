@@ -8,9 +8,6 @@ import { KnownDevice } from './known-device.entity.js';
 import { RefreshTokens } from './refresh/refresh-token.js';
 import { SessionActivity } from './check/session-activity.js';
 import { SessionChecker } from './check/session-checker.js';
-import { SessionFeed } from '../session-events/session-feed.js';
-import { SessionLifetime } from '../session-events/session-lifetime.js';
-import { SessionNewsRepository } from '../session-events/session-news.repository.js';
 import { Session } from './session.entity.js';
 import { SessionsController } from './sessions.controller.js';
 import { DEVICE_KNOWN_DAYS, SessionsRepository } from './sessions.repository.js';
@@ -20,18 +17,8 @@ import { SessionsService } from './sessions.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([Session, KnownDevice]), LimitsModule],
   controllers: [SessionsController],
-  providers: [
-    SessionsService,
-    SessionsRepository,
-    SessionNewsRepository,
-    SessionChecker,
-    SessionActivity,
-    SessionFeed,
-    SessionLifetime,
-    EndedUses,
-    RefreshTokens,
-  ],
-  exports: [SessionsService, SessionChecker, SessionFeed, SessionLifetime, EndedUses],
+  providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, EndedUses, RefreshTokens],
+  exports: [SessionsService, SessionChecker, EndedUses],
 })
 export class SessionsModule {
   constructor(sweeper: Sweeper, { sessionRetentionDays }: AppConfig) {
@@ -48,6 +35,5 @@ export class SessionsModule {
       before: 'now() - make_interval(days => $1)',
       parameters: [DEVICE_KNOWN_DAYS],
     });
-    sweeper.add({ table: 'stream_watches', column: 'until', before: 'now()', parameters: [] });
   }
 }

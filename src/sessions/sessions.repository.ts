@@ -4,14 +4,14 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { In, Repository } from 'typeorm';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
+import { Notifications } from '../database/notifications.js';
 import { PreparedStatements } from '../database/prepared-statements.js';
 import { ReservedConnections } from '../database/reserved-connections.js';
 import type { Transaction } from '../database/transactions.js';
 import type { User, UserProfile } from '../users/user.entity.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh/refresh-token.js';
-import { SessionFeed } from '../session-events/session-feed.js';
-import type { SessionNews } from '../session-events/session-news.js';
+import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
 import { type OpenSession, type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
 import { SessionOpened, SessionsEnded } from './sessions.events.js';
 import {
@@ -116,7 +116,7 @@ export class SessionsRepository {
     private readonly config: AppConfig,
     private readonly events: EventEmitter2,
     private readonly reserved: ReservedConnections,
-    private readonly feed: SessionFeed,
+    private readonly notifications: Notifications,
   ) {}
 
   /**
@@ -572,7 +572,7 @@ export class SessionsRepository {
 
   private tell(news: SessionNews[] | null): void {
     if (news) {
-      this.feed.tell(news);
+      this.notifications.notify(SESSION_CHANNEL, news);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { User, UserProfile } from '../users/user.entity.js';
 import type { OpenSession, RevocationReason, Session } from './session.entity.js';
-import { NEWS_TYPES } from '../session-events/session-news.js';
+import { NEWS_TYPES } from './session-news.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 

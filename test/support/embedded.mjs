@@ -1,5 +1,5 @@
 // A PostgreSQL of a test's own, in a process that the test can end: node embedded.mjs <folder> [port]
-import { startEmbeddedPostgres } from '../../dist/database/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../dist/database/embedded/embedded-postgres.js';
 
 const [dataDir, port] = process.argv.slice(2);
 const server = await startEmbeddedPostgres({ dataDir, isDurable: true, ...(port && { port: Number(port) }) });

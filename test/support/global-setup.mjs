@@ -17,7 +17,7 @@ export default async function globalSetup() {
 
   let url = process.env.TEST_DATABASE_URL;
   if (!url) {
-    const { startEmbeddedPostgres } = await import('../../dist/database/embedded-postgres.js');
+    const { startEmbeddedPostgres } = await import('../../dist/database/embedded/embedded-postgres.js');
     const dataDir = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
     globalThis.embeddedPostgres = await startEmbeddedPostgres({ dataDir, isDurable: false });
     globalThis.embeddedDataDir = dataDir;

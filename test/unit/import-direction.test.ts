@@ -19,18 +19,30 @@ function findingsWith(path: string, source: string): string {
   return status === 0 ? '' : stdout;
 }
 
-it('finds nothing wrong with an import of a room below', () => {
+it('finds nothing wrong with an import of a folder below', () => {
   expect(findingsWith('src/auth/planted.ts', `export { Session } from '../sessions/session.entity.js';`)).toBe('');
 });
 
 it.each([
-  ['sessions-looks-down-only', 'src/sessions/planted.ts', `export { AuthService } from '../auth/auth.service.js';`],
-  ['users-looks-down-only', 'src/users/planted.ts', `export type { Session } from '../sessions/session.entity.js';`],
-  ['common-looks-down-only', 'src/common/planted.ts', `export { AppConfig } from '../config/config.js';`],
-  ['config-looks-down-only', 'src/config/planted.ts', `export { createApp } from '../app.setup.js';`],
-  ['health-stands-aside', 'src/health/planted.ts', `export { UsersService } from '../users/users.service.js';`],
+  ['sessions-imports-down-only', 'src/sessions/planted.ts', `export { AuthService } from '../auth/auth.service.js';`],
+  ['users-imports-down-only', 'src/users/planted.ts', `export type { Session } from '../sessions/session.entity.js';`],
+  ['mail-imports-down-only', 'src/mail/planted.ts', `export { Turns } from '../limits/turns.js';`],
+  ['database-imports-down-only', 'src/database/planted.ts', `export { Turns } from '../limits/turns.js';`],
+  ['http-imports-down-only', 'src/http/planted.ts', `export { Database } from '../database/database.js';`],
+  ['problems-imports-down-only', 'src/problems/planted.ts', `export { AppConfig } from '../config/config.js';`],
+  ['config-imports-down-only', 'src/config/planted.ts', `export { createApp } from '../app.js';`],
   [
-    'repositories-stay-in-their-room',
+    'admin-imports-the-core-only',
+    'src/admin/planted.ts',
+    `export { AccountService } from '../account/account.service.js';`,
+  ],
+  [
+    'health-is-imported-by-app-module-alone',
+    'src/auth/planted.ts',
+    `export { HealthModule } from '../health/health.module.js';`,
+  ],
+  [
+    'repositories-stay-in-their-folder',
     'src/auth/planted.ts',
     `export { SessionsRepository } from '../sessions/sessions.repository.js';`,
   ],

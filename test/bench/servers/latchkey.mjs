@@ -1,10 +1,10 @@
 // The service, with its session check replaced where a comparison asks for it. No setting of the service can do that:
 // node latchkey.mjs strict|stub|pg|typeorm
-import { createApp } from '../../../dist/app.setup.js';
-import { createLogger } from '../../../dist/common/logger.js';
-import { keepRequestsYoung } from '../../../dist/common/young-generation.js';
+import { createApp } from '../../../dist/app.js';
+import { createLogger } from '../../../dist/process/logger.js';
+import { keepRequestsYoung } from '../../../dist/process/young-generation.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
-import { SessionChecker } from '../../../dist/sessions/session-checker.js';
+import { SessionChecker } from '../../../dist/sessions/check/session-checker.js';
 import { SessionsRepository } from '../../../dist/sessions/sessions.repository.js';
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -1,0 +1,26 @@
+import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { AuthModule } from '../auth/auth.module.js';
+import { LimitsModule } from '../limits/limits.module.js';
+import { MailModule } from '../mail/mail.module.js';
+import { SessionEventsModule } from '../session-events/session-events.module.js';
+import { SessionsModule } from '../sessions/sessions.module.js';
+import { UsersModule } from '../users/users.module.js';
+import { AccountController } from './account.controller.js';
+import { AccountExport } from './account-export.js';
+import { AccountRecoveryService } from './account-recovery.service.js';
+import { AccountService } from './account.service.js';
+import { CallerPassword } from './caller-password.js';
+import { DisownController } from './disown.controller.js';
+import { EmailController } from './email.controller.js';
+import { EmailService } from './email.service.js';
+import { PasswordsController } from './passwords.controller.js';
+import { PasswordsService } from './passwords.service.js';
+
+/** What a person does with their account: password, address, export, deletion, and "this was not me". */
+@Module({
+  imports: [AuditModule, AuthModule, LimitsModule, MailModule, SessionEventsModule, SessionsModule, UsersModule],
+  controllers: [AccountController, PasswordsController, EmailController, DisownController],
+  providers: [AccountService, AccountRecoveryService, AccountExport, CallerPassword, PasswordsService, EmailService],
+})
+export class AccountModule {}
