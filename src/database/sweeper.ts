@@ -1,9 +1,8 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { codeOf } from '../problems/error-code.js';
-import { TableSwept } from './database.events.js';
+import { tableSwept } from './database.measurements.js';
 
 const FIRST_AFTER_MS = 60_000;
 const EVERY_MS = 3_600_000;
@@ -42,10 +41,7 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
 
-  constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
-    private readonly events: EventEmitter2,
-  ) {}
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /** Whose rows are swept. */
   get tables(): string[] {
@@ -84,7 +80,7 @@ export class Sweeper implements OnApplicationBootstrap, OnApplicationShutdown {
       } catch (error) {
         this.warn(chore, error);
       }
-      this.events.emit(TableSwept.name, new TableSwept(chore.table, count - countBefore, isFailure));
+      tableSwept.record({ table: chore.table, rows: count - countBefore, isFailure });
     }
     return count;
   }

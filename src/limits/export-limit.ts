@@ -1,11 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import { DataSource } from 'typeorm';
 import { ServiceUnavailableError, TooManyRequestsError } from '../problems/problem.js';
 import { createLimiter, refusalOf } from './limiter.js';
-import { LimitHit } from './limits.events.js';
+import { limitHit } from './limits.measurements.js';
 
 const MOST_AT_ONCE = 2;
 const AGAIN_AFTER_SECONDS = 5;
@@ -23,10 +22,7 @@ export class ExportLimit {
   private readonly underWay = new Set<string>();
   private readonly leases: RateLimiterPostgres;
 
-  constructor(
-    @InjectDataSource() dataSource: DataSource,
-    private readonly events: EventEmitter2,
-  ) {
+  constructor(@InjectDataSource() dataSource: DataSource) {
     this.leases = createLimiter(dataSource, { name: 'export', points: 1, windowSeconds: LEASE_SECONDS });
   }
 
@@ -60,7 +56,7 @@ export class ExportLimit {
   }
 
   private refuse(): never {
-    this.events.emit(LimitHit.name, new LimitHit('export_account'));
+    limitHit.record({ limit: 'export_account' });
     throw new TooManyRequestsError(AGAIN_AFTER_SECONDS * 1000);
   }
 

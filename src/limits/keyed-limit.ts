@@ -1,4 +1,3 @@
-import type { EventEmitter2 } from '@nestjs/event-emitter';
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import type { DataSource } from 'typeorm';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
@@ -7,7 +6,7 @@ import type { Caller } from '../http/caller.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import type { RequestSource } from '../http/request-source.js';
 import { createLimiter, type LimiterOptions, refusalOf } from './limiter.js';
-import { LimitHit, type LimitName } from './limits.events.js';
+import { limitHit, type LimitName } from './limits.measurements.js';
 
 /**
  * Bounds what one client network, or one account, may do in a window. The first refusal of a window leaves a line in the
@@ -19,7 +18,6 @@ export class KeyedLimit {
   constructor(
     dataSource: DataSource,
     private readonly audit: AuditTrail,
-    private readonly events: EventEmitter2,
     private readonly event: AuditEventType,
     private readonly options: LimiterOptions & { readonly name: LimitName; readonly counts: 'address' | 'account' },
   ) {
@@ -42,7 +40,7 @@ export class KeyedLimit {
       const refused = { type: this.event, outcome: 'failure', reason: this.options.counts } as const;
       await this.audit.record({ ...refused, userId, sessionId, actorId: userId }, source);
     }
-    this.events.emit(LimitHit.name, new LimitHit(this.options.name));
+    limitHit.record({ limit: this.options.name });
     throw new TooManyRequestsError(refusal.msBeforeNext);
   }
 

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
 import { DataSource } from 'typeorm';
@@ -8,7 +7,7 @@ import { TooManyRequestsError } from '../problems/problem.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { KeyedLimit } from './keyed-limit.js';
-import { LimitHit } from './limits.events.js';
+import { limitHit } from './limits.measurements.js';
 import { accountKey, createLimiter, refusalOf } from './limiter.js';
 import { networkOf } from './network.js';
 
@@ -42,7 +41,6 @@ export class LoginThrottle {
   constructor(
     @InjectDataSource() dataSource: DataSource,
     private readonly audit: AuditTrail,
-    private readonly events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
     // The last of the free failures closes the gate, so it goes through it.
@@ -55,7 +53,7 @@ export class LoginThrottle {
       points: this.delayedMax,
       windowSeconds: DAY_SECONDS,
     });
-    this.addresses = new KeyedLimit(dataSource, audit, events, 'login_throttled', {
+    this.addresses = new KeyedLimit(dataSource, audit, 'login_throttled', {
       name: 'login_address',
       counts: 'address',
       points: config.loginFailuresPerAddress,
@@ -124,7 +122,7 @@ export class LoginThrottle {
   }
 
   private refuse({ msBeforeNext }: RateLimiterRes): never {
-    this.events.emit(LimitHit.name, new LimitHit('login_account'));
+    limitHit.record({ limit: 'login_account' });
     throw new TooManyRequestsError(msBeforeNext);
   }
 

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
@@ -25,28 +24,27 @@ export class MailedTokenLimit {
   constructor(
     @InjectDataSource() dataSource: DataSource,
     audit: AuditTrail,
-    events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
-    this.recipients = new KeyedLimit(dataSource, audit, events, 'password_reset_throttled', {
+    this.recipients = new KeyedLimit(dataSource, audit, 'password_reset_throttled', {
       name: 'token_mail_account',
       counts: 'account',
       points: config.tokenMailsPerAccount,
       windowSeconds: HOUR_SECONDS,
     });
-    this.askers = new KeyedLimit(dataSource, audit, events, 'password_reset_throttled', {
+    this.askers = new KeyedLimit(dataSource, audit, 'password_reset_throttled', {
       name: 'token_mail_address',
       counts: 'address',
       points: config.tokenMailsPerAddress,
       windowSeconds: HOUR_SECONDS,
     });
-    this.changes = new KeyedLimit(dataSource, audit, events, 'email_change_throttled', {
+    this.changes = new KeyedLimit(dataSource, audit, 'email_change_throttled', {
       name: 'email_change_account',
       counts: 'account',
       points: config.tokenMailsPerAccount,
       windowSeconds: HOUR_SECONDS,
     });
-    this.tries = new KeyedLimit(dataSource, audit, events, 'mailed_token_throttled', {
+    this.tries = new KeyedLimit(dataSource, audit, 'mailed_token_throttled', {
       name: 'mailed_token_address',
       counts: 'address',
       points: config.mailedTokensPerAddress,

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
@@ -18,10 +17,9 @@ export class RegistrationLimit {
   constructor(
     @InjectDataSource() dataSource: DataSource,
     audit: AuditTrail,
-    events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
-    this.addresses = new KeyedLimit(dataSource, audit, events, 'registration_throttled', {
+    this.addresses = new KeyedLimit(dataSource, audit, 'registration_throttled', {
       name: 'register_address',
       counts: 'address',
       points: config.registrationsPerAddress,

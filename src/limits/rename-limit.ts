@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
@@ -18,10 +17,9 @@ export class RenameLimit {
   constructor(
     @InjectDataSource() dataSource: DataSource,
     audit: AuditTrail,
-    events: EventEmitter2,
     private readonly config: AppConfig,
   ) {
-    this.users = new KeyedLimit(dataSource, audit, events, 'rename_throttled', {
+    this.users = new KeyedLimit(dataSource, audit, 'rename_throttled', {
       name: 'rename_account',
       counts: 'account',
       points: config.renamesPerUser,

@@ -1,30 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { OnEvent } from '@nestjs/event-emitter';
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { type Aggregator, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
-import { TableSwept } from '../database/database.events.js';
+import { tableSwept } from '../database/database.measurements.js';
 import { Notifications } from '../database/notifications.js';
 import { poolOf } from '../database/prepared-statements.js';
 import { Sweeper } from '../database/sweeper.js';
-import { LIMIT_NAMES, LimitHit } from '../limits/limits.events.js';
+import { LIMIT_NAMES, limitHit } from '../limits/limits.measurements.js';
 import { MailBacklog } from '../mail/mail-backlog.js';
 import { REVOCATION_REASONS, TOKEN_DELIVERIES } from '../sessions/session.entity.js';
 import { SessionFeed } from '../session-events/session-feed.js';
 import {
   CHECK_REFUSALS,
+  checkRefused,
+  checksAnswered,
   REFRESH_OUTCOMES,
-  RefreshAnswered,
-  SessionCheckRefused,
-  SessionChecksAnswered,
-  SessionOpened,
-  SessionsEnded,
-} from '../sessions/sessions.events.js';
+  refreshAnswered,
+  sessionOpened,
+  sessionsRevoked,
+} from '../sessions/sessions.measurements.js';
 import { SessionStreams } from '../session-events/session-streams.js';
 import { PasswordHasher } from '../users/password-hasher.js';
-import { PasswordHashed } from '../users/users.events.js';
+import { passwordHashed } from '../users/users.measurements.js';
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
@@ -46,7 +45,7 @@ interface AnsweredRequest {
  * all of its labels: to Prometheus one that appears with its first burst has not increased.
  */
 @Injectable()
-export class Metrics implements OnApplicationBootstrap {
+export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly registry = new Registry();
 
   private readonly requests = this.histogram('http_request_duration_seconds', 'Requests by route and status.', {
@@ -89,6 +88,7 @@ export class Metrics implements OnApplicationBootstrap {
   private readonly sweptRows: Counter;
   private readonly sweepFailures: Counter;
   private readonly sweptAt: Gauge;
+  private readonly subscriptions: (() => void)[];
   private readonly hashSeconds = this.histogram('password_hash_duration_seconds', 'Password hashes, with waiting.', {
     buckets: LATENCY_BUCKETS,
   });
@@ -143,6 +143,7 @@ export class Metrics implements OnApplicationBootstrap {
       labelNames: ['table'],
       aggregator: 'max',
     });
+    this.subscriptions = this.subscribe();
   }
 
   /** By now each room has said what it wants swept. */
@@ -161,47 +162,28 @@ export class Metrics implements OnApplicationBootstrap {
     }
   }
 
-  @OnEvent(TableSwept.name)
-  tableSwept({ table, rows, isFailure }: TableSwept): void {
-    this.sweptRows.inc({ table }, rows);
-    if (isFailure) this.sweepFailures.inc({ table });
-    else this.sweptAt.set({ table }, Date.now() / 1000);
+  onApplicationShutdown(): void {
+    for (const end of this.subscriptions) end();
   }
 
-  @OnEvent(SessionChecksAnswered.name)
-  checksAnswered({ size, milliseconds, isFailure }: SessionChecksAnswered): void {
-    this.checkBatches.observe(size);
-    this.checkSeconds.observe({ result: isFailure ? 'failed' : 'answered' }, milliseconds / 1000);
-  }
-
-  @OnEvent(SessionCheckRefused.name)
-  checkRefused({ reason }: SessionCheckRefused): void {
-    this.checksRefused.inc({ reason });
-  }
-
-  @OnEvent(SessionOpened.name)
-  sessionOpened({ delivery }: SessionOpened): void {
-    this.opened.inc({ delivery });
-  }
-
-  @OnEvent(SessionsEnded.name)
-  sessionsEnded({ reason, count }: SessionsEnded): void {
-    this.ended.inc({ reason }, count);
-  }
-
-  @OnEvent(RefreshAnswered.name)
-  refreshAnswered({ outcome }: RefreshAnswered): void {
-    this.refreshes.inc({ outcome });
-  }
-
-  @OnEvent(LimitHit.name)
-  limitHit({ limit }: LimitHit): void {
-    this.limitHits.inc({ limit });
-  }
-
-  @OnEvent(PasswordHashed.name)
-  passwordHashed({ milliseconds }: PasswordHashed): void {
-    this.hashSeconds.observe(milliseconds / 1000);
+  private subscribe(): (() => void)[] {
+    return [
+      tableSwept.subscribe(({ table, rows, isFailure }) => {
+        this.sweptRows.inc({ table }, rows);
+        if (isFailure) this.sweepFailures.inc({ table });
+        else this.sweptAt.set({ table }, Date.now() / 1000);
+      }),
+      checksAnswered.subscribe(({ size, milliseconds, isFailure }) => {
+        this.checkBatches.observe(size);
+        this.checkSeconds.observe({ result: isFailure ? 'failed' : 'answered' }, milliseconds / 1000);
+      }),
+      checkRefused.subscribe(({ reason }) => this.checksRefused.inc({ reason })),
+      sessionOpened.subscribe(({ delivery }) => this.opened.inc({ delivery })),
+      sessionsRevoked.subscribe(({ reason, count }) => this.ended.inc({ reason }, count)),
+      refreshAnswered.subscribe(({ outcome }) => this.refreshes.inc({ outcome })),
+      limitHit.subscribe(({ limit }) => this.limitHits.inc({ limit })),
+      passwordHashed.subscribe(({ milliseconds }) => this.hashSeconds.observe(milliseconds / 1000)),
+    ];
   }
 
   private histogram(name: string, help: string, options: { labelNames?: string[]; buckets: number[] }) {

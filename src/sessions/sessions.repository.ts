@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { InjectRepository } from '@nestjs/typeorm';
 import { In, Repository } from 'typeorm';
 import type { RequestSource } from '../http/request-source.js';
@@ -13,7 +12,7 @@ import { describeDevice, fingerprintOf } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh/refresh-token.js';
 import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
 import { type OpenSession, type RevocationReason, Session, type TokenDelivery } from './session.entity.js';
-import { SessionOpened, SessionsEnded } from './sessions.events.js';
+import { sessionOpened, sessionsRevoked } from './sessions.measurements.js';
 import {
   ACCOUNT,
   ACTIVE,
@@ -114,7 +113,6 @@ export class SessionsRepository {
     @InjectRepository(Session) private readonly sessions: Repository<Session>,
     private readonly prepared: PreparedStatements,
     private readonly config: AppConfig,
-    private readonly events: EventEmitter2,
     private readonly reserved: ReservedConnections,
     private readonly notifications: Notifications,
   ) {}
@@ -189,7 +187,7 @@ export class SessionsRepository {
     }
     const { surplusCount, news, ...account } = row;
     transaction.afterCommit(() => {
-      this.events.emit(SessionOpened.name, new SessionOpened(session.delivery));
+      sessionOpened.record({ delivery: session.delivery });
       this.tellEnded('session_limit', surplusCount);
       this.tell(news);
     });
@@ -578,7 +576,7 @@ export class SessionsRepository {
 
   private tellEnded(reason: RevocationReason, count: number): void {
     if (count > 0) {
-      this.events.emit(SessionsEnded.name, new SessionsEnded(reason, count));
+      sessionsRevoked.record({ reason, count });
     }
   }
 }

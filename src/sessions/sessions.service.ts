@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { isUUID } from 'class-validator';
 import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
@@ -22,7 +21,7 @@ import {
   UnknownSessionError,
 } from './sessions.errors.js';
 import { EndedUses } from './check/ended-uses.js';
-import { RefreshAnswered, type RefreshOutcome } from './sessions.events.js';
+import { refreshAnswered, type RefreshOutcome } from './sessions.measurements.js';
 import { type EndedSession, type SessionOwner, type SessionsPage, SessionsRepository } from './sessions.repository.js';
 import type { Account } from './sessions.sql.js';
 
@@ -51,7 +50,6 @@ export class SessionsService {
     private readonly endedUses: EndedUses,
     private readonly renames: RenameLimit,
     private readonly turns: Turns,
-    private readonly events: EventEmitter2,
     private readonly config: AppConfig,
   ) {}
 
@@ -297,7 +295,7 @@ export class SessionsService {
   }
 
   private tellRefreshed(outcome: RefreshOutcome): void {
-    this.events.emit(RefreshAnswered.name, new RefreshAnswered(outcome));
+    refreshAnswered.record({ outcome });
   }
 }
 

@@ -1,11 +1,10 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import pLimit from 'p-limit';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { AppConfig } from '../config/config.js';
 import type { User } from './user.entity.js';
-import { PasswordHashed } from './users.events.js';
+import { passwordHashed } from './users.measurements.js';
 
 const RETRY_AFTER_SECONDS = 2;
 const CURRENT_KIND = '$argon2id$v=19$';
@@ -27,10 +26,7 @@ export class PasswordHasher implements OnModuleInit {
   private readonly options;
   private decoyHash = '';
 
-  constructor(
-    private readonly config: AppConfig,
-    private readonly events: EventEmitter2,
-  ) {
+  constructor(private readonly config: AppConfig) {
     this.limit = pLimit(config.passwordHashParallel);
     this.options = {
       memoryCost: config.passwordHashMemoryKib,
@@ -114,7 +110,7 @@ export class PasswordHasher implements OnModuleInit {
     try {
       return await this.limit(work);
     } finally {
-      this.events.emit(PasswordHashed.name, new PasswordHashed(performance.now() - startedAt));
+      passwordHashed.record({ milliseconds: performance.now() - startedAt });
     }
   }
 }

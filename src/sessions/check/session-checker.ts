@@ -1,11 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { EventEmitter2 } from '@nestjs/event-emitter';
 import type { Caller } from '../../http/caller.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
 import { AppConfig } from '../../config/config.js';
 import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions.errors.js';
-import { SessionCheckRefused, SessionChecksAnswered } from '../sessions.events.js';
+import { CHECK_REFUSALS, checkRefused, checksAnswered } from '../sessions.measurements.js';
 import { type SessionState, SessionsRepository } from '../sessions.repository.js';
 
 export const CLOCK_SKEW_SECONDS = 30;
@@ -46,7 +45,6 @@ export class SessionChecker {
     private readonly sessions: SessionsRepository,
     private readonly activity: SessionActivity,
     private readonly config: AppConfig,
-    private readonly events: EventEmitter2,
   ) {}
 
   /**
@@ -126,12 +124,11 @@ export class SessionChecker {
         reject(new ServiceUnavailableError());
       }
     }
-    const news = new SessionChecksAnswered(batch.length, performance.now() - startedAt, isFailure);
-    this.events.emit(SessionChecksAnswered.name, news);
+    checksAnswered.record({ size: batch.length, milliseconds: performance.now() - startedAt, isFailure });
   }
 
-  private tellRefused(reason: SessionCheckRefused['reason']): void {
-    this.events.emit(SessionCheckRefused.name, new SessionCheckRefused(reason));
+  private tellRefused(reason: (typeof CHECK_REFUSALS)[number]): void {
+    checkRefused.record({ reason });
   }
 }
 

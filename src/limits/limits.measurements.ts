@@ -1,3 +1,5 @@
+import { measurement } from '../http/measurement.js';
+
 export const LIMIT_NAMES = [
   'login_account',
   'login_address',
@@ -12,7 +14,5 @@ export const LIMIT_NAMES = [
 
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
-/** Somebody was told to wait. */
-export class LimitHit {
-  constructor(readonly limit: LimitName) {}
-}
+/** A request was told to wait. */
+export const limitHit = measurement<{ readonly limit: LimitName }>('limit-hit');

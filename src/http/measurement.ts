@@ -1,0 +1,28 @@
+import { channel } from 'node:diagnostics_channel';
+
+/** What is counted and decides nothing: nobody waits for it, and without a listener it is lost. */
+export interface Measurement<Value extends object> {
+  record(value: Value): void;
+  /** Returns what ends it. */
+  subscribe(listener: (value: Value) => void): () => void;
+}
+
+/** A measurement on `node:diagnostics_channel`, as `latchkey:<name>`, for this whole process. */
+export function measurement<Value extends object>(name: string): Measurement<Value> {
+  const measured = channel(`latchkey:${name}`);
+  return {
+    record(value) {
+      measured.publish(value);
+    },
+    subscribe(listener) {
+      const heard = (value: unknown) => {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing but record() publishes under this name
+        listener(value as Value);
+      };
+      measured.subscribe(heard);
+      return () => {
+        measured.unsubscribe(heard);
+      };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import { measurement } from '../http/measurement.js';
+import type { RevocationReason, TokenDelivery } from './session.entity.js';
+
+export const REFRESH_OUTCOMES = ['rotated', 'repeated', 'healed', 'reused', 'throttled', 'revoked', 'expired'] as const;
+export type RefreshOutcome = (typeof REFRESH_OUTCOMES)[number];
+
+export const CHECK_REFUSALS = ['revoked', 'expired', 'mismatch'] as const;
+
+interface CheckBatch {
+  readonly size: number;
+  readonly milliseconds: number;
+  readonly isFailure: boolean;
+}
+
+/** A device signed in. */
+export const sessionOpened = measurement<{ readonly delivery: TokenDelivery }>('session-opened');
+
+/** Sessions were revoked. */
+export const sessionsRevoked = measurement<{ readonly reason: RevocationReason; readonly count: number }>(
+  'sessions-revoked',
+);
+
+/** What became of an authentic refresh token. */
+export const refreshAnswered = measurement<{ readonly outcome: RefreshOutcome }>('refresh-answered');
+
+/** One query answered, or failed to answer, the session checks that waited for it. */
+export const checksAnswered = measurement<CheckBatch>('session-checks-answered');
+
+/** A protected request was refused for its session. */
+export const checkRefused = measurement<{ readonly reason: (typeof CHECK_REFUSALS)[number] }>('session-check-refused');
