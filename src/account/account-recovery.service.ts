@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
-import { type Transaction, Transactions } from '../database/transactions.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { MailedTokens, type TokenSubject } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
@@ -24,7 +25,7 @@ export interface Recovery {
 @Injectable()
 export class AccountRecoveryService {
   constructor(
-    private readonly transactions: Transactions,
+    private readonly database: Database,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
     private readonly limit: MailedTokenLimit,
@@ -40,7 +41,7 @@ export class AccountRecoveryService {
    */
   async disown(token: string, source: RequestSource): Promise<Recovery> {
     await this.limit.consumeTry(source);
-    return this.transactions.run(async (transaction) => {
+    return this.database.transaction(async (transaction) => {
       const subject = await this.tokens.consume(transaction, token, ['disown']);
       if (!subject?.sessionId) {
         throw new InvalidDisownTokenError();
@@ -59,7 +60,7 @@ export class AccountRecoveryService {
    */
   async undoEmailChange(token: string, source: RequestSource): Promise<Recovery> {
     await this.limit.consumeTry(source);
-    return this.transactions.run(async (transaction) => {
+    return this.database.transaction(async (transaction) => {
       const subject = await this.tokens.consume(transaction, token, ['email_undo']);
       const replaced = subject && (await this.users.restoreEmail(transaction, subject.userId, subject.email, null));
       if (!subject || replaced === null) {

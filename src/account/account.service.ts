@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
-import { Transactions } from '../database/transactions.js';
+import { Database } from '../database/database.js';
 import { Turns } from '../limits/turns.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
@@ -16,7 +16,7 @@ import { CallerPassword } from './caller-password.js';
 @Injectable()
 export class AccountService {
   constructor(
-    private readonly transactions: Transactions,
+    private readonly database: Database,
     private readonly turns: Turns,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
@@ -34,7 +34,7 @@ export class AccountService {
     const { id: userId, email } = caller.user;
     await this.password.prove(caller, password, 'login_failed', source, (verified) =>
       this.turns.take(userId, () =>
-        this.transactions.run(async (transaction) => {
+        this.database.transaction(async (transaction) => {
           await requireAnotherAdmin(transaction, userId);
           if (!(await this.users.lock(transaction, userId, verified.passwordHash))) {
             return null;

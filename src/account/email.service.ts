@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
-import { type Transaction, Transactions } from '../database/transactions.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { MailedTokens, type TokenSubject } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
@@ -20,8 +19,7 @@ const CONFIRMED_BY = ['email_verification', 'email_change'] as const;
 @Injectable()
 export class EmailService {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
-    private readonly transactions: Transactions,
+    private readonly database: Database,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
     private readonly password: CallerPassword,
@@ -38,12 +36,12 @@ export class EmailService {
    */
   async verify({ token, password }: { token: string; password?: string }, source: RequestSource): Promise<void> {
     await this.limit.consumeTry(source);
-    const found = await this.tokens.find(this.dataSource.manager, token, CONFIRMED_BY);
+    const found = await this.tokens.find(this.database, token, CONFIRMED_BY);
     if (!found) {
       throw new InvalidVerificationTokenError();
     }
     const passwordHash = await this.hashChosen(found, password);
-    await this.transactions.run(async (transaction) => {
+    await this.database.transaction(async (transaction) => {
       const subject = await this.tokens.consume(transaction, token, CONFIRMED_BY);
       const isDone =
         subject?.purpose === 'email_change'
@@ -82,13 +80,13 @@ export class EmailService {
       return;
     }
     await this.limit.consumeMail(email, source);
-    await this.outbox.add(this.dataSource.manager, { kind: 'email_verification', recipient: email, userId });
+    await this.outbox.add(this.database, { kind: 'email_verification', recipient: email, userId });
   }
 
   private async requestChange(caller: CheckedCaller, email: string, source: RequestSource): Promise<boolean> {
     await this.limit.consumeChange(email, caller, source);
     const { user, userId, sessionId } = caller;
-    return this.transactions.run(async (transaction) => {
+    return this.database.transaction(async (transaction) => {
       // What ended the session since the caller was let in ends what it asks for.
       await this.sessions.requireActive(transaction, caller);
       // Only the last one asked for can still happen.

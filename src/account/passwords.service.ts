@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
-import { type Transaction, Transactions } from '../database/transactions.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
@@ -25,8 +24,7 @@ interface Account {
 @Injectable()
 export class PasswordsService {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
-    private readonly transactions: Transactions,
+    private readonly database: Database,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
     private readonly password: CallerPassword,
@@ -52,7 +50,7 @@ export class PasswordsService {
 
     return this.password.prove(caller, currentPassword, 'password_change_failed', source, async (verified) => {
       const passwordHash = await this.users.hash(candidate, 'newPassword');
-      return this.transactions.run(async (transaction) => {
+      return this.database.transaction(async (transaction) => {
         if (!(await this.users.setPassword(transaction, { id, passwordHash }, verified.passwordHash))) {
           return null;
         }
@@ -70,7 +68,7 @@ export class PasswordsService {
   async forgot(email: string, source: RequestSource): Promise<void> {
     await this.limit.consumeMail(email, source);
     // One commit whether or not there is a mail: a second one would take time that tells.
-    await this.transactions.run(async (transaction) => {
+    await this.database.transaction(async (transaction) => {
       const userId = await this.outbox.addFor(transaction, 'password_reset', email);
       const event = { type: 'password_reset_requested', outcome: 'success', userId } as const;
       await this.audit.recordWithin(transaction, event, source);
@@ -83,14 +81,14 @@ export class PasswordsService {
    */
   async reset(token: string, newPassword: string, source: RequestSource): Promise<void> {
     await this.limit.consumeTry(source);
-    const found = await this.tokens.find(this.dataSource.manager, token, ['password_reset']);
+    const found = await this.tokens.find(this.database, token, ['password_reset']);
     if (!found) {
       throw new InvalidResetTokenError();
     }
     const { userId: id, email } = found;
     const passwordHash = await this.users.hash({ email, password: newPassword }, 'newPassword');
 
-    await this.transactions.run(async (transaction) => {
+    await this.database.transaction(async (transaction) => {
       const subject = await this.tokens.consume(transaction, token, ['password_reset']);
       const isSet = subject && (await this.users.setPassword(transaction, { id, passwordHash }, null));
       if (!isSet) {

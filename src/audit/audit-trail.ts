@@ -1,9 +1,10 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
+import sql from 'sql-template-tag';
 import { Repository } from 'typeorm';
 import type { Position } from '../http/cursor.js';
 import type { RequestSource } from '../http/request-source.js';
-import type { Queryable } from '../database/transactions.js';
+import type { Queryable } from '../database/transaction.js';
 import { AuditEvent, type AuditEventType, type AuditOutcome } from './audit-event.entity.js';
 
 export interface NewAuditEvent {
@@ -27,8 +28,8 @@ export interface AuditQuery {
 }
 
 /**
- * The durable trail of what comes without a change of its own. What tells of a change is written by the statement that
- * makes the change, so that neither is ever there without the other.
+ * The durable trail: here its lines about what changes nothing, such as a refusal. A line about a change is written by the
+ * statement or in the transaction that makes the change, so that neither is ever there without the other.
  */
 @Injectable()
 export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -40,7 +41,7 @@ export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShut
     await this.record({ type: 'service_started', outcome: 'success' });
   }
 
-  // Before the others, since the database is closed on the way.
+  // Before the hooks of shutdown, since the database is closed in one of them.
   async beforeApplicationShutdown(): Promise<void> {
     try {
       await this.record({ type: 'service_stopped', outcome: 'success' });
@@ -74,21 +75,21 @@ export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShut
     } while (page.length === rows);
   }
 
-  /** Writes one line as part of the transaction of what it tells. */
+  /** Writes one line in the transaction of the change that it records. */
   async recordWithin(
     transaction: Queryable,
     { type, outcome, userId, sessionId, actorId, reason, note }: NewAuditEvent,
     { ip, userAgent, requestId }: RequestSource,
   ): Promise<void> {
     await transaction.query(
-      `INSERT INTO audit_events
-         (type, outcome, user_id, session_id, actor_id, reason, note, ip, user_agent, request_id)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-      [type, outcome, userId, sessionId, actorId, reason, note, ip, userAgent, requestId],
+      sql`INSERT INTO audit_events
+            (type, outcome, user_id, session_id, actor_id, reason, note, ip, user_agent, request_id)
+          VALUES (${type}, ${outcome}, ${userId}, ${sessionId}, ${actorId}, ${reason}, ${note}, ${ip}, ${userAgent},
+            ${requestId})`,
     );
   }
 
-  /** Writes one line. Throws what the database throws: whoever asks decides whether that matters. */
+  /** Writes one line. Throws what the database throws: the caller decides whether that matters. */
   async record(event: NewAuditEvent, source?: RequestSource): Promise<void> {
     await this.events.insert({ ...event, ...source });
   }

@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import sql from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
-import { Sweeper } from '../database/sweeper.js';
+import { Retention } from '../database/retention.js';
 import { AuditEvent } from './audit-event.entity.js';
 import { AuditTrail } from './audit-trail.js';
 
@@ -12,13 +13,12 @@ import { AuditTrail } from './audit-trail.js';
   exports: [AuditTrail],
 })
 export class AuditModule {
-  constructor(sweeper: Sweeper, { auditRetentionDays }: AppConfig) {
-    sweeper.add({
+  constructor(retention: Retention, { auditRetentionDays }: AppConfig) {
+    retention.add({
       table: 'audit_events',
       column: 'at',
-      before: 'now() - make_interval(days => $1)',
-      parameters: [auditRetentionDays],
-      // The trigger lets nothing go to anybody who does not say so, and nothing that is younger.
+      before: sql`now() - make_interval(days => ${auditRetentionDays})`,
+      // The trigger lets nothing be deleted without it, and nothing that is younger.
       setting: { name: 'latchkey.audit_retention_days', value: String(auditRetentionDays) },
       isAppendOnly: true,
     });

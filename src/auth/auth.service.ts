@@ -3,7 +3,8 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { type Transaction, Transactions } from '../database/transactions.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { Outbox } from '../mail/outbox.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
@@ -31,7 +32,7 @@ export class AuthService {
     private readonly registrations: RegistrationLimit,
     private readonly mails: MailedTokenLimit,
     private readonly audit: AuditTrail,
-    private readonly transactions: Transactions,
+    private readonly database: Database,
     private readonly outbox: Outbox,
     private readonly tokens: MailedTokens,
     private readonly config: AppConfig,
@@ -52,7 +53,7 @@ export class AuthService {
       // Nothing happens, whether or not the address is taken, and the answer tells neither.
       return null;
     }
-    return this.transactions.run((transaction) =>
+    return this.database.transaction((transaction) =>
       this.config.emailVerification === 'required'
         ? this.askToConfirm(transaction, person)
         : this.admit(transaction, person, device, source),
@@ -163,7 +164,9 @@ export class AuthService {
         // To say more would tell whoever just registered whether the address was taken.
         break;
       }
-      const grant = await this.transactions.run((transaction) => this.sessions.open(transaction, user, device, source));
+      const grant = await this.database.transaction((transaction) =>
+        this.sessions.open(transaction, user, device, source),
+      );
       if (grant) {
         return grant;
       }

@@ -1,35 +1,46 @@
 import 'reflect-metadata';
+import sql, { type Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { configOfProcess } from '../config/environment.js';
 import { onDatabase } from '../config/load-config.js';
 import { databaseOptions } from '../database/database-options.js';
 import { startEmbeddedPostgres } from '../database/embedded/embedded-postgres.js';
-import { type Transaction, Transactions } from '../database/transactions.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
 import { requireAnotherAdmin } from '../users/last-admin.js';
 import { LastAdminError } from '../users/users.errors.js';
 
-const GRANT = {
+/** What a command does: its change answers with the type and the reason of the line that it leaves in the audit trail. */
+interface AdminCommand {
+  readonly name: string;
+  readonly change: (id: string) => Sql;
+  readonly outcome: string;
+}
+
+const GRANT: AdminCommand = {
   name: 'admin:grant',
-  sql: `UPDATE users SET role = 'admin' WHERE id = $1 AND role <> 'admin' RETURNING 'role_granted' AS type, 'admin' AS reason`,
+  change: (id) => sql`UPDATE users SET role = 'admin' WHERE id = ${id} AND role <> 'admin'
+    RETURNING 'role_granted' AS type, 'admin' AS reason`,
   outcome: 'is an admin from the next request on.',
-} as const;
-const REVOKE = {
+};
+const REVOKE: AdminCommand = {
   name: 'admin:revoke',
-  sql: `UPDATE users SET role = 'user' WHERE id = $1 AND role = 'admin' RETURNING 'role_revoked' AS type, 'admin' AS reason`,
+  change: (id) => sql`UPDATE users SET role = 'user' WHERE id = ${id} AND role = 'admin'
+    RETURNING 'role_revoked' AS type, 'admin' AS reason`,
   outcome: 'is no admin from the next request on.',
-} as const;
-const ENABLE = {
+};
+const ENABLE: AdminCommand = {
   name: 'admin:enable',
-  sql: `UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL
-        RETURNING 'user_enabled' AS type, NULL AS reason`,
+  change: (id) => sql`UPDATE users SET disabled_at = NULL WHERE id = ${id} AND disabled_at IS NOT NULL
+    RETURNING 'user_enabled' AS type, NULL AS reason`,
   outcome: 'is not disabled from now on. Sessions that ended stay ended.',
-} as const;
+};
 const COMMANDS = { grant: GRANT, revoke: REVOKE, enable: ENABLE };
 
 /**
- * Does what its name says to the account named on the command line: there is no other way to the first admin, nor back
- * for one whom no other admin can enable. The process ends with 0 where the account is as asked, 1 where it is not, 2
- * where nobody was named.
+ * Changes the account named on the command line: there is no other way to the first admin, nor back for an admin whom no
+ * other admin can enable. The process ends with 0 where the account is as asked, 1 where it is not, 2 where no account
+ * was named.
  */
 export async function runAdminCommand(which: keyof typeof COMMANDS): Promise<void> {
   const command = COMMANDS[which];
@@ -46,7 +57,7 @@ export async function runAdminCommand(which: keyof typeof COMMANDS): Promise<voi
   const dataSource = new DataSource({ ...databaseOptions(config), poolSize: 1 });
   try {
     await dataSource.initialize();
-    const account = await new Transactions(dataSource).run((transaction) => change(transaction, command, email));
+    const account = await new Database(dataSource).transaction((transaction) => change(transaction, command, email));
     if (!account) {
       console.error(`Nobody has registered as ${email}.`);
       process.exitCode = 1;
@@ -69,28 +80,27 @@ export async function runAdminCommand(which: keyof typeof COMMANDS): Promise<voi
   }
 }
 
-/** How the account is then; null if there is none. What was so before is not told to the audit trail again. */
+/** How the account is then; null if there is none. What was so before leaves no line in the audit trail. */
 async function change(
   transaction: Transaction,
-  { name, sql }: (typeof COMMANDS)[keyof typeof COMMANDS],
+  command: AdminCommand,
   email: string,
 ): Promise<{ isDisabled: boolean; isVerified: boolean } | null> {
-  const [user] = await transaction.query<{ id: string }[]>('SELECT id FROM users WHERE email = $1', [email]);
+  const found = await transaction.query<{ id: string }>(sql`SELECT id FROM users WHERE email = ${email}`);
+  const [user] = found.rows;
   if (!user) {
     return null;
   }
-  if (name === REVOKE.name) {
+  if (command === REVOKE) {
     await requireAnotherAdmin(transaction, user.id);
   }
   await transaction.query(
-    `WITH changed AS (${sql})
-     INSERT INTO audit_events (type, outcome, user_id, reason) SELECT type, 'success', $1, reason FROM changed`,
-    [user.id],
+    sql`WITH changed AS (${command.change(user.id)})
+        INSERT INTO audit_events (type, outcome, user_id, reason) SELECT type, 'success', ${user.id}, reason FROM changed`,
   );
-  const [account] = await transaction.query<{ isDisabled: boolean; isVerified: boolean }[]>(
-    `SELECT disabled_at IS NOT NULL AS "isDisabled", email_verified_at IS NOT NULL AS "isVerified"
-     FROM users WHERE id = $1`,
-    [user.id],
+  const { rows } = await transaction.query<{ isDisabled: boolean; isVerified: boolean }>(
+    sql`SELECT disabled_at IS NOT NULL AS "isDisabled", email_verified_at IS NOT NULL AS "isVerified"
+        FROM users WHERE id = ${user.id}`,
   );
-  return account ?? null;
+  return rows[0] ?? null;
 }

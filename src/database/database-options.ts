@@ -2,7 +2,7 @@ import type { AppConfig } from '../config/config.js';
 import { ServiceClient } from './service-client.js';
 import { migrations } from './migrations/index.js';
 
-// Room for the server's own statement time-out to speak first.
+// So that the server's own time-out ends a statement first.
 const DRIVER_MARGIN_MS = 500;
 
 /** How to reach the database: the one description, for the service and for the command line. */
@@ -26,7 +26,12 @@ export function databaseOptions(config: AppConfig) {
       Client: ServiceClient,
       keepAlive: true,
       query_timeout: statementMs + DRIVER_MARGIN_MS,
-      sessionSettings: { statement_timeout: statementMs, idle_in_transaction_session_timeout: statementMs * 2 },
+      sessionSettings: {
+        statement_timeout: statementMs,
+        idle_in_transaction_session_timeout: statementMs * 2,
+        // Each statement sees what committed before it, and none fails for what committed meanwhile.
+        default_transaction_isolation: 'read committed',
+      },
     },
   };
 }

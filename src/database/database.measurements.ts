@@ -1,10 +1,10 @@
 import { measurement } from '../http/measurement.js';
 
-interface SweptTable {
+interface CleanedTable {
   readonly table: string;
   readonly rows: number;
   readonly isFailure: boolean;
 }
 
-/** What is over in a table was deleted, as far as it went. */
-export const tableSwept = measurement<SweptTable>('table-swept');
+/** What is kept no longer in a table was deleted, as far as it went. */
+export const tableCleaned = measurement<CleanedTable>('table-cleaned');

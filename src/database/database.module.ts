@@ -1,5 +1,6 @@
 import { Global, Logger, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import sql from 'sql-template-tag';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { AppConfig } from '../config/config.js';
 import { Database } from './database.js';
@@ -9,7 +10,8 @@ import { Notifications } from './notifications.js';
 import { isPooledByTransaction } from './pooling.js';
 import { PreparedStatements } from './prepared-statements.js';
 import { ReservedConnections } from './reserved-connections.js';
-import { Sweeper } from './sweeper.js';
+import { Retention } from './retention.js';
+import { Schema } from './schema.js';
 import { Transactions } from './transactions.js';
 import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
 
@@ -36,8 +38,8 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Database, Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
-  exports: [Database, Notifications, PreparedStatements, ReservedConnections, Sweeper, Transactions],
+  providers: [Database, Notifications, PreparedStatements, ReservedConnections, Retention, Schema, Transactions],
+  exports: [Database, Notifications, PreparedStatements, ReservedConnections, Retention, Schema, Transactions],
 })
 export class DatabaseModule {}
 
@@ -67,8 +69,8 @@ async function connect(options?: DataSourceOptions): Promise<DataSource> {
 
 // Sessions and tokens go by the database's clock alone, limits by the instance's.
 async function warnOfClock(dataSource: DataSource): Promise<void> {
-  const [row] = await dataSource.query<{ now: Date }[]>('SELECT now() AS now');
-  const aheadSeconds = Math.round((Date.now() - (row?.now.getTime() ?? Date.now())) / 1000);
+  const { rows } = await new Database(dataSource).query<{ now: Date }>(sql`SELECT now() AS now`);
+  const aheadSeconds = Math.round((Date.now() - (rows[0]?.now.getTime() ?? Date.now())) / 1000);
   if (Math.abs(aheadSeconds) > CLOCK_TOLERANCE_SECONDS) {
     const direction = aheadSeconds > 0 ? 'ahead of' : 'behind';
     new Logger('Database').warn(

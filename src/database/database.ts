@@ -3,39 +3,36 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { QueryResultRow } from 'pg';
 import type { Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
-import { poolOf } from './prepared-statements.js';
-import { againIfRolledBack } from './rolled-back.js';
-import { type Answer, type Transaction, Transactions } from './transactions.js';
+import { poolOf, sendTo, transactionOn } from './pool.js';
+import type { Answer, Queryable, Transaction } from './transaction.js';
 
 /**
- * The one door to PostgreSQL for statements, composed with `sql` of sql-template-tag. Statements that the database rolled
- * back because of others run again. Each method throws what the driver throws.
+ * The one way to send SQL, composed with `sql` of sql-template-tag. What the database rolled back because of a conflict
+ * runs again. Each method throws what the driver throws.
  */
 @Injectable()
-export class Database {
-  constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
-    private readonly transactions: Transactions,
-  ) {}
+export class Database implements Queryable {
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /** Runs one statement, as a transaction of its own. */
-  async query<Row extends QueryResultRow>(statement: Sql): Promise<Answer<Row>> {
-    const { rows, rowCount } = await againIfRolledBack(() =>
-      poolOf(this.dataSource).query<Row>(statement.text, statement.values),
-    );
-    return { rows, rowCount: rowCount ?? 0 };
+  query<Row extends QueryResultRow>({ text, values }: Sql): Promise<Answer<Row>> {
+    return sendTo<Row>(poolOf(this.dataSource), { text, values });
   }
 
-  /** The same, for a statement asked so often that each connection parses and plans it once. A name stands for one text for ever. */
-  async prepared<Row extends QueryResultRow>(name: string, { text, values }: Sql): Promise<Answer<Row>> {
-    const { rows, rowCount } = await againIfRolledBack(() =>
-      poolOf(this.dataSource).query<Row>({ name, text, values }),
-    );
-    return { rows, rowCount: rowCount ?? 0 };
+  /**
+   * The same, for a statement sent so often that each connection parses and plans it once. A name stands for one text for
+   * ever.
+   */
+  prepared<Row extends QueryResultRow>(name: string, { text, values }: Sql): Promise<Answer<Row>> {
+    return sendTo<Row>(poolOf(this.dataSource), { name, text, values });
   }
 
-  /** See {@link Transactions.run}. */
+  /**
+   * Runs work in one transaction. Each statement sees what committed before it, whatever the server's default is: the
+   * rules of sessions lock a row and then look. The work may run again, so it must do nothing but ask the transaction.
+   * Throws what the work or the commit throws; then nothing was done.
+   */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.transactions.run(work);
+    return transactionOn(poolOf(this.dataSource), work);
   }
 }

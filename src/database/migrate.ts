@@ -9,7 +9,7 @@ export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
 // Any number will do, as long as it is ours and never changes.
 const MIGRATION_LOCK = 5_284_201;
-// A statement that waits for a table holds up everybody who comes after it: less than a session check may take.
+// A statement that waits for a table holds up all that come after it: less than a session check may take.
 const LOCK_TIMEOUT_MS = 200;
 const TABLE_AGAIN_AFTER_MS = 1000;
 const TURN_AGAIN_AFTER_MS = 200;
@@ -22,11 +22,11 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 /**
  * Brings the schema up to date. Instances that start together wait for each other: one migrates, the rest find nothing
  * to do. A table that is in use is asked for again and again, for a moment each time. Returns the names of the
- * migrations that ran. Throws {@link StartError} where the role may not, or it is nobody's turn for ten minutes.
+ * migrations that ran. Throws {@link StartError} where the role may not, or the lock is not free for ten minutes.
  */
 export function migrate(options: PostgresOptions): Promise<string[]> {
   return onSchema(options, async (dataSource) => {
-    // Whoever has nothing to do needs no right to do it.
+    // Without anything to do, no right is needed.
     const missing = await missingMigrations(dataSource);
     return missing.length === 0 ? [] : inTurn(dataSource, (runner) => runPending(dataSource, runner));
   });
@@ -60,7 +60,7 @@ async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSour
 
 /**
  * Works while no other instance migrates. The lock belongs to a transaction, which ends with its connection, and which
- * a pooler in between cannot give to somebody else.
+ * a pooler in between cannot give to another client.
  */
 async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
   const [turn, runner] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
@@ -123,7 +123,7 @@ const onceTablesAreFree = async (name: string, work: () => Promise<unknown>): Pr
   });
 };
 
-/** Tries until there is something, and says now and then what it waits for. Throws {@link StartError} in the end. */
+/** Tries until there is a result, and logs now and then what it waits for. Throws {@link StartError} after ten minutes. */
 async function patiently<T>(why: string, pauseMs: number, attempt: () => Promise<T | null>): Promise<T> {
   const startedAt = performance.now();
   let saidAt = -Infinity;

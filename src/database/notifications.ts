@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
+import sql from 'sql-template-tag';
 import { DataSource } from 'typeorm';
-import { poolOf } from './prepared-statements.js';
+import { Database } from './database.js';
+import { poolOf } from './pool.js';
 import { ServiceClient } from './service-client.js';
 
 const HEARTBEAT_MS = 10_000;
@@ -17,13 +19,13 @@ const MOST_AT_ONCE = 1000;
 // PostgreSQL takes less than 8000.
 const PAYLOAD_BYTES = 7999;
 
-/** Whoever wants to hear what is notified on a channel (PostgreSQL's LISTEN and NOTIFY). */
+/** What listens on a channel of PostgreSQL's LISTEN and NOTIFY. */
 export interface ChannelListener {
   /** Of letters and underscores. */
   readonly channel: string;
   /** Something was notified: a JSON array of messages. */
   heard(payload: string): void;
-  /** From now on everything is heard. What was notified before, since the connection was lost, is not. */
+  /** From now on everything is heard. What was notified while the connection was lost is not. */
   listening(): void;
   /** Nothing is heard until it listens again. */
   lost(): void;
@@ -37,8 +39,9 @@ interface Message {
 /**
  * Keeps one connection beside the pool that listens and notifies, and opens it again at once when it is lost.
  *
- * Notifying is best effort, and never part of the transaction it tells of: that would fail where the server's queue of
- * notifications is full, and its commit would wait for every other that notifies. Whoever must know everything looks.
+ * Notifying is best effort, and never part of the transaction it is about: that would fail where the server's queue of
+ * notifications is full, and its commit would wait for every other that notifies. What must not be missed is read from
+ * the tables.
  */
 @Injectable()
 export class Notifications implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -52,7 +55,10 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   private isStopping = false;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly database: Database,
+  ) {}
 
   /** To be called before the application has started. */
   listen(listener: ChannelListener): void {
@@ -60,28 +66,28 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   /**
-   * Tells what is committed to whoever listens on any instance, in a moment. Nobody waits for that, and it is lost where
-   * the process ends first or ten thousand others wait.
+   * Sends what is committed to the listeners of all instances, in a moment. The caller does not wait for that, and it is
+   * lost where the process ends first or ten thousand others wait.
    */
   notify(channel: string, messages: readonly object[]): void {
-    const room = MOST_WAITING - this.waiting.length;
-    this.waiting.push(...messages.slice(0, room).map((message) => ({ channel, json: JSON.stringify(message) })));
+    const free = MOST_WAITING - this.waiting.length;
+    this.waiting.push(...messages.slice(0, free).map((message) => ({ channel, json: JSON.stringify(message) })));
     void this.send();
   }
 
   /**
-   * How full the queue is that all notifications of the server pass through, from 0 to 1. It fills where anybody listens
+   * How full the queue is that all notifications of the server pass through, from 0 to 1. It fills where a client listens
    * and does not read. Throws what the driver throws.
    */
   async findQueueUsage(): Promise<number> {
-    const [row] = await this.dataSource.query<{ usage: number }[]>('SELECT pg_notification_queue_usage() AS usage');
-    return row?.usage ?? 0;
+    const { rows } = await this.database.query<{ usage: number }>(sql`SELECT pg_notification_queue_usage() AS usage`);
+    return rows[0]?.usage ?? 0;
   }
 
   onApplicationBootstrap(): void {
     if (this.listeners.length > 0) {
       void this.keepListening();
-      // A connection whose other end is silently gone looks like one on which nothing happens.
+      // A connection that was lost silently looks like one on which nothing happens.
       this.timer = setInterval(() => void this.ask().catch(() => undefined), HEARTBEAT_MS).unref();
     }
   }
@@ -98,7 +104,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   private async keepListening(): Promise<void> {
     for (let attempt = 0; !this.isStopping; attempt++) {
       const client = new ServiceClient(poolOf(this.dataSource).options);
-      const gone = new Promise<void>((resolve) => client.once('end', resolve));
+      const ended = new Promise<void>((resolve) => client.once('end', resolve));
       try {
         await client.connect();
         client.on('notification', ({ channel, payload = '' }) => {
@@ -114,7 +120,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
         attempt = 0;
         for (const listener of this.listeners) listener.listening();
         void this.send();
-        await gone;
+        await ended;
         for (const listener of this.listeners) listener.lost();
       } catch (error) {
         if (attempt === 1) {
@@ -142,8 +148,8 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
       await Promise.all([
         // Rejects at once when the connection is lost.
         once(client, ECHO, { signal: AbortSignal.timeout(HEARS_ITSELF_WITHIN_MS) }),
-        // From another connection, as all news comes.
-        this.dataSource.query(`SELECT pg_notify($1, '')`, [this.echoChannel]),
+        // From another connection, as all notifications come.
+        this.database.query(sql`SELECT pg_notify(${this.echoChannel}, '')`),
       ]);
     } catch (error) {
       client.end().catch(() => undefined);
@@ -158,7 +164,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   private async sendWaiting(): Promise<void> {
-    // Whatever comes in the same turn of the event loop goes together.
+    // What comes in the same turn of the event loop goes together.
     await Promise.resolve();
     while (this.client && this.waiting.length > 0) {
       const messages = this.waiting.slice(0, MOST_AT_ONCE);
@@ -181,15 +187,14 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
 
   private async notifyOf(messages: readonly Message[], client: ServiceClient): Promise<void> {
     if (this.isRefused) {
-      // A full queue empties when its slowest listener has read or gone, but nobody notices before this is asked.
+      // A full queue empties when its slowest listener has read or gone, but the server notices only when this is asked.
       await client.query('SELECT pg_notification_queue_usage()');
     }
     const portions = portionsOf(messages);
-    await client.query({
-      name: 'notify',
-      text: 'SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS portion (channel, payload)',
-      values: [portions.map(({ channel }) => channel), portions.map(({ payload }) => payload)],
-    });
+    const [channels, payloads] = [portions.map(({ channel }) => channel), portions.map(({ payload }) => payload)];
+    const { text, values } = sql`SELECT pg_notify(channel, payload)
+      FROM unnest(${channels}::text[], ${payloads}::text[]) AS portion (channel, payload)`;
+    await client.query({ name: 'notify', text, values });
   }
 }
 

@@ -1,8 +1,10 @@
+import sql from 'sql-template-tag';
 import { StartError } from '../problems/start-error.js';
 import type { PostgresOptions } from './migrate.js';
 import { ServiceClient } from './service-client.js';
+import { answerOf } from './transaction.js';
 
-// One is enough where nobody else uses the pooler.
+// One is enough where no other client uses the pooler.
 const ROUNDS = 5;
 const TIME_LIMITS = ['statement_timeout', 'idle_in_transaction_session_timeout'];
 
@@ -16,7 +18,7 @@ export async function isPooledByTransaction({ url, connectTimeoutMS }: PostgresO
   const [one, other] = [new ServiceClient(config), new ServiceClient(config)];
   try {
     await one.connect();
-    // PostgreSQL tells a client which process serves it. A pooler cannot: it tells a number of its own.
+    // PostgreSQL names the process that serves a client. A pooler cannot, and sends a number of its own.
     if ('processID' in one && one.processID === (await backendOf(one))) {
       return false;
     }
@@ -51,15 +53,16 @@ async function changesBackends(one: ServiceClient, other: ServiceClient): Promis
 }
 
 async function backendOf(client: ServiceClient): Promise<number | undefined> {
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const { rows } = await answerOf<{ pid: number }>(client, sql`SELECT pg_backend_pid() AS pid`);
   return rows[0]?.pid;
 }
 
-// As every connection of the role begins, whatever somebody has set on this one.
+// As every connection of the role begins, whatever was set on this one.
 async function requireTimeLimits(client: ServiceClient): Promise<void> {
-  const { rows } = await client.query<{ name: string; role: string }>(
-    `SELECT name, current_user AS role FROM pg_settings WHERE name = ANY($1) AND reset_val = '0' ORDER BY name DESC`,
-    [TIME_LIMITS],
+  const { rows } = await answerOf<{ name: string; role: string }>(
+    client,
+    sql`SELECT name, current_user AS role FROM pg_settings
+        WHERE name = ANY(${TIME_LIMITS}) AND reset_val = '0' ORDER BY name DESC`,
   );
   const [first] = rows;
   if (first) {

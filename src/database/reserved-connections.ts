@@ -1,18 +1,20 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { Pool, type PoolConfig, type QueryResultRow } from 'pg';
+import sql, { type Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/config.js';
-import { poolOf, queryPrepared } from './prepared-statements.js';
+import { poolOf, sendTo } from './pool.js';
 import type { ServiceClientOptions } from './service-client.js';
+import type { Answer } from './transaction.js';
 
-// One is enough, since a check answers all that wait. The other one is for the next while nobody waits for the answer of
-// the first any more.
+// One is enough, since a check answers all that wait. The other one is for the next check, while the first is given up
+// but not yet answered.
 const CONNECTIONS = 2;
 
 /**
  * Connections beside the pool, for session checks alone: every protected request waits for them, so they must not wait
- * for whatever keeps the pool busy. They are opened at the start, and again when they are lost.
+ * for what keeps the pool busy. They are opened at the start, and again when they are lost.
  */
 @Injectable()
 export class ReservedConnections implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -31,19 +33,24 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
       query_timeout: sessionCheckTimeoutMs,
     };
     this.pool = new Pool(settings);
-    // Whoever asks next finds out.
+    // The next statement reports it.
     this.pool.on('error', () => undefined);
   }
 
   /** No check has to wait for the first connection. */
   async onApplicationBootstrap(): Promise<void> {
-    const opened = Array.from({ length: CONNECTIONS }, () => this.query('ping', 'SELECT', []));
+    const opened = Array.from({ length: CONNECTIONS }, () => this.prepared('ping', sql`SELECT`));
     await Promise.allSettled(opened);
   }
 
-  /** As {@link PreparedStatements.query}. Statements must be short, and few at a time. */
-  query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    return queryPrepared<Row>(this.pool, name, text, values);
+  /** As `Database.prepared`. Statements must be short, and few at a time. */
+  prepared<Row extends QueryResultRow>(name: string, { text, values }: Sql): Promise<Answer<Row>> {
+    return sendTo<Row>(this.pool, { name, text, values });
+  }
+
+  /** @deprecated Use {@link prepared}. */
+  async query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+    return (await sendTo<Row>(this.pool, { name, text, values })).rows;
   }
 
   async onApplicationShutdown(): Promise<void> {

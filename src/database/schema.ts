@@ -1,30 +1,60 @@
-import type { DataSource } from 'typeorm';
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import sql from 'sql-template-tag';
+import { DataSource } from 'typeorm';
 import { codeOf } from '../problems/error-code.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
+import { Database } from './database.js';
+import { ReservedConnections } from './reserved-connections.js';
 
 const UNDEFINED_TABLE = '42P01';
+const APPLIED = sql`SELECT name FROM migrations`;
+
+interface AppliedMigration {
+  readonly name: string;
+}
+
+/** Whether the schema of the database is one that this code knows. */
+@Injectable()
+export class Schema {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly reserved: ReservedConnections,
+  ) {}
+
+  /**
+   * Throws {@link UnknownSchemaError} where the database lacks a migration, and what the driver throws. It takes the way
+   * of protected requests: where every other connection is busy, those are served all the same.
+   */
+  async requireKnown(): Promise<void> {
+    const missing = await missingMigrations(this.dataSource, () =>
+      this.reserved.prepared<AppliedMigration>('migrations', APPLIED),
+    );
+    if (missing.length > 0) {
+      throw new UnknownSchemaError(missing);
+    }
+  }
+}
 
 /**
  * The names of this code's migrations that the database lacks; none, where the code knows the schema. What the database
  * has beyond them came with a later release, and migrations only add. Throws what the driver throws.
  *
- * @param ask on which connection; one of the pool unless given
+ * @param findApplied on which connection; one of the pool unless given
  */
 export async function missingMigrations(
   dataSource: DataSource,
-  ask: Ask = (sql) => dataSource.query(sql),
+  findApplied = () => new Database(dataSource).query<AppliedMigration>(APPLIED),
 ): Promise<string[]> {
-  const applied = await findApplied(ask);
+  const applied = await namesOf(findApplied);
   return dataSource.migrations
     .map((migration) => migration.name ?? migration.constructor.name)
     .filter((name) => !applied.has(name));
 }
 
-type Ask = (sql: string) => Promise<{ name: string }[]>;
-
-async function findApplied(ask: Ask): Promise<ReadonlySet<string>> {
+async function namesOf(findApplied: () => Promise<{ rows: AppliedMigration[] }>): Promise<ReadonlySet<string>> {
   try {
-    const rows = await ask('SELECT name FROM migrations');
+    const { rows } = await findApplied();
     return new Set(rows.map(({ name }) => name));
   } catch (error) {
     if (codeOf(error) === UNDEFINED_TABLE) {
@@ -34,11 +64,11 @@ async function findApplied(ask: Ask): Promise<ReadonlySet<string>> {
   }
 }
 
-/** The schema is not the one this code knows. Clients hear that it cannot answer now, the log why. */
+/** The schema is not one that this code knows. Clients read that the service is unavailable, the log why. */
 export class UnknownSchemaError extends ServiceUnavailableError {
   constructor(missing: readonly string[]) {
     super();
-    // What the filter logs; where in our code it was raised helps nobody.
+    // What the filter logs; the place where it was thrown explains nothing.
     this.stack = `The database lacks ${missing.join(', ')}. Was that taken back while this runs? Migrate again.`;
   }
 }

@@ -3,10 +3,10 @@ import { StartError } from '../problems/start-error.js';
 import { isStoreFailure } from '../problems/store-failure.js';
 import type { PostgresOptions } from './migrate.js';
 
-const NOT_LET_IN_SQLSTATE = /^(28|3D)/;
+const REFUSED_SQLSTATE = /^(28|3D)/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
-/** Nobody answers there, or we are not let in. */
+/** There is no answer, or the credentials are refused. */
 export class DatabaseUnreachableError extends StartError {
   constructor({ url = '' }: PostgresOptions, error: unknown) {
     const { host, pathname } = new URL(url);
@@ -21,8 +21,8 @@ function reasonOf(error: unknown): string {
   return SQLSTATE.test(code) ? `${code}: ${message}` : code || message;
 }
 
-/** What the error says to whoever starts us: a {@link DatabaseUnreachableError}, or the error itself. */
+/** What is shown to the one who starts the process: a {@link DatabaseUnreachableError}, or the error itself. */
 export function startErrorOf(error: unknown, options: PostgresOptions): unknown {
-  const isUnreachable = isStoreFailure(error) || NOT_LET_IN_SQLSTATE.test(codeOf(error));
+  const isUnreachable = isStoreFailure(error) || REFUSED_SQLSTATE.test(codeOf(error));
   return isUnreachable ? new DatabaseUnreachableError(options, error) : error;
 }

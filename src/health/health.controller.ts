@@ -1,18 +1,15 @@
 import { Controller, Get, Logger } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
-import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
 import { ApiProblems, COMMON_HEADERS } from '../problems/api-problems.decorator.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { Public } from '../http/public.decorator.js';
 import { AppConfig } from '../config/config.js';
-import { ReservedConnections } from '../database/reserved-connections.js';
-import { missingMigrations, UnknownSchemaError } from '../database/schema.js';
+import { Schema, UnknownSchemaError } from '../database/schema.js';
 import { HealthDto } from './health.dto.js';
 import { Readiness } from '../http/readiness.js';
 
-// However often it is asked, the database is asked ten times a second at most.
+// However often it is requested, the database is asked ten times a second at most.
 const ASKED_EVERY_MS = 100;
 
 @ApiTags('health')
@@ -24,10 +21,9 @@ export class HealthController {
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-    private readonly database: ReservedConnections,
+    private readonly schema: Schema,
     private readonly readiness: Readiness,
     private readonly config: AppConfig,
-    @InjectDataSource() private readonly dataSource: DataSource,
   ) {}
 
   @Get('live')
@@ -51,7 +47,6 @@ export class HealthController {
     if (!this.readiness.isReady) {
       throw new ServiceUnavailableError();
     }
-    // The way that protected requests take: where every other connection is busy, those are served all the same.
     await this.health.check([
       () =>
         this.indicators
@@ -64,10 +59,10 @@ export class HealthController {
   }
 
   private async requireSchema(): Promise<void> {
-    const missing = await missingMigrations(this.dataSource, (sql) => this.database.query('migrations', sql, []));
-    if (missing.length > 0) {
-      const error = new UnknownSchemaError(missing);
-      this.logger.error(error.stack);
+    try {
+      await this.schema.requireKnown();
+    } catch (error) {
+      if (error instanceof UnknownSchemaError) this.logger.error(error.stack);
       throw error;
     }
   }

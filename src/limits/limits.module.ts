@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
+import sql from 'sql-template-tag';
 import { AuditModule } from '../audit/audit.module.js';
-import { Sweeper } from '../database/sweeper.js';
+import { Retention } from '../database/retention.js';
 import { ExportLimit } from './export-limit.js';
 import { LoginThrottle } from './login-throttle.js';
 import { MailedTokenLimit } from './mailed-token-limit.js';
@@ -11,20 +12,19 @@ import { Turns } from './turns.js';
 
 const SPENT_FOR_HOURS = 1;
 
-/** How often, and from where. */
+/** How often something may be asked, by account and by client network. */
 @Module({
   imports: [AuditModule],
   providers: [ExportLimit, LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail, Turns],
   exports: [ExportLimit, LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail, Turns],
 })
 export class LimitsModule {
-  constructor(sweeper: Sweeper) {
-    sweeper.add({
+  constructor(retention: Retention) {
+    retention.add({
       table: 'rate_limits',
       column: 'expire',
-      before: '(1000 * extract(epoch FROM now() - make_interval(hours => $1)))::bigint',
-      // Clocks of instances may differ.
-      parameters: [SPENT_FOR_HOURS],
+      // Later than the end of the window, since clocks of instances may differ.
+      before: sql`(1000 * extract(epoch FROM now() - make_interval(hours => ${SPENT_FOR_HOURS})))::bigint`,
     });
   }
 }

@@ -1,16 +1,16 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
+import sql, { type Sql } from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
+import { Database } from '../database/database.js';
 import type { Mail } from './mail.entity.js';
 import { purposeOf, WORTH_SENDING_SECONDS, wordsOf } from './mail-text.js';
 import { isRefusedForGood, MailTransport, SENDERS } from './mail-transport.js';
 import { MailedTokens } from './mailed-tokens.js';
 
 const LOOK_EVERY_MS = 1000;
-const LET_GO_EVERY_MS = 10_000;
+const GIVE_UP_EVERY_MS = 10_000;
 const MOST_SECONDS_BETWEEN = 3600;
-const LET_GO_AT_ONCE = 1000;
+const GIVEN_UP_AT_ONCE = 1000;
 
 /**
  * Sends what is in the outbox, from any number of instances, several at a time: each mail is claimed by one for as long as
@@ -21,7 +21,7 @@ const LET_GO_AT_ONCE = 1000;
 @Injectable()
 export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(MailSender.name);
-  // Sent, but the database could not be told so yet.
+  // Sent, but not yet deleted from the outbox.
   private readonly sent = new Set<string>();
   private readonly underWay = new Set<Promise<void>>();
   private readonly timers: NodeJS.Timeout[] = [];
@@ -29,7 +29,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   private isStopping = false;
 
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly database: Database,
     private readonly transport: MailTransport,
     private readonly tokens: MailedTokens,
     private readonly config: AppConfig,
@@ -38,7 +38,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   onApplicationBootstrap(): void {
     this.timers.push(
       setInterval(() => this.look(), LOOK_EVERY_MS).unref(),
-      setInterval(() => void this.letGo(), LET_GO_EVERY_MS).unref(),
+      setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref(),
     );
   }
 
@@ -58,7 +58,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   private async startAll(): Promise<void> {
     try {
       for (const id of this.sent) {
-        await this.forget(id);
+        await this.deleteSent(id);
       }
       while (this.transport.isUsable && !this.isStopping && this.underWay.size < SENDERS) {
         const mail = await this.claim();
@@ -80,15 +80,14 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   private async claim(): Promise<Mail | undefined> {
     // Twice what an attempt may take: connecting, and then talking.
     const claimSeconds = (2 * 2 * this.config.smtpTimeoutMs) / 1000;
-    const [[mail]] = await this.dataSource.query<[Mail[], number]>(
-      `UPDATE mails SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $1::double precision)
-       WHERE id = (SELECT id FROM mails WHERE next_attempt_at <= now() AND id <> ALL($2::uuid[])
-                   ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-       RETURNING id, kind, recipient, user_id AS "userId", session_id AS "sessionId", details, attempts,
-         created_at AS "createdAt", next_attempt_at AS "nextAttemptAt"`,
-      [claimSeconds, [...this.sent]],
+    const { rows } = await this.database.query<Mail>(
+      sql`UPDATE mails SET attempts = attempts + 1, next_attempt_at = ${secondsFromNow(claimSeconds)}
+          WHERE id = (SELECT id FROM mails WHERE next_attempt_at <= now() AND id <> ALL(${[...this.sent]}::uuid[])
+                      ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+          RETURNING id, kind, recipient, user_id AS "userId", session_id AS "sessionId", details, attempts,
+            created_at AS "createdAt", next_attempt_at AS "nextAttemptAt"`,
     );
-    return mail;
+    return rows[0];
   }
 
   /** Whether the mail is done with, so that another is worth trying now. */
@@ -96,7 +95,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
     try {
       await this.send(mail);
       this.sent.add(mail.id);
-      await this.forget(mail.id);
+      await this.deleteSent(mail.id);
       return true;
     } catch (error) {
       return this.handle(mail, error).catch((failure: unknown) => {
@@ -108,7 +107,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
 
   private async handle(mail: Mail, error: unknown): Promise<boolean> {
     if (this.sent.has(mail.id)) {
-      // It is only the database that does not know.
+      // Only its deletion failed.
       return false;
     }
     const isOver = isRefusedForGood(error);
@@ -128,37 +127,34 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
     });
   }
 
-  private async forget(id: string): Promise<void> {
-    await this.dataSource.query('DELETE FROM mails WHERE id = $1', [id]);
+  private async deleteSent(id: string): Promise<void> {
+    await this.database.query(sql`DELETE FROM mails WHERE id = ${id}`);
     this.sent.delete(id);
   }
 
   private async putOff({ id, kind, attempts }: Mail, error: unknown): Promise<void> {
     const seconds = Math.min(2 ** attempts, MOST_SECONDS_BETWEEN);
-    await this.dataSource.query(
-      `UPDATE mails SET next_attempt_at = now() + make_interval(secs => $2::double precision) WHERE id = $1`,
-      [id, seconds],
-    );
+    await this.database.query(sql`UPDATE mails SET next_attempt_at = ${secondsFromNow(seconds)} WHERE id = ${id}`);
     this.logger.warn(`A mail (${kind}, ${id}) could not be sent, again in ${seconds} s: ${reasonOf(error)}`);
   }
 
   private async giveUp({ id, kind }: Mail, error: unknown): Promise<void> {
-    await this.dataSource.query(`WITH ${givenUp('id = $1')}`, [id]);
+    await this.database.query(givenUp(sql`id = ${id}`));
     this.logger.warn(`A mail (${kind}, ${id}) was refused for good, and is given up: ${reasonOf(error)}`);
   }
 
   /** Gives up mails that are no longer worth sending, also where there is no mail server to send them. */
-  private async letGo(): Promise<void> {
-    const isOverdue = `id IN (
-      SELECT m.id FROM mails m JOIN unnest($1::text[], $2::double precision[]) AS worth (kind, seconds) USING (kind)
+  private async giveUpOverdue(): Promise<void> {
+    const kinds = WORTH_SENDING_SECONDS.map(([kind]) => kind);
+    const seconds = WORTH_SENDING_SECONDS.map(([, worthSeconds]) => worthSeconds);
+    const isOverdue = sql`id IN (
+      SELECT m.id FROM mails m
+      JOIN unnest(${kinds}::text[], ${seconds}::double precision[]) AS worth (kind, seconds) USING (kind)
       WHERE m.created_at < now() - make_interval(secs => worth.seconds)
-      LIMIT ${LET_GO_AT_ONCE} FOR UPDATE OF m SKIP LOCKED
+      LIMIT ${GIVEN_UP_AT_ONCE} FOR UPDATE OF m SKIP LOCKED
     )`;
     try {
-      const [{ count } = { count: 0 }] = await this.dataSource.query<{ count: number }[]>(
-        `WITH ${givenUp(isOverdue)}`,
-        [WORTH_SENDING_SECONDS.map(([kind]) => kind), WORTH_SENDING_SECONDS.map(([, seconds]) => seconds)],
-      );
+      const { rowCount: count } = await this.database.query(givenUp(isOverdue));
       if (count > 0) {
         this.logger.warn(`${count} mails could not be sent while they were worth it, and are given up`);
       }
@@ -168,13 +164,13 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   }
 }
 
-const givenUp = (which: string): string => `given_up AS (
-    DELETE FROM mails WHERE ${which} RETURNING user_id, kind
-  ), recorded AS (
-    INSERT INTO audit_events (type, outcome, user_id, reason)
-    SELECT 'mail_given_up', 'failure', user_id, kind FROM given_up
+const secondsFromNow = (seconds: number): Sql => sql`now() + make_interval(secs => ${seconds}::double precision)`;
+
+const givenUp = (condition: Sql): Sql => sql`WITH given_up AS (
+    DELETE FROM mails WHERE ${condition} RETURNING user_id, kind
   )
-  SELECT count(*)::integer AS count FROM given_up`;
+  INSERT INTO audit_events (type, outcome, user_id, reason)
+  SELECT 'mail_given_up', 'failure', user_id, kind FROM given_up`;
 
 // The answer of a mail server names the recipient; a log need not. Word by word: an expression for the whole of an address
 // begins anew at each character (IN-07).

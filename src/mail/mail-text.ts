@@ -111,7 +111,7 @@ const TEMPLATES: Readonly<Record<MailKind, MailTemplate>> = {
   },
 };
 
-const TOLD_FOR_SECONDS = 3 * 86_400;
+const MOST_WORTH_SECONDS = 3 * 86_400;
 
 /** What a mail's link is for; null where it has none. */
 export const purposeOf = ({ kind }: Pick<Mail, 'kind'>): TokenPurpose | null => TEMPLATES[kind].link?.purpose ?? null;
@@ -124,14 +124,14 @@ export const LINKED_KINDS: readonly MailKind[] = KINDS.filter((kind) => purposeO
 /** How long each kind of mail is worth sending, counted from when it was written: never longer than its link works. */
 export const WORTH_SENDING_SECONDS: readonly (readonly [kind: MailKind, seconds: number])[] = KINDS.map((kind) => {
   const purpose = purposeOf({ kind });
-  return [kind, Math.min(TOLD_FOR_SECONDS, purpose ? TOKEN_LIFE_SECONDS[purpose] : TOLD_FOR_SECONDS)];
+  return [kind, Math.min(MOST_WORTH_SECONDS, purpose ? TOKEN_LIFE_SECONDS[purpose] : MOST_WORTH_SECONDS)];
 });
 
 const when = (time: Date): string => `on ${time.toISOString().slice(0, 10)} at ${time.toISOString().slice(11, 16)} UTC`;
 const timeOf = (time: Date): string => `${time.toISOString().slice(11, 16)} UTC on ${time.toISOString().slice(0, 10)}`;
 
-// Somebody proved to know the password before they asked for it, but nobody that they read it: only an address that no
-// reader of mails can take for a web page stands there as it is.
+// The user who asked for it proved to know the password, but not to read this address: it is shown only where no mail
+// client can take it for a web page.
 const PLAIN_ADDRESS = /^(?!www\.)[a-z0-9._+-]+@[a-z0-9.-]+$/;
 const shown = (email = ''): string => (PLAIN_ADDRESS.test(email) ? `the address ${email}` : 'another address');
 

@@ -8,7 +8,7 @@ import { AppConfig } from '../config/config.js';
 /** How many mails are sent at a time. */
 export const SENDERS = 4;
 
-/** The way out for a mail: the mail server of SMTP_URL, or files in DATA_DIR/mail for developers. */
+/** Sends a mail: to the mail server of SMTP_URL, or files in DATA_DIR/mail for developers. */
 @Injectable()
 export class MailTransport {
   private readonly logger = new Logger('Mail');
@@ -35,7 +35,7 @@ export class MailTransport {
     }
   }
 
-  /** In production nobody reads files. */
+  /** False in production without a mail server: there no person reads files. */
   get isUsable(): boolean {
     return this.config.smtpUrl !== undefined || !this.config.isProduction;
   }
@@ -55,7 +55,8 @@ export class MailTransport {
       this.logger.log(`A mail was written to ${file}`);
     }
   }
-  /** Lets go of connections to the mail server. */
+
+  /** Closes the connections to the mail server. */
   close(): void {
     this.transport.close();
   }

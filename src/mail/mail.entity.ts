@@ -14,7 +14,7 @@ export type MailKind =
   | 'account_deleted'
   | 'sessions_ended_by_staff';
 
-/** What a mail tells besides its kind. */
+/** What a mail says besides its kind. */
 export interface MailDetails {
   readonly device?: string;
   readonly ip?: string;
@@ -22,7 +22,7 @@ export interface MailDetails {
   readonly email?: string;
 }
 
-/** A mail that is yet to be sent, written in the transaction of what it tells; gone when it is sent. It holds no token. */
+/** A mail that is yet to be sent, written in the transaction of what it is about; deleted when it is sent. It holds no token. */
 @Entity({ name: 'mails' })
 @Index('mails_next_attempt_at_idx', ['nextAttemptAt'])
 @Index('mails_created_at_idx', ['createdAt'])

@@ -2,7 +2,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
 export type TokenPurpose = 'email_verification' | 'email_change' | 'email_undo' | 'password_reset' | 'disown';
 
-/** A token that somebody got by mail, as its SHA-256. Used once, or until it expires. */
+/** A token that was sent by mail, as its SHA-256. Used once, or until it expires. */
 @Entity({ name: 'mailed_tokens' })
 @Index('mailed_tokens_user_id_idx', ['userId'])
 @Index('mailed_tokens_expires_at_idx', ['expiresAt'])

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { Queryable } from '../database/transactions.js';
+import sql from 'sql-template-tag';
+import type { Queryable } from '../database/transaction.js';
 import type { MailDetails, MailKind } from './mail.entity.js';
 
 export interface NewMail {
@@ -11,38 +12,38 @@ export interface NewMail {
 }
 
 /**
- * What is to be mailed, written together with what it tells: neither is ever there without the other. Any instance
- * sends it later; a mail server that is away blocks and loses nothing.
+ * What is to be mailed, written in the transaction of what it is about: neither is ever there without the other. Any
+ * instance sends it later; a mail server that is down blocks and loses nothing.
  */
 @Injectable()
 export class Outbox {
+  /** Adds a mail. */
   async add(database: Queryable, { kind, recipient, userId, sessionId, details = {} }: NewMail): Promise<void> {
     await database.query(
-      `INSERT INTO mails (kind, recipient, user_id, session_id, details) VALUES ($1, $2, $3, $4, $5)`,
-      [kind, recipient, userId, sessionId ?? null, JSON.stringify(details)],
+      sql`INSERT INTO mails (kind, recipient, user_id, session_id, details)
+          VALUES (${kind}, ${recipient}, ${userId}, ${sessionId}, ${JSON.stringify(details)})`,
     );
   }
 
   /** Adds a mail, unless the recipient's address is that of an account. */
   async addUnlessTaken(database: Queryable, { kind, recipient, userId, sessionId }: NewMail): Promise<void> {
     await database.query(
-      `INSERT INTO mails (kind, recipient, user_id, session_id)
-       SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM users WHERE email = $2)`,
-      [kind, recipient, userId, sessionId ?? null],
+      sql`INSERT INTO mails (kind, recipient, user_id, session_id)
+          SELECT ${kind}, ${recipient}, ${userId}, ${sessionId}
+          WHERE NOT EXISTS (SELECT FROM users WHERE email = ${recipient})`,
     );
   }
 
   /**
-   * Adds a mail to whoever has an address. The id of that user, or null if nobody has it: the same statement either way,
-   * so that it takes as long.
+   * Adds a mail to the user who has an address. The id of that user, or null if there is none: the same statement either
+   * way, so that it takes as long.
    */
   async addFor(database: Queryable, kind: MailKind, email: string): Promise<string | null> {
-    const [added] = await database.query<{ userId: string }[]>(
-      `INSERT INTO mails (kind, recipient, user_id)
-       SELECT $1, u.email, u.id FROM users u WHERE u.email = $2 AND u.disabled_at IS NULL
-       RETURNING user_id AS "userId"`,
-      [kind, email],
+    const { rows } = await database.query<{ userId: string }>(
+      sql`INSERT INTO mails (kind, recipient, user_id)
+          SELECT ${kind}, u.email, u.id FROM users u WHERE u.email = ${email} AND u.disabled_at IS NULL
+          RETURNING user_id AS "userId"`,
     );
-    return added?.userId ?? null;
+    return rows[0]?.userId ?? null;
   }
 }

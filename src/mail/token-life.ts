@@ -5,7 +5,7 @@ const DAY_SECONDS = 86_400;
 
 /**
  * How long a token is good, counted from when its mail was written. Reset and verification live half an hour
- * (NIST SP 800-63B-4); a mail that tells of something is read later.
+ * (NIST SP 800-63B-4); a mail about something that happened is read later.
  */
 export const TOKEN_LIFE_SECONDS: Readonly<Record<TokenPurpose, number>> = {
   password_reset: 30 * MINUTE_SECONDS,

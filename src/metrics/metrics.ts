@@ -4,10 +4,10 @@ import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } f
 import { InjectDataSource } from '@nestjs/typeorm';
 import { type Aggregator, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
-import { tableSwept } from '../database/database.measurements.js';
+import { tableCleaned } from '../database/database.measurements.js';
 import { Notifications } from '../database/notifications.js';
-import { poolOf } from '../database/prepared-statements.js';
-import { Sweeper } from '../database/sweeper.js';
+import { poolOf } from '../database/pool.js';
+import { Retention } from '../database/retention.js';
 import { LIMIT_NAMES, limitHit } from '../limits/limits.measurements.js';
 import { MailBacklog } from '../mail/mail-backlog.js';
 import { REVOCATION_REASONS, TOKEN_DELIVERIES } from '../sessions/session.entity.js';
@@ -99,7 +99,7 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
     feed: SessionFeed,
     mails: MailBacklog,
     notifications: Notifications,
-    private readonly sweeper: Sweeper,
+    private readonly retention: Retention,
     @InjectDataSource() dataSource: DataSource,
   ) {
     collectDefaultMetrics({ register: this.registry });
@@ -148,7 +148,7 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** By now each room has said what it wants swept. */
   onApplicationBootstrap(): void {
-    for (const table of this.sweeper.tables) {
+    for (const table of this.retention.tables) {
       this.sweptRows.inc({ table }, 0);
       this.sweepFailures.inc({ table }, 0);
       this.sweptAt.set({ table }, Date.now() / 1000);
@@ -168,7 +168,7 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private subscribe(): (() => void)[] {
     return [
-      tableSwept.subscribe(({ table, rows, isFailure }) => {
+      tableCleaned.subscribe(({ table, rows, isFailure }) => {
         this.sweptRows.inc({ table }, rows);
         if (isFailure) this.sweepFailures.inc({ table });
         else this.sweptAt.set({ table }, Date.now() / 1000);

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Sweeper } from '../database/sweeper.js';
+import sql from 'sql-template-tag';
+import { Retention } from '../database/retention.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { SessionFeed } from './session-feed.js';
 import { SessionLifetime } from './session-lifetime.js';
@@ -15,7 +16,7 @@ import { StreamsController } from './streams.controller.js';
   exports: [SessionFeed, SessionLifetime, SessionStreams],
 })
 export class SessionEventsModule {
-  constructor(sweeper: Sweeper) {
-    sweeper.add({ table: 'stream_watches', column: 'until', before: 'now()', parameters: [] });
+  constructor(retention: Retention) {
+    retention.add({ table: 'stream_watches', column: 'until', before: sql`now()` });
   }
 }

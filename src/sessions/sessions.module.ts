@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import sql from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
-import { Sweeper } from '../database/sweeper.js';
+import { Retention } from '../database/retention.js';
 import { EndedUses } from './check/ended-uses.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { KnownDevice } from './known-device.entity.js';
@@ -21,19 +22,17 @@ import { SessionsService } from './sessions.service.js';
   exports: [SessionsService, SessionChecker, EndedUses],
 })
 export class SessionsModule {
-  constructor(sweeper: Sweeper, { sessionRetentionDays }: AppConfig) {
-    sweeper.add({
+  constructor(retention: Retention, { sessionRetentionDays }: AppConfig) {
+    retention.add({
       table: 'sessions',
       // Never before the absolute end: until then a spent token must be recognised (RT-08).
       column: 'expires_at',
-      before: 'now() - make_interval(days => $1)',
-      parameters: [sessionRetentionDays],
+      before: sql`now() - make_interval(days => ${sessionRetentionDays})`,
     });
-    sweeper.add({
+    retention.add({
       table: 'known_devices',
       column: 'last_seen_at',
-      before: 'now() - make_interval(days => $1)',
-      parameters: [DEVICE_KNOWN_DAYS],
+      before: sql`now() - make_interval(days => ${DEVICE_KNOWN_DAYS})`,
     });
   }
 }

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { Sweeper } from '../database/sweeper.js';
+import sql from 'sql-template-tag';
+import { Retention } from '../database/retention.js';
 import { EmailChange, UNDO_DAYS } from './email-change.entity.js';
 import { PasswordHasher } from './password-hasher.js';
 import { User } from './user.entity.js';
@@ -14,12 +15,11 @@ import { UsersService } from './users.service.js';
   exports: [UsersService, PasswordHasher],
 })
 export class UsersModule {
-  constructor(sweeper: Sweeper) {
-    sweeper.add({
+  constructor(retention: Retention) {
+    retention.add({
       table: 'email_changes',
       column: 'changed_at',
-      before: 'now() - make_interval(days => $1)',
-      parameters: [UNDO_DAYS],
+      before: sql`now() - make_interval(days => ${UNDO_DAYS})`,
     });
   }
 }

@@ -1,5 +1,5 @@
 import { DataSource } from 'typeorm';
-import { Sweeper } from '../../src/database/sweeper.js';
+import { Retention } from '../../src/database/retention.js';
 import { PASSWORD } from '../support/api.js';
 import { useApp } from '../support/app.js';
 
@@ -93,7 +93,7 @@ it('finds the newest lines of the trail, and those of a user, by an index', asyn
 
 it('finds what is over by an index, the last of it too, when nothing is left', async () => {
   let deleted = 0;
-  const sweep = async () => (deleted = await t.app.get(Sweeper).sweep());
+  const sweep = async () => (deleted = await t.app.get(Retention).deleteDue());
   expect(await wholeReads('audit_events', sweep)).toBe(0);
   expect(deleted).toBe(OLD_LINES + OLD_SESSIONS);
   for (const table of ['audit_events', 'sessions']) {

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
-import { Sweeper } from '../../src/database/sweeper.js';
+import { Retention } from '../../src/database/retention.js';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { until } from '../support/until.js';
@@ -9,7 +9,7 @@ const t = useApp({}, { hasMissingRows: true });
 // A million takes a minute or two: SWEPT_ROWS=1000000 npm test -- cleanup
 const DEAD_ROWS = Number(process.env['SWEPT_ROWS'] ?? 20_000);
 
-const sweep = () => t.app.get(Sweeper).sweep();
+const sweep = () => t.app.get(Retention).deleteDue();
 
 async function exists(id: string): Promise<boolean> {
   return (await t.database.query('SELECT FROM sessions WHERE id = $1', [id])).length === 1;

@@ -2,7 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
 import { createApp } from '../../src/app.js';
 import { loadConfig } from '../../src/config/load-config.js';
-import { Sweeper } from '../../src/database/sweeper.js';
+import { Retention } from '../../src/database/retention.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
@@ -39,15 +39,15 @@ it('shows what retention deletes of each table, when that worked last, and where
      SELECT sha256(n::text::bytea), 'password_reset', owner.id, 'a@example.com', now() - interval '1 second'
      FROM owner, generate_series(1, 1500) n`,
   );
-  await app.get(Sweeper).sweep();
+  await app.get(Retention).deleteDue();
   expect(await retention('rows_deleted_total')).toMatchObject({ mailed_tokens: 1500, sessions: 0 });
   const sweptAt = await retention('last_success_timestamp_seconds');
   for (const [table, at] of Object.entries(sweptAt)) expect(at).toBeGreaterThan(startedAt[table]!);
 
   await database.query('ALTER TABLE mailed_tokens RENAME COLUMN expires_at TO gone');
   await app
-    .get(Sweeper)
-    .sweep()
+    .get(Retention)
+    .deleteDue()
     .catch(() => 0);
   expect(await retention('failures_total')).toMatchObject({ mailed_tokens: 1, audit_events: 0 });
   const afterwards = await retention('last_success_timestamp_seconds');

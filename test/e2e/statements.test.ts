@@ -73,7 +73,7 @@ it('asks one statement for a protected request, a refresh and every way to log o
     'logout of another device': 2,
     'logout-others': 2,
     'logout-all': 1,
-    login: 13,
+    login: 12,
   });
 }, 120_000);
 

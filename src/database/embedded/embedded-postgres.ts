@@ -25,7 +25,7 @@ export interface EmbeddedPostgres {
 export interface EmbeddedOptions {
   /** Where the server keeps its files: in `postgres` below this folder. */
   readonly dataDir: string;
-  /** Without, writes are not forced to disk: faster, for tests whose data nobody needs after a power cut. */
+  /** Without, writes are not forced to disk: faster, for tests whose data need not survive a power cut. */
   readonly isDurable?: boolean;
   /** Where it listens on 127.0.0.1; a free port unless given. */
   readonly port?: number;
@@ -95,7 +95,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 
 const ownerFile = (dataDir: string) => join(dataDir, 'postgres-owner');
 
-// Waits while a server runs whose owner is gone: its supervisor is stopping it, or died too, and then we stop it.
+// Waits while a server runs whose owner has ended: its supervisor is stopping it, or died too, and then we stop it.
 async function untilFreeOrOwned(dataDir: string): Promise<{ ownerPid: number; port: number } | null> {
   const deadline = Date.now() + TAKE_OVER_AFTER_MS;
   for (;;) {
@@ -110,14 +110,14 @@ async function untilFreeOrOwned(dataDir: string): Promise<{ ownerPid: number; po
     if (Date.now() > deadline) {
       // SIGINT asks for a fast shutdown: cut the connections, write everything down.
       process.kill(postmaster.pid, 'SIGINT');
-      await untilGone(postmaster.pid);
+      await untilEnded(postmaster.pid);
       return null;
     }
     await sleep(LOOK_AGAIN_AFTER_MS);
   }
 }
 
-async function untilGone(pid: number): Promise<void> {
+async function untilEnded(pid: number): Promise<void> {
   while (isAlive(pid)) {
     await sleep(LOOK_AGAIN_AFTER_MS);
   }

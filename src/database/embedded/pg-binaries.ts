@@ -22,7 +22,7 @@ export interface Identity {
   readonly prefix: readonly string[];
 }
 
-/** A command line and spawn options for a program run as somebody. */
+/** A command line and spawn options for a program run as another user. */
 export function runAs({ account, prefix }: Identity, program: string, args: readonly string[]) {
   const [command = program, ...rest] = [...prefix, program, ...args];
   const options = { cwd: '/', ...(account && prefix.length === 0 && account) };
@@ -45,7 +45,7 @@ export async function findBinaries(): Promise<Binaries> {
   }
 }
 
-// The package makes these links in an install script, which npm may have been told not to run.
+// The package makes these links in an install script, which npm may not have run.
 function linkLibraries(native: string): void {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) {

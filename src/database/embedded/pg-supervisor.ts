@@ -1,5 +1,5 @@
-// A process of its own, forked by the service. It owns one PostgreSQL and ends it when its parent is gone: the closed
-// channel tells it so, even where the parent was killed. Arguments: the data folder; "durable" or "fast"; the port, 0 for a free one.
+// A process of its own, forked by the service. It owns one PostgreSQL and ends it when its parent has ended: then the
+// channel closes, even where the parent was killed. Arguments: the data folder; "durable" or "fast"; the port, 0 for a free one.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -110,13 +110,13 @@ function start(identity: Identity, program: string, args: readonly string[]): Ch
 }
 
 // In what arrives, not in the tail of it: clients that knock while the server starts can push a line out of that at once.
-function onceSaid({ stderr }: ChildProcess, words: string, tell: () => void): void {
+function onceSaid({ stderr }: ChildProcess, words: string, act: () => void): void {
   let heard = '';
   const listen = (chunk: Buffer) => {
     heard += chunk.toString();
     if (heard.includes(words)) {
       stderr?.off('data', listen);
-      tell();
+      act();
     }
     heard = heard.slice(-words.length);
   };

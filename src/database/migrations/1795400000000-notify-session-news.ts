@@ -4,8 +4,8 @@ export class NotifySessionNews1795400000000 implements MigrationInterface {
   readonly name = 'NotifySessionNews1795400000000';
 
   async up(runner: QueryRunner): Promise<void> {
-    // What the trail says of sessions is told as it commits, whoever wrote it. Once per statement, and many at a time:
-    // a notification has room for 8000 bytes, and each has its price.
+    // What the trail says of sessions is notified as it commits, whatever wrote it. Once per statement, and many at a time:
+    // a notification takes 8000 bytes at most, and each has its price.
     await runner.query(`
       CREATE FUNCTION audit_events_tell_sessions() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
@@ -23,7 +23,7 @@ export class NotifySessionNews1795400000000 implements MigrationInterface {
     await runner.query(`
       CREATE TRIGGER audit_events_tell_sessions AFTER INSERT ON audit_events
       REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION audit_events_tell_sessions()`);
-    // Whose refreshes somebody wants to hear of, and until when. Not logged: it is written again every few minutes.
+    // The users whose refreshes are streamed, and until when. Not logged: it is written again every few minutes.
     await runner.query(`
       CREATE UNLOGGED TABLE stream_watches (
         user_id uuid NOT NULL CONSTRAINT stream_watches_pkey PRIMARY KEY

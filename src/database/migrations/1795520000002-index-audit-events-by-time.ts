@@ -7,7 +7,7 @@ export class IndexAuditEventsByTime1795520000002 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS audit_events_at_id_idx`);
-    // In order: the oldest for retention, the newest for whoever reads the trail, without a look at the rest.
+    // In order: the oldest for retention, the newest for staff who read the trail, without reading the rest.
     await runner.query(`CREATE INDEX CONCURRENTLY audit_events_at_id_idx ON audit_events (at, id)`);
     await runner.query(`DROP INDEX CONCURRENTLY IF EXISTS audit_events_at_idx`);
   }

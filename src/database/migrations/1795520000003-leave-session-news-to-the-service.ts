@@ -5,7 +5,7 @@ export class LeaveSessionNewsToTheService1795520000003 implements MigrationInter
 
   async up(runner: QueryRunner): Promise<void> {
     // A transaction that notifies fails when the queue of notifications is full, and sessions could neither begin nor end.
-    // Now the service notifies after the commit, and looks at the trail for what was not told.
+    // Now the service notifies after the commit, and reads in the trail what was not notified.
     await runner.query(`DROP TRIGGER audit_events_tell_sessions ON audit_events`);
     await runner.query(`DROP FUNCTION audit_events_tell_sessions()`);
   }

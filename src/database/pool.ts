@@ -1,0 +1,64 @@
+import type { Pool, PoolClient, QueryConfig, QueryResultRow } from 'pg';
+import type { DataSource } from 'typeorm';
+import { isConflict, retryOnConflict } from './retry-on-conflict.js';
+import { type Answer, answerOf, Transaction } from './transaction.js';
+
+/** The pool of connections that TypeORM keeps, which its types do not show. Throws where it is not connected. */
+export function poolOf({ driver }: DataSource): Pool {
+  const pool: unknown = 'master' in driver ? driver.master : null;
+  if (!isPool(pool)) {
+    throw new Error('The database is not connected.');
+  }
+  return pool;
+}
+
+const isPool = (value: unknown): value is Pool =>
+  typeof value === 'object' && value !== null && 'waitingCount' in value;
+
+/** Runs one statement, as a transaction of its own, and again after a conflict. Throws what the driver throws. */
+export function sendTo<Row extends QueryResultRow>(pool: Pool, statement: QueryConfig): Promise<Answer<Row>> {
+  return retryOnConflict(async () => {
+    const client = await pool.connect();
+    try {
+      const answer = await answerOf<Row>(client, statement);
+      client.release();
+      return answer;
+    } catch (error) {
+      // Closed, since what it has prepared may be of another schema, and it may be lost.
+      client.release(!isConflict(error));
+      throw error;
+    }
+  });
+}
+
+/** Runs work in one transaction of a pool, and again after a conflict. See `Database.transaction`. */
+export async function transactionOn<T>(pool: Pool, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  const { transaction, result } = await retryOnConflict(() => runOnce(pool, work));
+  transaction.runAfterCommit();
+  return result;
+}
+
+async function runOnce<T>(pool: Pool, work: (transaction: Transaction) => Promise<T>) {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    const transaction = new Transaction(client);
+    const result = await work(transaction);
+    await client.query('COMMIT');
+    client.release();
+    return { transaction, result };
+  } catch (error) {
+    await rollBack(client);
+    throw error;
+  }
+}
+
+async function rollBack(client: PoolClient): Promise<void> {
+  try {
+    await client.query('ROLLBACK');
+    client.release();
+  } catch {
+    // Closed: the server rolls back what a lost connection leaves.
+    client.release(true);
+  }
+}
