@@ -36,7 +36,7 @@ export class PasswordHasher implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    this.decoyHash = await this.hash('the password of nobody');
+    this.decoyHash = await this.hash('the password of no account');
   }
 
   /** How many are hashed or wait for it. */
@@ -50,8 +50,8 @@ export class PasswordHasher implements OnModuleInit {
   }
 
   /**
-   * Whether the whole password is the one of an account. It takes as long for nobody's account, for a hash from when
-   * hashing was cheaper, and for one that cannot be read: the answer to both is no.
+   * Whether the whole password is the one of an account. It takes as long for a hash from when hashing was cheaper, and
+   * where there is no account or its hash cannot be read: then the answer is no.
    */
   async verify(password: string, account: Pick<User, 'id' | 'passwordHash'> | null): Promise<boolean> {
     const cost = account && this.costOf(account);
@@ -85,7 +85,7 @@ export class PasswordHasher implements OnModuleInit {
     }
   }
 
-  // Until it is strengthened at its owner's login, a cheap hash would tell by its time that there is such an account. Whole
+  // Until it is strengthened at its owner's login, a cheap hash would show by its time that there is such an account. Whole
   // passes over as much memory as today's go first: less of it would be had, and read, in less time.
   private async spendRest(spent: Cost): Promise<void> {
     const { memoryCost } = this.options;

@@ -35,5 +35,5 @@ export class User {
   readonly createdAt!: Date;
 }
 
-/** What is told of an account. */
+/** What others may read of an account. */
 export type UserProfile = Omit<User, 'passwordHash' | 'disabledAt'>;

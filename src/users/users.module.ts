@@ -3,15 +3,15 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { Retention } from '../database/retention.js';
 import { EmailChange, UNDO_DAYS } from './email-change.entity.js';
+import { FormerEmailsRepository } from './former-emails.repository.js';
 import { PasswordHasher } from './password-hasher.js';
 import { User } from './user.entity.js';
-import { UsersRepository } from './users.repository.js';
 import { UsersService } from './users.service.js';
 
 /** Accounts and passwords. */
 @Module({
   imports: [TypeOrmModule.forFeature([User, EmailChange])],
-  providers: [UsersService, UsersRepository, PasswordHasher],
+  providers: [UsersService, FormerEmailsRepository, PasswordHasher],
   exports: [UsersService, PasswordHasher],
 })
 export class UsersModule {
