@@ -1,9 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
-import { DataSource } from 'typeorm';
 import { ServiceUnavailableError, TooManyRequestsError } from '../problems/problem.js';
-import { createLimiter, refusalOf } from './limiter.js';
+import { refusalOf } from './limiter.js';
+import { Limiters } from './limiters.js';
 import { limitHit } from './limits.measurements.js';
 
 const MOST_AT_ONCE = 2;
@@ -22,8 +21,8 @@ export class ExportLimit {
   private readonly underWay = new Set<string>();
   private readonly leases: RateLimiterPostgres;
 
-  constructor(@InjectDataSource() dataSource: DataSource) {
-    this.leases = createLimiter(dataSource, { name: 'export', points: 1, windowSeconds: LEASE_SECONDS });
+  constructor(limiters: Limiters) {
+    this.leases = limiters.create({ name: 'export', points: 1, windowSeconds: LEASE_SECONDS });
   }
 
   /**
@@ -31,7 +30,7 @@ export class ExportLimit {
    * {@link ServiceUnavailableError} where this instance has none left.
    */
   async enter(userId: string): Promise<() => void> {
-    // Those of this instance are told apart without a statement.
+    // Those of this instance are known without a statement.
     if (this.underWay.has(userId)) {
       this.refuse();
     }
@@ -60,7 +59,7 @@ export class ExportLimit {
     throw new TooManyRequestsError(AGAIN_AFTER_SECONDS * 1000);
   }
 
-  // Where the store cannot be told, the place comes free when the lease is over.
+  // Where the store fails, the place comes free when the lease is over.
   private tolerate(statement: Promise<unknown>): void {
     statement.catch((error: unknown) => this.logger.warn(`Could not write the lease of an export: ${String(error)}`));
   }

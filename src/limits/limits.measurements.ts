@@ -14,5 +14,5 @@ export const LIMIT_NAMES = [
 
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
-/** A request was told to wait. */
+/** A request was refused by a limit. */
 export const limitHit = measurement<{ readonly limit: LimitName }>('limit-hit');

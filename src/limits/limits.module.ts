@@ -3,6 +3,7 @@ import sql from 'sql-template-tag';
 import { AuditModule } from '../audit/audit.module.js';
 import { Retention } from '../database/retention.js';
 import { ExportLimit } from './export-limit.js';
+import { Limiters } from './limiters.js';
 import { LoginThrottle } from './login-throttle.js';
 import { MailedTokenLimit } from './mailed-token-limit.js';
 import { RefusalTrail } from './refusal-trail.js';
@@ -15,7 +16,16 @@ const SPENT_FOR_HOURS = 1;
 /** How often something may be asked, by account and by client network. */
 @Module({
   imports: [AuditModule],
-  providers: [ExportLimit, LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail, Turns],
+  providers: [
+    Limiters,
+    ExportLimit,
+    LoginThrottle,
+    RegistrationLimit,
+    MailedTokenLimit,
+    RenameLimit,
+    RefusalTrail,
+    Turns,
+  ],
   exports: [ExportLimit, LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail, Turns],
 })
 export class LimitsModule {

@@ -1,20 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import type { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible';
-import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { KeyedLimit } from './keyed-limit.js';
+import type { KeyedLimit } from './keyed-limit.js';
 import { limitHit } from './limits.measurements.js';
-import { accountKey, createLimiter, refusalOf } from './limiter.js';
+import { accountKey, refusalOf } from './limiter.js';
+import { Limiters } from './limiters.js';
 import { networkOf } from './network.js';
 
 const DAY_SECONDS = 86_400;
 const MINUTE_SECONDS = 60;
 
-/** A try that was let in: what becomes of it decides whether it counts. */
+/** A try that was admitted: its result decides whether it counts. */
 interface Try {
   readonly account: string;
   readonly source: RequestSource;
@@ -23,8 +22,8 @@ interface Try {
 }
 
 /**
- * Bounds the guessing of passwords, for every route that checks one (RA-04): per account, whoever asks and whether or
- * not there is such an account, and per client network.
+ * Bounds the guessing of passwords, for every route that checks one (RA-04): per account, from anywhere and whether
+ * or not there is such an account, and per client network.
  *
  * A try is counted before its password is looked at and given back when it was right, so that a burst gets no more of
  * them than tries one after the other (RL-04). The first few per account are free. Then a gate lets one pass at a time
@@ -39,21 +38,22 @@ export class LoginThrottle {
   private readonly addresses: KeyedLimit;
 
   constructor(
-    @InjectDataSource() dataSource: DataSource,
+    limiters: Limiters,
     private readonly audit: AuditTrail,
     private readonly config: AppConfig,
   ) {
     // The last of the free failures closes the gate, so it goes through it.
     const freeMax = config.loginFreeFailures - 1;
     this.delayedMax = config.loginMaxFailures - freeMax;
-    this.free = createLimiter(dataSource, { name: 'login_free', points: freeMax, windowSeconds: DAY_SECONDS });
-    this.gate = createLimiter(dataSource, { name: 'login_gate', points: 1, windowSeconds: 1 });
-    this.delayed = createLimiter(dataSource, {
+    this.free = limiters.create({ name: 'login_free', points: freeMax, windowSeconds: DAY_SECONDS });
+    this.gate = limiters.create({ name: 'login_gate', points: 1, windowSeconds: 1 });
+    this.delayed = limiters.create({
       name: 'login_delayed',
       points: this.delayedMax,
       windowSeconds: DAY_SECONDS,
     });
-    this.addresses = new KeyedLimit(dataSource, audit, 'login_throttled', {
+    this.addresses = limiters.createKeyed({
+      event: 'login_throttled',
       name: 'login_address',
       counts: 'address',
       points: config.loginFailuresPerAddress,
@@ -105,7 +105,7 @@ export class LoginThrottle {
     return { account, source, isDelayed };
   }
 
-  // Whoever takes the only point of the gate is let in, and alone adds to the count that sets the next delay.
+  // The try that takes the only point of the gate is admitted, and it alone adds to the count that sets the next delay.
   private async passGate(account: string): Promise<void> {
     const counted = await this.delayed.get(account);
     const failures = counted?.consumedPoints ?? 0;
@@ -133,7 +133,7 @@ export class LoginThrottle {
 
   private async giveBack({ account, source, isDelayed }: Try): Promise<void> {
     const counts = isDelayed ? [this.gate.delete(account), this.delayed.reward(account)] : [this.free.reward(account)];
-    // Where the store fails too, the try stays counted: rather a delay than a guess for free.
+    // Where the store fails too, the try stays counted: a delay is better than a free guess.
     await Promise.allSettled([...counts, this.addresses.giveBack(networkOf(source.ip))]);
   }
 }

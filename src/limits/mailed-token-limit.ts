@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
-import { AuditTrail } from '../audit/audit-trail.js';
 import type { Caller } from '../http/caller.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
-import { KeyedLimit } from './keyed-limit.js';
+import type { KeyedLimit } from './keyed-limit.js';
+import { Limiters } from './limiters.js';
 import { accountKey } from './limiter.js';
 import { networkOf } from './network.js';
 
@@ -21,30 +19,30 @@ export class MailedTokenLimit {
   private readonly changes: KeyedLimit;
   private readonly tries: KeyedLimit;
 
-  constructor(
-    @InjectDataSource() dataSource: DataSource,
-    audit: AuditTrail,
-    private readonly config: AppConfig,
-  ) {
-    this.recipients = new KeyedLimit(dataSource, audit, 'password_reset_throttled', {
+  constructor(limiters: Limiters, config: AppConfig) {
+    this.recipients = limiters.createKeyed({
+      event: 'password_reset_throttled',
       name: 'token_mail_account',
       counts: 'account',
       points: config.tokenMailsPerAccount,
       windowSeconds: HOUR_SECONDS,
     });
-    this.askers = new KeyedLimit(dataSource, audit, 'password_reset_throttled', {
+    this.askers = limiters.createKeyed({
+      event: 'password_reset_throttled',
       name: 'token_mail_address',
       counts: 'address',
       points: config.tokenMailsPerAddress,
       windowSeconds: HOUR_SECONDS,
     });
-    this.changes = new KeyedLimit(dataSource, audit, 'email_change_throttled', {
+    this.changes = limiters.createKeyed({
+      event: 'email_change_throttled',
       name: 'email_change_account',
       counts: 'account',
       points: config.tokenMailsPerAccount,
       windowSeconds: HOUR_SECONDS,
     });
-    this.tries = new KeyedLimit(dataSource, audit, 'mailed_token_throttled', {
+    this.tries = limiters.createKeyed({
+      event: 'mailed_token_throttled',
       name: 'mailed_token_address',
       counts: 'address',
       points: config.mailedTokensPerAddress,
@@ -53,46 +51,35 @@ export class MailedTokenLimit {
   }
 
   /**
-   * Counts a request for a mail to an address, whether or not anybody has it: by where it comes from, and by where the
+   * Counts a request for a mail to an address, whether or not an account has it: by where it comes from, and by where the
    * mail goes. Throws `too_many_requests` beyond either limit.
    *
    * @param email normalised
    */
   async consumeMail(email: string, source: RequestSource): Promise<void> {
-    if (this.config.hasRateLimits) {
-      await this.askers.consume(networkOf(source.ip), source);
-      await this.recipients.consume(accountKey(email), source);
-    }
+    await this.askers.consume(networkOf(source.ip), source);
+    await this.recipients.consume(accountKey(email), source);
   }
 
-  /** The same for an account that asks for mails to other addresses: its own requests count too, whomever they go to. */
+  /** The same for an account that asks for mails to other addresses: its own requests count too, wherever they go. */
   async consumeChange(email: string, caller: Caller, source: RequestSource): Promise<void> {
-    if (this.config.hasRateLimits) {
-      await this.changes.consume(caller.userId, source, caller);
-      await this.consumeMail(email, source);
-    }
+    await this.changes.consume(caller.userId, source, caller);
+    await this.consumeMail(email, source);
   }
 
-  /**
-   * The same for staff who have a mail sent to a user, by where it goes alone. Strangers who ask for mails to that user
-   * use up nothing of it.
-   */
+  /** The same for staff who have a mail sent to a user, by where it goes alone. What strangers ask for does not count. */
   async consumeStaffMail(email: string, staff: Caller, source: RequestSource): Promise<void> {
-    if (this.config.hasRateLimits) {
-      await this.recipients.consume(accountKey(`staff ${email}`), source, staff);
-    }
+    await this.recipients.consume(accountKey(`staff ${email}`), source, staff);
   }
 
   /**
-   * Counts a mail to an address where nobody may learn from the answer that none is sent any more: then it is false.
+   * Counts a mail to an address where the answer must not reveal that no more mails are sent: false beyond the limit.
    *
    * @param email normalised
    */
   async allowsMail(email: string, source: RequestSource): Promise<boolean> {
     try {
-      if (this.config.hasRateLimits) {
-        await this.recipients.consume(accountKey(email), source);
-      }
+      await this.recipients.consume(accountKey(email), source);
       return true;
     } catch (error) {
       if (error instanceof TooManyRequestsError) return false;
@@ -102,8 +89,6 @@ export class MailedTokenLimit {
 
   /** Counts a try of a token. Throws `too_many_requests` beyond the limit. */
   async consumeTry(source: RequestSource): Promise<void> {
-    if (this.config.hasRateLimits) {
-      await this.tries.consume(networkOf(source.ip), source);
-    }
+    await this.tries.consume(networkOf(source.ip), source);
   }
 }

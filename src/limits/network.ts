@@ -4,7 +4,7 @@ const GROUPS = 8;
 const NETWORK_GROUPS = 4;
 
 /**
- * Whom a limit counts: an IPv4 address by itself, an IPv6 address by its /64, since one subscriber has all of it
+ * The network that a limit counts for: an IPv4 address by itself, an IPv6 address by its /64, since one subscriber has all of it
  * (RL-03). The address must be in its canonical spelling.
  */
 export function networkOf(ip: string): string {
