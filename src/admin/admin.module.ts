@@ -6,11 +6,13 @@ import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { AdminController } from './admin.controller.js';
 import { AdminService } from './admin.service.js';
+import { StaffActions } from './staff-actions.js';
+import { StaffMails } from './staff-mails.js';
 
 /** What staff may do. */
 @Module({
   imports: [AuditModule, LimitsModule, MailModule, SessionsModule, UsersModule],
   controllers: [AdminController],
-  providers: [AdminService],
+  providers: [AdminService, StaffActions, StaffMails],
 })
 export class AdminModule {}

@@ -1,13 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
-import type { AuditEventType } from '../audit/audit-event.entity.js';
-import { AuditTrail } from '../audit/audit-trail.js';
-import type { Caller } from '../http/caller.js';
-import type { RequestSource } from '../http/request-source.js';
-import { type Transaction, Transactions } from '../database/transactions.js';
-import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
+import type { Transaction } from '../database/transaction.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
-import { Outbox } from '../mail/outbox.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
 import { SessionsService } from '../sessions/sessions.service.js';
@@ -15,25 +9,18 @@ import { requireAnotherAdmin } from '../users/last-admin.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 import { UserNotFoundError } from './admin.errors.js';
-
-/** Which member of staff does something, why, and from where. */
-export interface StaffAction {
-  readonly staff: Caller;
-  readonly note: string | null;
-  readonly source: RequestSource;
-}
+import { type StaffAction, StaffActions } from './staff-actions.js';
+import { StaffMails } from './staff-mails.js';
 
 /** What staff may do to other people's sessions and accounts. Each action is in the audit trail with who did it and why. */
 @Injectable()
 export class AdminService {
   constructor(
-    private readonly transactions: Transactions,
+    private readonly actions: StaffActions,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
-    private readonly outbox: Outbox,
     private readonly tokens: MailedTokens,
-    private readonly mails: MailedTokenLimit,
-    private readonly audit: AuditTrail,
+    private readonly mails: StaffMails,
   ) {}
 
   /** Throws {@link UserNotFoundError}, for what is no id too. */
@@ -45,54 +32,54 @@ export class AdminService {
     return user;
   }
 
-  /** Ends every session of a user. How many. Throws {@link UserNotFoundError}. */
+  /** Revokes every session of a user. How many. Throws {@link UserNotFoundError}. */
   async revokeAllOf(id: string, action: StaffAction): Promise<number> {
     const user = await this.requireUser(id);
-    return this.transactions.run(async (transaction) => {
-      await this.record(transaction, 'sessions_revoked_by_staff', user.id, action);
-      return this.endAll(transaction, user, 'revoked_by_admin', action);
+    return this.actions.run(action, async (transaction, record) => {
+      await record('sessions_revoked_by_staff', user.id);
+      return this.revokeAll(transaction, user, 'revoked_by_admin', action);
     });
   }
 
-  /** Ends one session, whoever it belongs to. Throws {@link SessionNotFoundError} where it is unknown or over. */
+  /** Revokes one session of any user. Throws {@link SessionNotFoundError} where it is unknown or ended. */
   async revokeOne(id: string, action: StaffAction): Promise<void> {
     if (!isUUID(id)) {
       throw new SessionNotFoundError();
     }
-    await this.transactions.run(async (transaction) => {
+    await this.actions.run(action, async (transaction, record) => {
       const which = { id, actorId: action.staff.userId };
       const owner = await this.sessions.endOneWithin(transaction, which, 'revoked_by_admin', action.source);
       if (!owner) {
         throw new SessionNotFoundError();
       }
-      await this.record(transaction, 'sessions_revoked_by_staff', owner.id, action, id);
-      await this.tell(transaction, owner);
+      await record('sessions_revoked_by_staff', owner.id, id);
+      await this.mails.addSessionsEnded(transaction, owner);
     });
   }
 
   /**
-   * Shuts an account: every session ends, and no login works. Nothing changes where it is shut. Throws
-   * {@link LastAdminError}.
+   * Disables an account: every session is revoked, and no login works. Nothing changes where it is disabled already. Throws
+   * `last_admin`.
    */
   async disable(id: string, action: StaffAction): Promise<void> {
     const user = await this.requireUser(id);
-    await this.transactions.run(async (transaction) => {
+    await this.actions.run(action, async (transaction, record) => {
       await requireAnotherAdmin(transaction, id);
       // Before the sessions, and the row stays locked: a login under way waits for it, and is refused.
       if (await this.users.setDisabled(transaction, id, true)) {
-        await this.record(transaction, 'user_disabled', id, action);
+        await record('user_disabled', id);
         await this.tokens.withdrawPending(transaction, id);
-        await this.endAll(transaction, user, 'user_disabled', action);
+        await this.revokeAll(transaction, user, 'user_disabled', action);
       }
     });
   }
 
-  /** Opens an account again. Its sessions stay ended. */
+  /** Enables an account again. Its sessions stay ended. */
   async enable(id: string, action: StaffAction): Promise<void> {
     await this.requireUser(id);
-    await this.transactions.run(async (transaction) => {
+    await this.actions.run(action, async (transaction, record) => {
       if (await this.users.setDisabled(transaction, id, false)) {
-        await this.record(transaction, 'user_enabled', id, action);
+        await record('user_enabled', id);
       }
     });
   }
@@ -100,14 +87,14 @@ export class AdminService {
   /** Mails a user the link to set a new password. Staff never see it, and nothing changes until it is used (ADM-03). Throws `too_many_requests`. */
   async startReset(id: string, action: StaffAction): Promise<void> {
     const { email } = await this.requireUser(id);
-    await this.mails.consumeStaffMail(email, action.staff, action.source);
-    await this.transactions.run(async (transaction) => {
-      await this.record(transaction, 'password_reset_by_staff', id, action);
-      await this.outbox.addFor(transaction, 'password_reset', email);
+    await this.mails.consumeResetLink(email, action);
+    await this.actions.run(action, async (transaction, record) => {
+      await record('password_reset_by_staff', id);
+      await this.mails.addResetLink(transaction, email);
     });
   }
 
-  private async endAll(
+  private async revokeAll(
     transaction: Transaction,
     user: User,
     reason: RevocationReason,
@@ -116,23 +103,8 @@ export class AdminService {
     const whose = { userId: user.id, actorId: staff.userId };
     const ended = await this.sessions.endAllWithin(transaction, whose, reason, source);
     if (ended.length > 0) {
-      await this.tell(transaction, user);
+      await this.mails.addSessionsEnded(transaction, user);
     }
     return ended.length;
-  }
-
-  private tell(transaction: Transaction, { id: userId, email: recipient }: Pick<User, 'id' | 'email'>): Promise<void> {
-    return this.outbox.add(transaction, { kind: 'sessions_ended_by_staff', recipient, userId });
-  }
-
-  private record(
-    transaction: Transaction,
-    type: AuditEventType,
-    userId: string,
-    { staff, note, source }: StaffAction,
-    sessionId: string | null = null,
-  ): Promise<void> {
-    const event = { type, outcome: 'success', userId, sessionId, actorId: staff.userId, note } as const;
-    return this.audit.recordWithin(transaction, event, source);
   }
 }
