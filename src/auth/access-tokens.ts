@@ -5,7 +5,7 @@ import { isUUID } from 'class-validator';
 import { AppConfig } from '../config/config.js';
 import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
-import type { Account } from '../sessions/sessions.sql.js';
+import type { SessionWithUser } from '../sessions/session-with-user.js';
 
 export const ALGORITHM = 'HS256' as const;
 export const TOKEN_TYPE = 'at+jwt';
@@ -34,7 +34,7 @@ export class AccessTokens {
   ) {}
 
   /** Signs a token for a session as it is now. It never outlives the session. */
-  issue({ session, readAt }: Account): AccessToken {
+  issue({ session, readAt }: SessionWithUser): AccessToken {
     const now = secondsOf(readAt);
     const exp = Math.min(
       now + this.config.accessTokenTtlSeconds,

@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify';
 import { Problem } from '../problems/problem.js';
 import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
-import { EndedUses } from '../sessions/check/ended-uses.js';
+import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
 import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessions.errors.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
@@ -22,7 +22,7 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     private readonly reflector: Reflector,
     private readonly strategy: JwtStrategy,
     private readonly cookie: RefreshCookie,
-    private readonly endedUses: EndedUses,
+    private readonly endedSessionUses: EndedSessionUses,
   ) {
     super();
   }
@@ -46,7 +46,7 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     }
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     if (error instanceof SessionRevokedError && error.session) {
-      this.endedUses.note(error.session, sourceOf(request));
+      this.endedSessionUses.note(error.session, sourceOf(request));
     }
     const refusal = error ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
     const isRefusal = refusal instanceof Problem && refusal.status === 401;

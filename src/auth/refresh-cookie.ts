@@ -3,7 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import type { PresentedToken } from '../sessions/sessions.service.js';
-import type { Account } from '../sessions/sessions.sql.js';
+import type { SessionWithUser } from '../sessions/session-with-user.js';
 import { AmbiguousRefreshTokenError } from './auth.errors.js';
 
 export const SECURE_COOKIE_NAME = '__Host-refresh_token';
@@ -53,7 +53,7 @@ export class RefreshCookie {
   }
 
   /** Sets the cookie for the rest of the session's life, idle or absolute, whichever is shorter. */
-  set(reply: FastifyReply, refreshToken: string, { session, readAt }: Account): void {
+  set(reply: FastifyReply, refreshToken: string, { session, readAt }: SessionWithUser): void {
     const restMs = Math.min(session.idleExpiresAt.getTime(), session.expiresAt.getTime()) - readAt.getTime();
     const maxAge = Math.max(0, Math.floor(restMs / 1000));
     this.adapter.httpAdapter.setCookie(reply, this.name, refreshToken, { ...this.options, maxAge });

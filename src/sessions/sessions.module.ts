@@ -3,23 +3,38 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
 import { Retention } from '../database/retention.js';
-import { EndedUses } from './check/ended-uses.js';
+import { ChecksRepository } from './check/checks.repository.js';
+import { EndedSessionUses } from './check/ended-session-uses.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { KnownDevice } from './known-device.entity.js';
+import { RefreshRepository } from './refresh/refresh.repository.js';
 import { RefreshTokens } from './refresh/refresh-token.js';
 import { SessionActivity } from './check/session-activity.js';
 import { SessionChecker } from './check/session-checker.js';
+import { RevocationsRepository } from './revocations.repository.js';
+import { DEVICE_KNOWN_DAYS, SessionOpeningRepository } from './session-opening.repository.js';
 import { Session } from './session.entity.js';
 import { SessionsController } from './sessions.controller.js';
-import { DEVICE_KNOWN_DAYS, SessionsRepository } from './sessions.repository.js';
+import { SessionsRepository } from './sessions.repository.js';
 import { SessionsService } from './sessions.service.js';
 
 /** Which devices are signed in? */
 @Module({
   imports: [TypeOrmModule.forFeature([Session, KnownDevice]), LimitsModule],
   controllers: [SessionsController],
-  providers: [SessionsService, SessionsRepository, SessionChecker, SessionActivity, EndedUses, RefreshTokens],
-  exports: [SessionsService, SessionChecker, EndedUses],
+  providers: [
+    SessionsService,
+    SessionsRepository,
+    SessionOpeningRepository,
+    RevocationsRepository,
+    RefreshRepository,
+    RefreshTokens,
+    SessionChecker,
+    ChecksRepository,
+    SessionActivity,
+    EndedSessionUses,
+  ],
+  exports: [SessionsService, SessionChecker, EndedSessionUses],
 })
 export class SessionsModule {
   constructor(retention: Retention, { sessionRetentionDays }: AppConfig) {

@@ -20,10 +20,13 @@ import {
   SessionRevokedError,
   UnknownSessionError,
 } from './sessions.errors.js';
-import { EndedUses } from './check/ended-uses.js';
+import { EndedSessionUses } from './check/ended-session-uses.js';
 import { refreshAnswered, type RefreshOutcome } from './sessions.measurements.js';
-import { type EndedSession, type SessionOwner, type SessionsPage, SessionsRepository } from './sessions.repository.js';
-import type { Account } from './sessions.sql.js';
+import { RefreshRepository } from './refresh/refresh.repository.js';
+import { RevocationsRepository, type SessionOwner } from './revocations.repository.js';
+import { SessionOpeningRepository } from './session-opening.repository.js';
+import type { SessionWithUser } from './session-with-user.js';
+import { type EndedSession, type SessionsPage, SessionsRepository } from './sessions.repository.js';
 
 /** A refresh token as somebody sent it, and the way it came. */
 export interface PresentedToken {
@@ -37,7 +40,7 @@ export interface Device {
 }
 
 /** A session and the refresh token that keeps it going. */
-export interface SessionGrant extends Account {
+export interface SessionGrant extends SessionWithUser {
   readonly refreshToken: string;
 }
 
@@ -47,7 +50,10 @@ export class SessionsService {
   constructor(
     private readonly sessions: SessionsRepository,
     private readonly refreshTokens: RefreshTokens,
-    private readonly endedUses: EndedUses,
+    private readonly opening: SessionOpeningRepository,
+    private readonly revocations: RevocationsRepository,
+    private readonly refreshes: RefreshRepository,
+    private readonly endedUses: EndedSessionUses,
     private readonly renames: RenameLimit,
     private readonly turns: Turns,
     private readonly config: AppConfig,
@@ -66,7 +72,7 @@ export class SessionsService {
     const id = randomUUID();
     const refreshToken = this.refreshTokens.issue(id);
 
-    const account = await this.sessions.open(
+    const account = await this.opening.open(
       transaction,
       {
         id,
@@ -89,7 +95,7 @@ export class SessionsService {
     const token = this.requireAuthentic(presented);
     const refreshToken = token.successor;
 
-    const account = await this.sessions.rotate(token, presented.delivery, hashRefreshToken(refreshToken), source);
+    const account = await this.refreshes.rotate(token, presented.delivery, hashRefreshToken(refreshToken), source);
     if (account) {
       this.tellRefreshed('rotated');
       return { ...account, refreshToken };
@@ -108,7 +114,7 @@ export class SessionsService {
     if (!token) {
       return null;
     }
-    if ((await this.sessions.endPresented(token, presented.delivery, source)) > 0) {
+    if ((await this.revocations.revokePresented(token, presented.delivery, source)) > 0) {
       return 'ended';
     }
     try {
@@ -130,7 +136,7 @@ export class SessionsService {
   async endAllOfPresented(presented: PresentedToken, source: RequestSource): Promise<number> {
     const token = this.requireAuthentic(presented);
 
-    const ended = await this.sessions.endAllOfPresented(token, presented.delivery, source);
+    const ended = await this.revocations.revokeAllOfPresented(token, presented.delivery, source);
     if (ended === 0) {
       await this.requireHonoured(token, presented.delivery, source);
       // It was over when we tried and is honoured now: no state a session can go through. Let the client try again.
@@ -141,17 +147,17 @@ export class SessionsService {
 
   /** Logs out the caller's own session. Nothing happens if it ended meanwhile. */
   async endCurrent({ userId, sessionId }: Caller, source: RequestSource): Promise<void> {
-    await this.sessions.end(sessionId, userId, 'logout', source);
+    await this.revocations.revoke(sessionId, userId, 'logout', source);
   }
 
   /** Logs out every session of the caller, this one included. Returns how many. */
   async endAll({ userId }: Caller, source: RequestSource): Promise<number> {
-    return this.sessions.endAllOf(userId, null, 'logout_all', source);
+    return this.revocations.revokeAllOf(userId, null, 'logout_all', source);
   }
 
   /** Logs out every session of the caller but this one. Returns how many. */
   async endOthers({ userId, sessionId }: Caller, source: RequestSource): Promise<number> {
-    return this.sessions.endAllOf(userId, sessionId, 'logout_others', source);
+    return this.revocations.revokeAllOf(userId, sessionId, 'logout_others', source);
   }
 
   /**
@@ -164,7 +170,7 @@ export class SessionsService {
     reason: RevocationReason,
     source: RequestSource,
   ): Promise<string[]> {
-    return this.sessions.endAllWithin(transaction, whose, reason, source);
+    return this.revocations.revokeAllWithin(transaction, whose, reason, source);
   }
 
   /**
@@ -172,14 +178,14 @@ export class SessionsService {
    * stays locked, so that it cannot end before the transaction does. Throws {@link SessionRevokedError}.
    */
   async requireActive(transaction: Transaction, { userId, sessionId }: Caller): Promise<void> {
-    if (!(await this.sessions.isActiveWithin(transaction, sessionId, userId))) {
+    if (!(await this.revocations.isActiveWithin(transaction, sessionId, userId))) {
       throw new SessionRevokedError();
     }
   }
 
-  /** See {@link SessionsRepository.forgetDevices}. */
+  /** See {@link SessionOpeningRepository.forgetDevices}. */
   forgetDevices(transaction: Transaction, userId: string): Promise<void> {
-    return this.sessions.forgetDevices(transaction, userId);
+    return this.opening.forgetDevices(transaction, userId);
   }
 
   /** Ends one session as part of a transaction. Whose it was, or null if it was over before. */
@@ -189,12 +195,12 @@ export class SessionsService {
     reason: RevocationReason,
     source: RequestSource,
   ): Promise<SessionOwner | null> {
-    return this.sessions.endOneWithin(transaction, which, reason, source);
+    return this.revocations.revokeOneWithin(transaction, which, reason, source);
   }
 
   /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */
   async endOne({ userId }: Caller, id: string, source: RequestSource): Promise<void> {
-    if (!isUUID(id) || (await this.sessions.end(id, userId, 'revoked_by_user', source)) === 0) {
+    if (!isUUID(id) || (await this.revocations.revoke(id, userId, 'revoked_by_user', source)) === 0) {
       throw new SessionNotFoundError();
     }
   }
@@ -251,7 +257,7 @@ export class SessionsService {
     delivery: TokenDelivery,
     source: RequestSource,
   ): Promise<SessionGrant> {
-    const state = await this.sessions.findRefreshState(token.sessionId);
+    const state = await this.refreshes.findState(token.sessionId);
     const refreshToken =
       state &&
       token.at(state.session.generation).find((t) => hashRefreshToken(t).equals(state.session.refreshTokenHash));
@@ -265,7 +271,7 @@ export class SessionsService {
 
     if (age > 1 || (age === 1 && !state.honoursPredecessor)) {
       // Committed on its own, before the error: a rollback would bring the session back.
-      await this.sessions.endReused(token.sessionId, source);
+      await this.revocations.revokeReused(token.sessionId, source);
       this.tellRefreshed('reused');
       throw new RefreshTokenReusedError();
     }
@@ -280,7 +286,7 @@ export class SessionsService {
     }
     if (age === 0) {
       // Current, open, and yet it did not rotate. Nothing was consumed.
-      const delayMs = await this.sessions.findRotationDelay(token.sessionId, source);
+      const delayMs = await this.refreshes.findRotationDelay(token.sessionId, source);
       if (delayMs === null) {
         throw new ServiceUnavailableError();
       }
@@ -290,7 +296,7 @@ export class SessionsService {
     return { session: state.session, user: state.user, readAt: state.readAt, refreshToken };
   }
 
-  private isWithinGrace({ session: { rotatedAt }, readAt }: Account): boolean {
+  private isWithinGrace({ session: { rotatedAt }, readAt }: SessionWithUser): boolean {
     return readAt.getTime() - (rotatedAt?.getTime() ?? 0) < this.config.refreshGraceSeconds * 1000;
   }
 

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SessionsRepository } from '../../src/sessions/sessions.repository.js';
+import type { Sql } from 'sql-template-tag';
+import { RefreshRepository } from '../../src/sessions/refresh/refresh.repository.js';
 import { PASSWORD } from '../support/api.js';
 import { startDatabaseProxy } from '../support/database-proxy.js';
 import { type CallTimes, Client } from './client.js';
@@ -169,19 +170,14 @@ export async function benchRefreshStatement(store: Store, url: string, seconds: 
        now() + interval '5 days', now() + interval '30 days'
      FROM generate_series(0, ${REFRESH_CONNECTIONS - 1}) n`,
   );
-  const parameters: Record<number, string> = {
-    1: id(':client_id'),
-    2: `'body'`,
-    3: ':generation',
-    4: hash(':client_id', ':generation'),
-    5: hash(':client_id', '(:generation + 1)'),
-    6: '604800',
-    7: String(2 ** 31 - 1),
-    8: `'203.0.113.7'`,
-    9: `'pgbench'`,
-    10: `'pgbench'`,
-  };
-  const sql = (await rotateStatement()).replace(/\$(\d+)/g, (_, n: string) => parameters[Number(n)]!);
+  const sql = await rotateStatement({
+    sessionId: id(':client_id'),
+    delivery: `'body'`,
+    generation: ':generation',
+    hash: hash(':client_id', ':generation'),
+    successorHash: hash(':client_id', '(:generation + 1)'),
+    text: `'pgbench'`,
+  });
   const script = join(store.folder, 'refresh.sql');
   writeFileSync(script, `${sql.replaceAll(/\s+/g, ' ')};\n\\set generation :generation + 1\n`);
   const options = ['-n', '-M', 'prepared', '-c', String(REFRESH_CONNECTIONS), '-T', String(seconds)];
@@ -200,16 +196,18 @@ export async function benchRefreshStatement(store: Store, url: string, seconds: 
   return Number(perSecond);
 }
 
-/** The statement of a refresh, asked from the one who sends it. */
-async function rotateStatement(): Promise<string> {
-  let text = '';
-  const listener = {
-    query(_name: string, sql: string) {
-      text = sql;
-      return Promise.resolve([]);
+/** The statement of a refresh as the service sends it, with SQL in place of its values. */
+async function rotateStatement(values: Record<string, string>): Promise<string> {
+  let statement = '';
+  const database = {
+    prepared(_name: string, sql: Sql) {
+      statement = sql.strings.reduce((before, after, index) => `${before}${String(sql.values[index - 1])}${after}`);
+      return Promise.resolve({ rows: [], rowCount: 0 });
     },
   };
-  const repository: any = Reflect.construct(SessionsRepository, [null, listener, {}, null]);
-  await repository.rotate({}, 'body', Buffer.alloc(0), {});
-  return text;
+  const config = { sessionIdleTtlSeconds: '604800', hasRateLimits: false };
+  const repository: any = Reflect.construct(RefreshRepository, [database, null, config]);
+  const { text, delivery, successorHash } = values;
+  await repository.rotate(values, delivery, successorHash, { ip: text, userAgent: text, requestId: text });
+  return statement;
 }

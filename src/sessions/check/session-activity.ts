@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { type SessionState, SessionsRepository } from '../sessions.repository.js';
+import { ChecksRepository, type SessionState } from './checks.repository.js';
 
 // A use must be known within five seconds, or a refresh token that was already followed by a used one still passes.
 const WRITE_EVERY_MS = 1000;
@@ -22,7 +22,7 @@ export class SessionActivity implements OnApplicationBootstrap, OnApplicationShu
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> = Promise.resolve();
 
-  constructor(private readonly sessions: SessionsRepository) {}
+  constructor(private readonly checks: ChecksRepository) {}
 
   onApplicationBootstrap(): void {
     this.timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
@@ -54,11 +54,11 @@ export class SessionActivity implements OnApplicationBootstrap, OnApplicationShu
 
     let written: readonly string[] = [];
     try {
-      written = await this.sessions.recordSeen([...seen].map(([id, { generation }]) => ({ id, generation })));
+      written = await this.checks.recordSeen([...seen].map(([id, { generation }]) => ({ id, generation })));
     } catch (error) {
       this.logger.warn(`Could not record ${seen.size} sessions as seen, trying again: ${String(error)}`);
     }
-    // What somebody else held, or what failed, waits for the next turn; what is gone for good does not wait for ever.
+    // What was locked, or what failed, waits for the next turn; what is gone for good does not wait for ever.
     const isWritten = new Set(written);
     for (const [id, { generation, attempts }] of seen) {
       if (!isWritten.has(id) && attempts < GIVE_UP_AFTER) {

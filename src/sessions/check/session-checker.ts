@@ -5,7 +5,7 @@ import { AppConfig } from '../../config/config.js';
 import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions.errors.js';
 import { CHECK_REFUSALS, checkRefused, checksAnswered } from '../sessions.measurements.js';
-import { type SessionState, SessionsRepository } from '../sessions.repository.js';
+import { ChecksRepository, type SessionState } from './checks.repository.js';
 
 export const CLOCK_SKEW_SECONDS = 30;
 
@@ -42,7 +42,7 @@ export class SessionChecker {
   private isAsking = false;
 
   constructor(
-    private readonly sessions: SessionsRepository,
+    private readonly checks: ChecksRepository,
     private readonly activity: SessionActivity,
     private readonly config: AppConfig,
   ) {}
@@ -112,7 +112,7 @@ export class SessionChecker {
     try {
       const ids = new Set(batch.map(({ sessionId }) => sessionId));
       // A request waits for the query before its own, and then for its own: half the deadline for each.
-      const states = await within(this.config.sessionCheckTimeoutMs / 2, this.sessions.findStates([...ids]));
+      const states = await within(this.config.sessionCheckTimeoutMs / 2, this.checks.findStates([...ids]));
       const stateOf = new Map(states.map((state) => [state.session.id, state]));
       for (const { sessionId, resolve } of batch) {
         resolve(stateOf.get(sessionId) ?? null);

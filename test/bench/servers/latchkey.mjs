@@ -1,11 +1,13 @@
 // The service, with its session check replaced where a comparison asks for it. No setting of the service can do that:
 // node latchkey.mjs strict|stub|pg|typeorm
+import { DataSource } from 'typeorm';
 import { createApp } from '../../../dist/app.js';
 import { createLogger } from '../../../dist/process/logger.js';
 import { keepRequestsYoung } from '../../../dist/process/young-generation.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
 import { SessionChecker } from '../../../dist/sessions/check/session-checker.js';
-import { SessionsRepository } from '../../../dist/sessions/sessions.repository.js';
+import { ChecksRepository } from '../../../dist/sessions/check/checks.repository.js';
+import { Session } from '../../../dist/sessions/session.entity.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 const [variant] = process.argv.slice(2);
@@ -37,20 +39,23 @@ if (variant === 'stub') {
 if (variant === 'pg') {
   // The same query and the same rules, but one for each request.
   prototype.ask = async function (id) {
-    return (await this.sessions.findStates([id]))[0] ?? null;
+    return (await this.checks.findStates([id]))[0] ?? null;
   };
 }
 if (variant === 'typeorm') {
   // As most would write it.
-  SessionsRepository.prototype.findStates = async function ([id]) {
-    const session = await this.sessions.findOne({ where: { id }, relations: { user: true } });
+  ChecksRepository.prototype.findStates = async ([id]) => {
+    const session = await app
+      .get(DataSource)
+      .getRepository(Session)
+      .findOne({ where: { id }, relations: { user: true } });
     const now = new Date();
     const isExpired = session.idleExpiresAt <= now || session.expiresAt <= now;
     const isRevoked = session.revokedAt !== null || session.user.disabledAt !== null;
     return [{ session, user: session.user, readAt: now, isExpired, isRevoked, isSeenLongAgo: false }];
   };
   prototype.ask = async function (id) {
-    return (await this.sessions.findStates([id]))[0] ?? null;
+    return (await this.checks.findStates([id]))[0] ?? null;
   };
 }
 

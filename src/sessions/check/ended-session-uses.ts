@@ -1,21 +1,21 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { RequestSource } from '../../http/request-source.js';
-import { type EndedUse, SessionsRepository } from '../sessions.repository.js';
+import { ChecksRepository, type EndedSessionUse } from './checks.repository.js';
 
 const WRITE_EVERY_MS = 1000;
 const MOST_AT_ONCE = 1000;
 
 /**
- * Tells the audit trail, off the request's way, that tokens of an ended session are still being tried: a forgotten
- * client, or somebody who copied them.
+ * Records in the audit trail, after the request, that tokens of a revoked session are still being sent: by a forgotten
+ * client, or by someone who copied them.
  */
 @Injectable()
-export class EndedUses implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly logger = new Logger(EndedUses.name);
-  private readonly uses = new Map<string, EndedUse>();
+export class EndedSessionUses implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(EndedSessionUses.name);
+  private readonly uses = new Map<string, EndedSessionUse>();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly sessions: SessionsRepository) {}
+  constructor(private readonly checks: ChecksRepository) {}
 
   onApplicationBootstrap(): void {
     this.timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
@@ -39,7 +39,7 @@ export class EndedUses implements OnApplicationBootstrap, OnApplicationShutdown 
       return;
     }
     try {
-      await this.sessions.recordEndedUses(uses);
+      await this.checks.recordEndedSessionUses(uses);
       for (const use of uses) {
         this.uses.delete(use.sessionId);
       }

@@ -1,0 +1,121 @@
+import { Injectable } from '@nestjs/common';
+import sql from 'sql-template-tag';
+import type { RequestSource } from '../../http/request-source.js';
+import { Database } from '../../database/database.js';
+import { ReservedConnections } from '../../database/reserved-connections.js';
+import type { UserProfile } from '../../users/user.entity.js';
+import { OPEN_SESSION_COLUMNS, type OpenSessionRow } from '../session-with-user.js';
+import type { OpenSession } from '../session.entity.js';
+import { type State, STATE } from '../sessions.sql.js';
+
+/** The state of a session, with all that a protected request must know. */
+export interface SessionState extends State {
+  readonly session: OpenSession;
+  readonly user: UserProfile;
+  /** When, by the database's clock. */
+  readonly readAt: Date;
+  /** Last seen more than a minute ago. */
+  readonly isSeenLongAgo: boolean;
+}
+
+/** A token of a revoked session was sent. */
+export interface EndedSessionUse extends RequestSource {
+  readonly sessionId: string;
+  readonly userId: string;
+}
+
+type StateRow = OpenSessionRow & State & Pick<SessionState, 'isSeenLongAgo'>;
+
+@Injectable()
+export class ChecksRepository {
+  constructor(
+    private readonly reserved: ReservedConnections,
+    private readonly database: Database,
+  ) {}
+
+  /**
+   * The states of sessions, ended or not, in one statement. Ids without a session are left out. It has connections of
+   * its own, so nothing else that the service asks keeps it waiting.
+   */
+  async findStates(ids: readonly string[]): Promise<SessionState[]> {
+    const { rows } = await this.reserved.prepared<StateRow>(
+      'session_states',
+      sql`
+        SELECT ${OPEN_SESSION_COLUMNS}, ${STATE}, s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
+        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(${ids}::uuid[])`,
+    );
+    return rows.map(toState);
+  }
+
+  /**
+   * Writes down which sessions were seen, and the generation their access tokens had. Rows that are locked are skipped
+   * rather than waited for. Returns the ids it wrote.
+   */
+  async recordSeen(seen: readonly { id: string; generation: number }[]): Promise<string[]> {
+    const ids = seen.map(({ id }) => id);
+    const generations = seen.map(({ generation }) => generation);
+    const { rows } = await this.database.query<{ id: string }>(sql`
+      WITH seen AS (
+        SELECT * FROM unnest(${ids}::uuid[], ${generations}::integer[]) AS seen (id, generation)
+      ), held AS (
+        SELECT s.id, seen.generation FROM sessions s JOIN seen ON seen.id = s.id
+        ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+      )
+      UPDATE sessions s SET
+        last_seen_at = now(),
+        used_generation = greatest(s.used_generation, least(held.generation, s.generation))
+      FROM held WHERE s.id = held.id
+      RETURNING s.id`);
+    return rows.map(({ id }) => id);
+  }
+
+  /** Records in the audit trail that tokens of ended sessions are still in use: once an hour for each session. */
+  async recordEndedSessionUses(uses: readonly EndedSessionUse[]): Promise<void> {
+    await this.database.query(sql`
+      INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+      SELECT 'ended_session_used', 'failure', u.user_id, u.session_id, u.ip, u.user_agent, u.request_id
+      FROM unnest(
+        ${uses.map(({ sessionId }) => sessionId)}::uuid[],
+        ${uses.map(({ userId }) => userId)}::uuid[],
+        ${uses.map(({ ip }) => ip)}::text[],
+        ${uses.map(({ userAgent }) => userAgent)}::text[],
+        ${uses.map(({ requestId }) => requestId)}::text[]
+      ) AS u (session_id, user_id, ip, user_agent, request_id)
+      WHERE NOT EXISTS (
+        SELECT FROM audit_events a
+        WHERE a.session_id = u.session_id AND a.type = 'ended_session_used' AND a.at > now() - interval '1 hour'
+      )`);
+  }
+}
+
+// Field by field, since this is done for every protected request: copying the rest of a row costs several times as much.
+const toState = (row: StateRow): SessionState => ({
+  session: {
+    id: row.id,
+    userId: row.userId,
+    delivery: row.delivery,
+    generation: row.generation,
+    usedGeneration: row.usedGeneration,
+    deviceName: row.deviceName,
+    userAgent: row.userAgent,
+    ip: row.ip,
+    createdAt: row.createdAt,
+    authenticatedAt: row.authenticatedAt,
+    lastSeenAt: row.lastSeenAt,
+    idleExpiresAt: row.idleExpiresAt,
+    expiresAt: row.expiresAt,
+  },
+  user: {
+    id: row.userId,
+    email: row.email,
+    name: row.name,
+    role: row.role,
+    emailVerifiedAt: row.emailVerifiedAt,
+    createdAt: row.userCreatedAt,
+  },
+  readAt: row.readAt,
+  isRevoked: row.isRevoked,
+  isJustLoggedOut: row.isJustLoggedOut,
+  isExpired: row.isExpired,
+  isSeenLongAgo: row.isSeenLongAgo,
+});

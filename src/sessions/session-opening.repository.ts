@@ -1,0 +1,118 @@
+import { Injectable } from '@nestjs/common';
+import sql, { type Sql } from 'sql-template-tag';
+import type { RequestSource } from '../http/request-source.js';
+import { AppConfig } from '../config/config.js';
+import { Notifications } from '../database/notifications.js';
+import type { Transaction } from '../database/transactions.js';
+import { describeDevice, fingerprintOf } from './device-label.js';
+import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
+import {
+  SESSION_WITH_USER_COLUMNS,
+  type SessionWithUser,
+  type SessionWithUserRow,
+  toSessionWithUser,
+} from './session-with-user.js';
+import type { TokenDelivery } from './session.entity.js';
+import { sessionOpened, sessionsRevoked } from './sessions.measurements.js';
+import { ACTIVE, AUDIT_COLUMNS, BY_THE_SERVICE, newsOf, revoke, sourceValues } from './sessions.sql.js';
+
+export interface NewSession {
+  readonly id: string;
+  readonly userId: string;
+  /** The hash the password was verified against. */
+  readonly passwordHash: string;
+  readonly refreshTokenHash: Buffer;
+  readonly delivery: TokenDelivery;
+  readonly deviceName: string | null;
+}
+
+/** How long a device is known after it signed in. */
+export const DEVICE_KNOWN_DAYS = 90;
+
+/** New sessions, and the devices that have signed in. */
+@Injectable()
+export class SessionOpeningRepository {
+  constructor(
+    private readonly config: AppConfig,
+    private readonly notifications: Notifications,
+  ) {}
+
+  /**
+   * Inserts a session, and revokes the user's least recently seen ones beyond the cap. Null if the user is gone or
+   * disabled, or the password is no longer the one that was verified. A mail tells the user of a device that has not
+   * signed in for 90 days, unless it is the first of an account that was made a day ago at most.
+   *
+   * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
+   * the cap holds, and a login cannot slip past a password change or a disabling that is under way.
+   */
+  async open(transaction: Transaction, session: NewSession, source: RequestSource): Promise<SessionWithUser | null> {
+    const { rowCount } = await transaction.query(sql`
+      SELECT id FROM users WHERE id = ${session.userId} AND password_hash = ${session.passwordHash}
+        AND disabled_at IS NULL FOR NO KEY UPDATE`);
+    if (rowCount === 0) {
+      return null;
+    }
+
+    type Row = SessionWithUserRow & { surplusCount: number; news: SessionNews[] };
+    const { rows } = await transaction.query<Row>(this.insertion(session, source));
+    const [row] = rows;
+    if (!row) {
+      return null;
+    }
+    const { surplusCount, news, ...columns } = row;
+    transaction.afterCommit(() => {
+      sessionOpened.record({ delivery: session.delivery });
+      if (surplusCount > 0) {
+        sessionsRevoked.record({ reason: 'session_limit', count: surplusCount });
+      }
+      this.notifications.notify(SESSION_CHANNEL, news);
+    });
+    return toSessionWithUser(columns);
+  }
+
+  /** Forgets which devices a user has signed in from: a mail tells of the next sign-in of each. */
+  async forgetDevices(transaction: Transaction, userId: string): Promise<void> {
+    await transaction.query(sql`DELETE FROM known_devices WHERE user_id = ${userId}`);
+  }
+
+  private insertion({ id, userId, refreshTokenHash, delivery, deviceName }: NewSession, source: RequestSource): Sql {
+    const { sessionAbsoluteTtlSeconds, sessionIdleTtlSeconds, maxSessionsPerUser } = this.config;
+    const idleSeconds = Math.min(sessionIdleTtlSeconds, sessionAbsoluteTtlSeconds);
+    const fingerprint = fingerprintOf(source);
+
+    const surplus = sql`s.id IN (
+      SELECT s.id FROM sessions s WHERE s.user_id = ${userId} AND ${ACTIVE}
+      ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET ${maxSessionsPerUser}::integer - 1)`;
+    return sql`
+      WITH ${revoke(surplus, BY_THE_SERVICE, 'session_limit', source)}, opened AS (
+        INSERT INTO sessions
+          (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
+        VALUES (${id}, ${userId}, ${refreshTokenHash}, ${delivery}, ${deviceName}, ${source.ip}, ${source.userAgent},
+          now() + make_interval(secs => ${sessionAbsoluteTtlSeconds}::double precision),
+          now() + make_interval(secs => ${idleSeconds}::double precision))
+        RETURNING *
+      ), announced AS (
+        INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+        SELECT type, 'success', user_id, id, user_id, ${sourceValues(source)}
+        FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
+        RETURNING ${AUDIT_COLUMNS}
+      ), known AS (
+        SELECT EXISTS (
+          SELECT FROM known_devices WHERE user_id = ${userId} AND fingerprint = ${fingerprint}
+            AND last_seen_at > now() - make_interval(days => ${DEVICE_KNOWN_DAYS}::integer)
+        ) AS is_known, EXISTS (SELECT FROM sessions WHERE user_id = ${userId}) AS has_others
+      ), noted AS (
+        INSERT INTO known_devices (user_id, fingerprint) SELECT user_id, ${fingerprint} FROM opened
+        ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
+      ), mailed AS (
+        INSERT INTO mails (kind, recipient, user_id, session_id, details)
+        SELECT 'new_device', u.email, u.id, o.id,
+          jsonb_build_object('device', ${describeDevice(source.userAgent).label}::text, 'ip', ${source.ip}::text)
+        FROM opened o JOIN users u ON u.id = o.user_id, known
+        WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
+      )
+      SELECT ${SESSION_WITH_USER_COLUMNS}, (SELECT count(*) FROM revoked)::integer AS "surplusCount",
+        ${newsOf(sql`SELECT * FROM recorded UNION ALL SELECT * FROM announced`)}
+      FROM opened s JOIN users u ON u.id = s.user_id`;
+  }
+}

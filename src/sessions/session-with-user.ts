@@ -1,0 +1,79 @@
+import { raw, type Sql } from 'sql-template-tag';
+import type { User, UserProfile } from '../users/user.entity.js';
+import type { OpenSession, Session } from './session.entity.js';
+
+/** A session and its user, read at one moment. */
+export interface SessionWithUser {
+  readonly session: Session;
+  readonly user: User;
+  /** When, by the database's clock: the one that all instances share. */
+  readonly readAt: Date;
+}
+
+interface UserColumns {
+  readonly userCreatedAt: Date;
+  readonly readAt: Date;
+}
+
+export type OpenSessionRow = OpenSession & Omit<UserProfile, 'id' | 'createdAt'> & UserColumns;
+
+export type SessionWithUserRow = Omit<Session, 'user' | 'rotationWindowAt' | 'rotationCount'> &
+  Omit<User, 'id' | 'createdAt'> &
+  UserColumns;
+
+// Each column once, by its property. `s` is sessions, `u` is users.
+const OPEN_COLUMNS = {
+  id: 's.id',
+  userId: 's.user_id',
+  delivery: 's.delivery',
+  generation: 's.generation',
+  usedGeneration: 's.used_generation',
+  deviceName: 's.device_name',
+  userAgent: 's.user_agent',
+  ip: 's.ip',
+  createdAt: 's.created_at',
+  authenticatedAt: 's.authenticated_at',
+  lastSeenAt: 's.last_seen_at',
+  idleExpiresAt: 's.idle_expires_at',
+  expiresAt: 's.expires_at',
+  email: 'u.email',
+  name: 'u.name',
+  role: 'u.role',
+  emailVerifiedAt: 'u.email_verified_at',
+  userCreatedAt: 'u.created_at',
+  readAt: 'now()',
+} satisfies Record<keyof OpenSessionRow, string>;
+
+const COLUMNS = {
+  ...OPEN_COLUMNS,
+  refreshTokenHash: 's.refresh_token_hash',
+  rotatedAt: 's.rotated_at',
+  revokedAt: 's.revoked_at',
+  revokedReason: 's.revoked_reason',
+  revokedBy: 's.revoked_by',
+  passwordHash: 'u.password_hash',
+  disabledAt: 'u.disabled_at',
+} satisfies Record<keyof SessionWithUserRow, string>;
+
+const selectList = (columns: Readonly<Record<string, string>>): Sql =>
+  raw(
+    Object.entries(columns)
+      .map(([property, column]) => `${column} AS "${property}"`)
+      .join(', '),
+  );
+
+/** What is told of an open session and its user, as {@link OpenSessionRow}: all that a protected request needs. */
+export const OPEN_SESSION_COLUMNS = selectList(OPEN_COLUMNS);
+
+/** A session together with its user, as {@link SessionWithUserRow}. */
+export const SESSION_WITH_USER_COLUMNS = selectList(COLUMNS);
+
+export function toSessionWithUser(row: SessionWithUserRow): SessionWithUser {
+  const { userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, userCreatedAt, readAt, ...session } =
+    row;
+  return {
+    session: { ...session, userId },
+    user: { id: userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, createdAt: userCreatedAt },
+    readAt,
+  };
+}
