@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { SessionDto } from '../sessions/session.dto.js';
-import type { SessionGrant } from '../sessions/sessions.service.js';
+import type { SessionGrant } from '../sessions/session-with-user.js';
 import { UserDto } from '../users/user.dto.js';
 import type { AccessToken } from './access-tokens.js';
 

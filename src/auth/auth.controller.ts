@@ -24,7 +24,10 @@ import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionDto } from '../sessions/session.dto.js';
 import { RefusedForGoodError } from '../sessions/sessions.errors.js';
-import { type Device, type PresentedToken, SessionsService } from '../sessions/sessions.service.js';
+import { LogoutService } from '../sessions/logout.service.js';
+import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
+import { RefreshService } from '../sessions/refresh/refresh.service.js';
+import type { Device } from '../sessions/sessions.service.js';
 import { UserDto } from '../users/user.dto.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
@@ -67,7 +70,8 @@ const REFRESH_EXAMPLES = {
 export class AuthController {
   constructor(
     private readonly auth: AuthService,
-    private readonly sessions: SessionsService,
+    private readonly refreshes: RefreshService,
+    private readonly logouts: LogoutService,
     private readonly grants: Grants,
     private readonly cookie: RefreshCookie,
   ) {}
@@ -148,7 +152,10 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
     const presented = this.cookie.read(request, refreshToken);
-    return this.grants.deliver(reply, await this.forgetting(presented, reply, this.auth.refresh(presented, source)));
+    return this.grants.deliver(
+      reply,
+      await this.forgetting(presented, reply, this.refreshes.refresh(presented, source)),
+    );
   }
 
   @TakesRefreshToken()
@@ -180,7 +187,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
     const presented = this.cookie.read(request, refreshToken);
-    await this.auth.logout(presented, caller, source);
+    await this.logouts.logout(presented, caller, source);
     this.clear(request, reply);
   }
 
@@ -208,7 +215,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RevokedDto> {
     const presented = this.cookie.read(request, refreshToken);
-    const revoked = await this.forgetting(presented, reply, this.auth.logoutAll(presented, caller, source));
+    const revoked = await this.forgetting(presented, reply, this.logouts.logoutAll(presented, caller, source));
     this.clear(request, reply);
     return { revoked };
   }
@@ -220,7 +227,7 @@ export class AuthController {
   @ApiOkResponse({ type: RevokedDto, headers: COMMON_HEADERS })
   @ApiProblems('cross_site_request', ...PROTECTED_PROBLEMS)
   async logoutOthers(@CurrentCaller() caller: Caller, @Source() source: RequestSource): Promise<RevokedDto> {
-    return { revoked: await this.sessions.endOthers(caller, source) };
+    return { revoked: await this.logouts.logoutOthers(caller, source) };
   }
 
   @Get('me')

@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { AuditTrail } from '../audit/audit-trail.js';
-import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { Database } from '../database/database.js';
@@ -10,19 +9,18 @@ import { Outbox } from '../mail/outbox.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { RegistrationLimit } from '../limits/registration-limit.js';
-import { type Device, type PresentedToken, type SessionGrant, SessionsService } from '../sessions/sessions.service.js';
-import { InvalidRefreshTokenError } from '../sessions/sessions.errors.js';
+import type { SessionGrant } from '../sessions/session-with-user.js';
+import { type Device, SessionsService } from '../sessions/sessions.service.js';
 import { type NewAccount, UsersService } from '../users/users.service.js';
 import type { User } from '../users/user.entity.js';
 import { EmailTakenError } from '../users/users.errors.js';
 import { EmailNotVerifiedError, InvalidCredentialsError } from './auth.errors.js';
 
 const LOGIN_ATTEMPTS = 3;
-const BAD_REQUEST = 400;
 
 type Credentials = Pick<NewAccount, 'email' | 'password'>;
 
-/** Who are you? Turns credentials into sessions, and ends them for whoever holds a token. */
+/** Turns credentials into sessions. */
 @Injectable()
 export class AuthService {
   constructor(
@@ -70,41 +68,6 @@ export class AuthService {
       throw new InvalidCredentialsError();
     }
     return grant;
-  }
-
-  /** Exchanges a refresh token for its successor; see {@link SessionsService.rotate}. */
-  async refresh(presented: PresentedToken | null, source: RequestSource): Promise<SessionGrant> {
-    if (!presented) {
-      throw new InvalidRefreshTokenError();
-    }
-    return this.sessions.rotate(presented, source);
-  }
-
-  /**
-   * Logs out one session: the one that honours the refresh token, or else the caller's. Nothing happens where the same
-   * was asked seconds ago. Throws {@link InvalidRefreshTokenError} where neither is good, whatever is wrong with them.
-   */
-  async logout(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<void> {
-    const outcome = presented && (await this.sessions.endPresented(presented, source));
-    if (outcome === 'ended') {
-      return;
-    }
-    if (caller) {
-      await this.sessions.endCurrent(caller, source);
-    } else if (outcome === null) {
-      throw new InvalidRefreshTokenError(BAD_REQUEST);
-    }
-  }
-
-  /** Logs out every session of whoever holds the refresh token, or else of the caller. Returns how many. */
-  async logoutAll(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<number> {
-    if (presented) {
-      return this.sessions.endAllOfPresented(presented, source);
-    }
-    if (!caller) {
-      throw new InvalidRefreshTokenError();
-    }
-    return this.sessions.endAll(caller, source);
   }
 
   private async admit(

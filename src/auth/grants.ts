@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import type { SessionGrant } from '../sessions/sessions.service.js';
+import type { SessionGrant } from '../sessions/session-with-user.js';
 import { AccessTokens } from './access-tokens.js';
 import { AuthResultDto } from './auth-result.dto.js';
 import { RefreshCookie } from './refresh-cookie.js';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
-import type { PresentedToken } from '../sessions/sessions.service.js';
+import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
 import type { SessionWithUser } from '../sessions/session-with-user.js';
 import { AmbiguousRefreshTokenError } from './auth.errors.js';
 

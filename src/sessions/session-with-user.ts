@@ -10,6 +10,11 @@ export interface SessionWithUser {
   readonly readAt: Date;
 }
 
+/** A session and the refresh token that keeps it going. */
+export interface SessionGrant extends SessionWithUser {
+  readonly refreshToken: string;
+}
+
 interface UserColumns {
   readonly userCreatedAt: Date;
   readonly readAt: Date;
@@ -59,7 +64,7 @@ const selectList = (columns: Readonly<Record<string, string>>): Sql =>
   raw(
     Object.entries(columns)
       .map(([property, column]) => `${column} AS "${property}"`)
-      .join(', '),
+      .join(',\n        '),
   );
 
 /** What is told of an open session and its user, as {@link OpenSessionRow}: all that a protected request needs. */

@@ -6,8 +6,10 @@ import { Retention } from '../database/retention.js';
 import { ChecksRepository } from './check/checks.repository.js';
 import { EndedSessionUses } from './check/ended-session-uses.js';
 import { LimitsModule } from '../limits/limits.module.js';
+import { LogoutService } from './logout.service.js';
 import { KnownDevice } from './known-device.entity.js';
 import { RefreshRepository } from './refresh/refresh.repository.js';
+import { RefreshService } from './refresh/refresh.service.js';
 import { RefreshTokens } from './refresh/refresh-token.js';
 import { SessionActivity } from './check/session-activity.js';
 import { SessionChecker } from './check/session-checker.js';
@@ -27,14 +29,16 @@ import { SessionsService } from './sessions.service.js';
     SessionsRepository,
     SessionOpeningRepository,
     RevocationsRepository,
+    RefreshService,
     RefreshRepository,
+    LogoutService,
     RefreshTokens,
     SessionChecker,
     ChecksRepository,
     SessionActivity,
     EndedSessionUses,
   ],
-  exports: [SessionsService, SessionChecker, EndedSessionUses],
+  exports: [SessionsService, RefreshService, LogoutService, SessionChecker, EndedSessionUses],
 })
 export class SessionsModule {
   constructor(retention: Retention, { sessionRetentionDays }: AppConfig) {

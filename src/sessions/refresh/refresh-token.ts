@@ -1,10 +1,17 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/config.js';
+import type { TokenDelivery } from '../session.entity.js';
 
 const NONCE_BYTES = 32;
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const FORMAT = new RegExp(`^(v1\\.(${UUID})\\.([1-9]\\d{0,8})\\.([\\w-]{43}))\\.([\\w-]{43})$`);
+
+/** A refresh token as it was sent, and the way it came. */
+export interface PresentedToken {
+  readonly token: string;
+  readonly delivery: TokenDelivery;
+}
 
 /** What the database keeps of a refresh token. A fast hash is enough: the nonce alone has 256 bits. */
 export const hashRefreshToken = (token: string): Buffer => createHash('sha256').update(token).digest();
@@ -13,8 +20,8 @@ export const hashRefreshToken = (token: string): Buffer => createHash('sha256').
  * Refresh tokens that are derived instead of stored: `v1.<session id>.<generation>.<nonce>.<mac>`.
  *
  * The nonce is made at login and travels through every generation of a session; no server keeps it. The mac binds it
- * to session and generation with the server's secret. So whoever holds a token and the secret can compute its
- * successor again, which is what makes a refresh repeatable, and an old token proves by itself what it once was.
+ * to session and generation with the server's secret. With a token and the secret its successor can be computed
+ * again, which makes a refresh repeatable, and an old token proves by itself what it once was.
  */
 @Injectable()
 export class RefreshTokens {
@@ -25,7 +32,7 @@ export class RefreshTokens {
     return sign(sessionId, 1, randomBytes(NONCE_BYTES).toString('base64url'), this.signingSecret);
   }
 
-  /** Reads what a stranger sent. Null unless it is whole and one of our secrets made it; asks no database. */
+  /** Reads a token that was sent. Null unless it is whole and one of our secrets made it; asks no database. */
   read(presentedToken: string): AuthenticRefreshToken | null {
     const [, content, sessionId, generation, nonce, mac] = FORMAT.exec(presentedToken) ?? [];
     if (!content || !sessionId || !generation || !nonce || !mac) {

@@ -1,0 +1,87 @@
+import { HttpStatus, Injectable } from '@nestjs/common';
+import type { Caller } from '../http/caller.js';
+import type { RequestSource } from '../http/request-source.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
+import { type PresentedToken, RefreshTokens } from './refresh/refresh-token.js';
+import { RefreshService } from './refresh/refresh.service.js';
+import { RevocationsRepository } from './revocations.repository.js';
+import { InvalidRefreshTokenError, RefusedForGoodError, SessionRevokedError } from './sessions.errors.js';
+
+/** Ends sessions for the holder of a refresh token, or of an access token. */
+@Injectable()
+export class LogoutService {
+  constructor(
+    private readonly revocations: RevocationsRepository,
+    private readonly refreshTokens: RefreshTokens,
+    private readonly refresh: RefreshService,
+  ) {}
+
+  /**
+   * Logs out one session: the one that honours the refresh token, or else the caller's. Nothing happens where the same
+   * was asked seconds ago. Throws {@link InvalidRefreshTokenError} where neither is good, whatever is wrong with them.
+   */
+  async logout(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<void> {
+    const outcome = presented && (await this.logoutPresented(presented, source));
+    if (outcome === 'ended') {
+      return;
+    }
+    if (caller) {
+      await this.revocations.revoke(caller.sessionId, caller.userId, 'logout', source);
+    } else if (outcome === null) {
+      throw new InvalidRefreshTokenError(HttpStatus.BAD_REQUEST);
+    }
+  }
+
+  /**
+   * Logs out every session of the user whose active session honours the refresh token; without a token, of the caller.
+   * Returns how many. Throws {@link InvalidRefreshTokenError} where there is neither, and as {@link RefreshService} does
+   * where the token is not honoured.
+   */
+  async logoutAll(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<number> {
+    if (!presented && caller) {
+      return this.revocations.revokeAllOf(caller.userId, null, 'logout_all', source);
+    }
+    const token = presented && this.refreshTokens.read(presented.token);
+    if (!token) {
+      throw new InvalidRefreshTokenError();
+    }
+    const count = await this.revocations.revokeAllOfPresented(token, presented.delivery, source);
+    if (count === 0) {
+      await this.refresh.actOnVerdict(token, presented.delivery, source);
+      // It had ended when we tried and is honoured now: no state a session can go through. Let the client try again.
+      throw new ServiceUnavailableError();
+    }
+    return count;
+  }
+
+  /** Logs out every session of the caller but this one. Returns how many. */
+  async logoutOthers({ userId, sessionId }: Caller, source: RequestSource): Promise<number> {
+    return this.revocations.revokeAllOf(userId, sessionId, 'logout_others', source);
+  }
+
+  // Null where no session honours the token; one that is reused ends its session all the same.
+  private async logoutPresented(
+    presented: PresentedToken,
+    source: RequestSource,
+  ): Promise<'ended' | 'ended before' | null> {
+    const token = this.refreshTokens.read(presented.token);
+    if (!token) {
+      return null;
+    }
+    if ((await this.revocations.revokePresented(token, presented.delivery, source)) > 0) {
+      return 'ended';
+    }
+    try {
+      await this.refresh.actOnVerdict(token, presented.delivery, source);
+    } catch (error) {
+      if (error instanceof SessionRevokedError && error.isJustLoggedOut) {
+        return 'ended before';
+      }
+      // Why it is refused is not the caller's to know.
+      if (!(error instanceof InvalidRefreshTokenError || error instanceof RefusedForGoodError)) {
+        throw error;
+      }
+    }
+    return null;
+  }
+}

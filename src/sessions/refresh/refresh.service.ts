@@ -1,0 +1,108 @@
+import { Injectable } from '@nestjs/common';
+import type { RequestSource } from '../../http/request-source.js';
+import { ServiceUnavailableError, TooManyRequestsError } from '../../problems/problem.js';
+import { AppConfig } from '../../config/config.js';
+import { EndedSessionUses } from '../check/ended-session-uses.js';
+import { RevocationsRepository } from '../revocations.repository.js';
+import type { SessionGrant, SessionWithUser } from '../session-with-user.js';
+import type { TokenDelivery } from '../session.entity.js';
+import {
+  InvalidRefreshTokenError,
+  RefreshTokenReusedError,
+  SessionExpiredError,
+  SessionRevokedError,
+  UnknownSessionError,
+} from '../sessions.errors.js';
+import { refreshAnswered, type RefreshOutcome } from '../sessions.measurements.js';
+import { type AuthenticRefreshToken, hashRefreshToken, type PresentedToken, RefreshTokens } from './refresh-token.js';
+import { refreshVerdict } from './refresh-verdict.js';
+import { RefreshRepository } from './refresh.repository.js';
+
+/** Exchanges refresh tokens, and decides about those that cannot be exchanged. */
+@Injectable()
+export class RefreshService {
+  constructor(
+    private readonly refreshes: RefreshRepository,
+    private readonly revocations: RevocationsRepository,
+    private readonly refreshTokens: RefreshTokens,
+    private readonly endedSessionUses: EndedSessionUses,
+    private readonly config: AppConfig,
+  ) {}
+
+  /**
+   * Exchanges a refresh token for its successor. Callers who present the same token together get the same successor;
+   * so does one whose answer was lost. Any older token ends its session. Throws {@link InvalidRefreshTokenError} where
+   * there is none, or it is not ours, and as {@link actOnVerdict} does.
+   */
+  async refresh(presented: PresentedToken | null, source: RequestSource): Promise<SessionGrant> {
+    const token = presented && this.refreshTokens.read(presented.token);
+    if (!token) {
+      throw new InvalidRefreshTokenError();
+    }
+    const refreshToken = token.successor;
+
+    const rotated = await this.refreshes.rotate(token, presented.delivery, hashRefreshToken(refreshToken), source);
+    if (rotated) {
+      record('rotated');
+      return { ...rotated, refreshToken };
+    }
+    const repeated = await this.actOnVerdict(token, presented.delivery, source);
+    record(this.isWithinGrace(repeated) ? 'repeated' : 'healed');
+    return repeated;
+  }
+
+  /**
+   * Decides about a token that changed no row. Answers the current token where its predecessor is still good; ends the
+   * session, and throws {@link RefreshTokenReusedError}, where an older one came back. Throws for everything else:
+   * {@link InvalidRefreshTokenError} and {@link UnknownSessionError}, {@link SessionRevokedError},
+   * {@link SessionExpiredError}, {@link TooManyRequestsError} where the session rotated too often, and
+   * {@link ServiceUnavailableError} where the token is current and nothing keeps it from being exchanged.
+   */
+  async actOnVerdict(
+    token: AuthenticRefreshToken,
+    delivery: TokenDelivery,
+    source: RequestSource,
+  ): Promise<SessionGrant> {
+    const verdict = refreshVerdict(token, delivery, await this.refreshes.findState(token.sessionId));
+    switch (verdict.verdict) {
+      case 'unknown':
+        throw new UnknownSessionError();
+      case 'forged':
+        throw new InvalidRefreshTokenError();
+      case 'reused':
+        // Committed on its own, before the error: a rollback would bring the session back.
+        await this.revocations.revokeReused(token.sessionId, source);
+        record('reused');
+        throw new RefreshTokenReusedError();
+      case 'revoked':
+        this.endedSessionUses.note(verdict.state.session, source);
+        record('revoked');
+        throw new SessionRevokedError(verdict.state.session, verdict.state.isJustLoggedOut);
+      case 'expired':
+        record('expired');
+        throw new SessionExpiredError();
+      case 'current':
+        throw await this.refusalOfCurrent(token, source);
+      case 'predecessor':
+        break;
+    }
+    const { session, user, readAt } = verdict.state;
+    return { session, user, readAt, refreshToken: verdict.refreshToken };
+  }
+
+  // The token is current, its session active, and yet nothing was changed or consumed.
+  private async refusalOfCurrent({ sessionId }: AuthenticRefreshToken, source: RequestSource): Promise<Error> {
+    const delayMs = await this.refreshes.findRotationDelay(sessionId, source);
+    if (delayMs === null) {
+      return new ServiceUnavailableError();
+    }
+    record('throttled');
+    return new TooManyRequestsError(delayMs);
+  }
+
+  private isWithinGrace({ session: { rotatedAt }, readAt }: SessionWithUser): boolean {
+    return readAt.getTime() - (rotatedAt?.getTime() ?? 0) < this.config.refreshGraceSeconds * 1000;
+  }
+}
+
+const record = (outcome: RefreshOutcome): void => refreshAnswered.record({ outcome });
