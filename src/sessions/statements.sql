@@ -1,0 +1,558 @@
+-- What the repositories of sessions send to PostgreSQL. Written by: UPDATE_STATEMENTS=1 npx jest -c test/jest.config.mjs test/unit/statements.test.ts
+
+-- SessionsRepository.listActive
+SELECT s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  s.refresh_token_hash AS "refreshTokenHash",
+  s.rotated_at AS "rotatedAt",
+  s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason",
+  s.revoked_by AS "revokedBy",
+  u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt" FROM sessions s JOIN users u ON u.id = s.user_id
+WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND s.id <> $2 AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
+ORDER BY s.id = $5 DESC, s.created_at DESC, s.id DESC
+LIMIT $6;
+
+-- SessionsRepository.listEnded
+SELECT * FROM (
+  SELECT s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  s.refresh_token_hash AS "refreshTokenHash",
+  s.rotated_at AS "rotatedAt",
+  s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason",
+  s.revoked_by AS "revokedBy",
+  u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt",
+    coalesce(s.revoked_at, least(s.idle_expires_at, s.expires_at)) AS "endedAt"
+  FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = $1
+) ended
+WHERE "endedAt" <= now() AND "endedAt" > now() - interval '90 days' AND ("endedAt", id) < ($2::timestamptz, $3::uuid)
+ORDER BY "endedAt" DESC, id DESC
+LIMIT $4;
+
+-- SessionsRepository.listIds
+SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at, id;
+
+-- SessionsRepository.rename
+WITH renamed AS (
+  UPDATE sessions s SET device_name = $1 FROM users u
+  WHERE s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND u.id = s.user_id
+  RETURNING s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  s.refresh_token_hash AS "refreshTokenHash",
+  s.rotated_at AS "rotatedAt",
+  s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason",
+  s.revoked_by AS "revokedBy",
+  u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt"
+), recorded AS (
+  INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+  SELECT 'session_renamed', 'success', "userId", id, "userId", $4, $5, $6 FROM renamed
+  RETURNING id, at, type, user_id, session_id, reason
+)
+SELECT renamed.*, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news FROM renamed;
+
+-- SessionOpeningRepository.open
+SELECT id FROM users WHERE id = $1 AND password_hash = $2
+  AND disabled_at IS NULL FOR NO KEY UPDATE;
+
+-- SessionOpeningRepository.open
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.id IN (
+SELECT s.id FROM sessions s WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
+ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $2::integer - 1) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = NULL::uuid
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $4, $5, $6, $7 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ), opened AS (
+  INSERT INTO sessions
+    (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
+  VALUES ($8, $9, $10, $11, $12, $13, $14,
+    now() + make_interval(secs => $15::double precision),
+    now() + make_interval(secs => $16::double precision))
+  RETURNING *
+), announced AS (
+  INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+  SELECT type, 'success', user_id, id, user_id, $17, $18, $19
+  FROM opened, unnest(ARRAY['login_succeeded', 'session_created']) AS type
+  RETURNING id, at, type, user_id, session_id, reason
+), known AS (
+  SELECT EXISTS (
+    SELECT FROM known_devices WHERE user_id = $20 AND fingerprint = $21
+      AND last_seen_at > now() - make_interval(days => $22::integer)
+  ) AS is_known, EXISTS (SELECT FROM sessions WHERE user_id = $23) AS has_others
+), noted AS (
+  INSERT INTO known_devices (user_id, fingerprint) SELECT user_id, $24 FROM opened
+  ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
+), mailed AS (
+  INSERT INTO mails (kind, recipient, user_id, session_id, details)
+  SELECT 'new_device', u.email, u.id, o.id,
+    jsonb_build_object('device', $25::text, 'ip', $26::text)
+  FROM opened o JOIN users u ON u.id = o.user_id, known
+  WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
+)
+SELECT s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  s.refresh_token_hash AS "refreshTokenHash",
+  s.rotated_at AS "rotatedAt",
+  s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason",
+  s.revoked_by AS "revokedBy",
+  u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt", (SELECT count(*) FROM revoked)::integer AS "surplusCount",
+  (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded UNION ALL SELECT * FROM announced) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news
+FROM opened s JOIN users u ON u.id = s.user_id;
+
+-- SessionOpeningRepository.forgetDevices
+DELETE FROM known_devices WHERE user_id = $1;
+
+-- RevocationsRepository.revoke, prepared as revoke_session
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = s.user_id
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $4, $5, $6, $7 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news;
+
+-- RevocationsRepository.revokeAllOf, prepared as revoke_sessions_of_user
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.user_id = $1 AND s.id IS DISTINCT FROM $2::uuid AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = s.user_id
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $4, $5, $6, $7 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news;
+
+-- RevocationsRepository.revokePresented, prepared as revoke_presented_session
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.id = $1 AND s.delivery = $2 AND (
+(s.generation = $3 AND s.refresh_token_hash = $4)
+OR (s.generation = $5 + 1 AND s.refresh_token_hash = ANY($6::bytea[])
+  AND (
+    $7::double precision > 0 AND (
+s.rotated_at > now() - make_interval(secs => $8::double precision)
+OR s.used_generation < s.generation
+    )))
+    ) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $9, revoked_by = s.user_id
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $10, $11, $12, $13 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news;
+
+-- RevocationsRepository.revokeAllOfPresented, prepared as revoke_sessions_of_presented
+WITH caller AS MATERIALIZED (
+    SELECT s.user_id FROM sessions s WHERE s.id = $1 AND s.delivery = $2 AND (
+(s.generation = $3 AND s.refresh_token_hash = $4)
+OR (s.generation = $5 + 1 AND s.refresh_token_hash = ANY($6::bytea[])
+  AND (
+    $7::double precision > 0 AND (
+s.rotated_at > now() - make_interval(secs => $8::double precision)
+OR s.used_generation < s.generation
+    )))
+    ) AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
+  ),
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.user_id = (SELECT user_id FROM caller) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $9, revoked_by = s.user_id
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $10, $11, $12, $13 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news;
+
+-- RevocationsRepository.revokeReused, prepared as revoke_reused_session
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = NULL::uuid
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $3, $4, $5, $6 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ), alarm AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+    SELECT 'refresh_token_reused', 'failure', user_id, id, $7, $8, $9 FROM revoked
+  ), mailed AS (
+    INSERT INTO mails (kind, recipient, user_id, session_id, details)
+    SELECT 'refresh_token_reused', u.email, u.id, r.id,
+      jsonb_build_object('device', $10::text, 'ip', $11::text)
+    FROM revoked r JOIN users u ON u.id = r.user_id
+  ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news;
+
+-- RevocationsRepository.revokeOneWithin
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = $3::uuid
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $4, $5, $6, $7 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  )
+SELECT u.id, u.email, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news FROM revoked r JOIN users u ON u.id = r.user_id;
+
+-- RevocationsRepository.revokeAllWithin
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = $3::uuid
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $4, $5, $6, $7 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  )
+SELECT ARRAY(SELECT id::text FROM revoked) AS ids, (
+  SELECT coalesce(json_agg(json_build_object(
+    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
+    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
+) AS news;
+
+-- RevocationsRepository.isActiveWithin
+SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE;
+
+-- RevocationsRepository.isActiveWithin
+SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now();
+
+-- RefreshRepository.rotate, prepared as session_rotation
+WITH before AS (
+    SELECT rotated_at FROM sessions WHERE id = $1
+  ), rotated AS (
+    UPDATE sessions s SET
+      generation = s.generation + 1, refresh_token_hash = $2, rotated_at = now(),
+      last_seen_at = now(),
+      idle_expires_at =
+        least(now() + make_interval(secs => $3::double precision), s.expires_at),
+      rotation_count = CASE WHEN s.rotation_window_at > now() - interval '1 minute' THEN s.rotation_count + 1 ELSE 1 END,
+      rotation_window_at = CASE WHEN s.rotation_window_at > now() - interval '1 minute' THEN s.rotation_window_at ELSE now() END
+    FROM users u
+    WHERE s.id = $4 AND s.delivery = $5 AND s.generation = $6
+      AND s.refresh_token_hash = $7 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
+      AND (s.rotation_count < $8
+        OR NOT coalesce(s.rotation_window_at > now() - interval '1 minute', false))
+      AND u.id = s.user_id AND u.disabled_at IS NULL
+    RETURNING s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  s.refresh_token_hash AS "refreshTokenHash",
+  s.rotated_at AS "rotatedAt",
+  s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason",
+  s.revoked_by AS "revokedBy",
+  u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt"
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
+    SELECT 'session_refreshed', 'success', "userId", id, "userId", $9, $10, $11 FROM rotated
+    WHERE NOT EXISTS (SELECT FROM before WHERE (rotated_at AT TIME ZONE 'UTC')::date = (now() AT TIME ZONE 'UTC')::date)
+  )
+  SELECT rotated.*, EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = rotated."userId" AND w.until > now()) AS "isWatched" FROM rotated;
+
+-- RefreshRepository.findRotationDelay
+WITH full_window AS (
+  SELECT s.id, s.user_id, s.rotation_window_at FROM sessions s
+  WHERE s.id = $1 AND s.rotation_count >= $2 AND s.rotation_window_at > now() - interval '1 minute'
+), recorded AS (
+  INSERT INTO audit_events (type, outcome, user_id, session_id, reason, ip, user_agent, request_id)
+  SELECT 'refresh_throttled', 'failure', user_id, id, 'session', $3, $4, $5 FROM full_window f
+  WHERE NOT EXISTS (
+    SELECT FROM audit_events a
+    WHERE a.session_id = f.id AND a.type = 'refresh_throttled' AND a.at >= f.rotation_window_at
+  )
+)
+SELECT ceil(1000 * extract(epoch FROM rotation_window_at + interval '1 minute' - now()))::integer AS milliseconds
+FROM full_window;
+
+-- RefreshRepository.findState
+SELECT s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  s.refresh_token_hash AS "refreshTokenHash",
+  s.rotated_at AS "rotatedAt",
+  s.revoked_at AS "revokedAt",
+  s.revoked_reason AS "revokedReason",
+  s.revoked_by AS "revokedBy",
+  u.password_hash AS "passwordHash",
+  u.disabled_at AS "disabledAt",
+  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
+  (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired",
+  (
+    $1::double precision > 0 AND (
+s.rotated_at > now() - make_interval(secs => $2::double precision)
+OR s.used_generation < s.generation
+    )) AS "honoursPredecessor"
+FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $3;
+
+-- ChecksRepository.findStates, prepared as session_states
+SELECT s.id AS "id",
+  s.user_id AS "userId",
+  s.delivery AS "delivery",
+  s.generation AS "generation",
+  s.used_generation AS "usedGeneration",
+  s.device_name AS "deviceName",
+  s.user_agent AS "userAgent",
+  s.ip AS "ip",
+  s.created_at AS "createdAt",
+  s.authenticated_at AS "authenticatedAt",
+  s.last_seen_at AS "lastSeenAt",
+  s.idle_expires_at AS "idleExpiresAt",
+  s.expires_at AS "expiresAt",
+  u.email AS "email",
+  u.name AS "name",
+  u.role AS "role",
+  u.email_verified_at AS "emailVerifiedAt",
+  u.created_at AS "userCreatedAt",
+  now() AS "readAt",
+  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
+  (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired", s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
+  FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY($1::uuid[]);
+
+-- ChecksRepository.recordSeen
+WITH seen AS (
+  SELECT * FROM unnest($1::uuid[], $2::integer[]) AS seen (id, generation)
+), held AS (
+  SELECT s.id, seen.generation FROM sessions s JOIN seen ON seen.id = s.id
+  ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
+)
+UPDATE sessions s SET
+  last_seen_at = now(),
+  used_generation = greatest(s.used_generation, least(held.generation, s.generation))
+FROM held WHERE s.id = held.id
+RETURNING s.id;
+
+-- ChecksRepository.recordEndedSessionUses
+INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+SELECT 'ended_session_used', 'failure', u.user_id, u.session_id, u.ip, u.user_agent, u.request_id
+FROM unnest(
+  $1::uuid[],
+  $2::uuid[],
+  $3::text[],
+  $4::text[],
+  $5::text[]
+) AS u (session_id, user_id, ip, user_agent, request_id)
+WHERE NOT EXISTS (
+  SELECT FROM audit_events a
+  WHERE a.session_id = u.session_id AND a.type = 'ended_session_used' AND a.at > now() - interval '1 hour'
+);
