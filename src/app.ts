@@ -12,13 +12,14 @@ import { AppModule } from './app.module.js';
 import { registerBodyParser } from './http/body.js';
 import { answerClientError, answerFrameworkError, answerHeaders } from './http/http-errors.js';
 import { NestLogger } from './process/logger.js';
-import { Problem } from './problems/problem.js';
+import { BadRequestError, MethodNotAllowedError, NotFoundError, UriTooLongError } from './problems/http.errors.js';
 import { requestContext } from './http/request-context.js';
 import { trustedProxies } from './http/trusted-proxies.js';
 import { validationPipe } from './http/validation.js';
+import { DOCUMENTED_AUTHENTICATION } from './auth/documented-authentication.js';
 import type { AppConfig } from './config/config.js';
 import { Readiness } from './http/readiness.js';
-import { openApiDocument } from './http/openapi-document.js';
+import { openApiDocument } from './http/openapi/document.js';
 
 const HEADERS_MAX_BYTES = 16_384;
 const URL_MAX_LENGTH = 8192;
@@ -99,7 +100,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {
     registerDocsHooks(fastify);
-    SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    SwaggerModule.setup('docs', app, () => openApiDocument(app, DOCUMENTED_AUTHENTICATION), {
       customSiteTitle: 'Latchkey',
       swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, withCredentials: true },
     });
@@ -118,11 +119,11 @@ function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
     reply.headers(answerHeaders(request.id));
     const isHostless = request.raw.httpVersion === '1.1' && request.headers.host === undefined;
     if (isHostless || hasRepeatedHeader(request.raw)) {
-      done(new Problem('bad_request'));
+      done(new BadRequestError());
       return;
     }
     const isTooLong = request.raw.url !== undefined && request.raw.url.length > URL_MAX_LENGTH;
-    requestContext.run(request.id, done, isTooLong ? new Problem('uri_too_long') : undefined);
+    requestContext.run(request.id, done, isTooLong ? new UriTooLongError() : undefined);
   });
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if (readiness.isLeaving) {
@@ -191,9 +192,7 @@ function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<str
       handler: ({ params }) => {
         // A parameter takes any text: without a possible id there is no such address, whatever the method.
         const isAddress = Object.values(params ?? {}).every((id) => isUUID(id));
-        throw isAddress
-          ? new Problem('method_not_allowed', { headers: { Allow: allowed.join(', ') } })
-          : new Problem('not_found');
+        throw isAddress ? new MethodNotAllowedError({ headers: { Allow: allowed.join(', ') } }) : new NotFoundError();
       },
     });
   }

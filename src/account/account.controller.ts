@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, StreamableFile } from '@nestjs/common';
-import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
@@ -10,9 +10,11 @@ import { DeleteAccountDto, ExportDto } from './account.dto.js';
 import { AccountExport } from './account-export.js';
 import { AccountService } from './account.service.js';
 import { RefreshCookie } from '../auth/refresh-cookie.js';
+import { WrongPasswordError } from './account.errors.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { LastAdminError } from '../users/users.errors.js';
 
 @ApiTags('auth')
-@ApiBearerAuth('bearer')
 @Controller('auth/me')
 export class AccountController {
   constructor(
@@ -28,9 +30,9 @@ export class AccountController {
       'One at a time. The document comes as it is read, and breaks off, without its end, where the database fails or ' +
       'your session ends meanwhile.',
   })
-  @ApiOkResponse({ type: ExportDto, headers: COMMON_HEADERS })
-  @ApiProblems('too_many_requests', ...PROTECTED_PROBLEMS)
-  async export(
+  @ApiOkResponse({ type: ExportDto })
+  @ApiProblems(TooManyRequestsError)
+  async exportAccount(
     @CurrentCaller() caller: CheckedCaller,
     @Source() source: RequestSource,
     @Req() { method }: FastifyRequest,
@@ -43,16 +45,9 @@ export class AccountController {
   @Post('delete')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({ summary: 'Delete your account', description: 'Every session ends at once. There is no way back.' })
-  @ApiNoContentResponse({ description: 'Deleted.', headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    { code: 'invalid_credentials', status: HttpStatus.FORBIDDEN },
-    'last_admin',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...PROTECTED_PROBLEMS,
-  )
-  async delete(
+  @ApiNoContentResponse({ description: 'Deleted.' })
+  @ApiProblems(WrongPasswordError, LastAdminError, TooManyRequestsError)
+  async deleteAccount(
     @Req() request: FastifyRequest,
     @CurrentCaller() caller: CheckedCaller,
     @Body() { password }: DeleteAccountDto,

@@ -1,16 +1,19 @@
-import { Problem } from '../problems/problem.js';
+import { HttpStatus } from '@nestjs/common';
+import { InvalidCredentialsError } from '../auth/auth.errors.js';
+import { InvalidFieldError } from '../http/validation.js';
+import { defineProblem, withStatus } from '../problems/problem.js';
 
-/** The caller is who they are, but the password they gave is wrong: 403, so that clients keep their session. */
-export class WrongPasswordError extends Problem {
-  constructor() {
-    super('invalid_credentials', { status: 403 });
-  }
-}
+/** The session is good, but the password that came along is wrong: 403, so that clients keep their session. */
+export const WrongPasswordError = withStatus(HttpStatus.FORBIDDEN, InvalidCredentialsError);
 
 /** The session is good, but its password was given too long ago for this (RFC 9470, section 3). */
-export class InsufficientUserAuthenticationError extends Problem {
+export class InsufficientUserAuthenticationError extends defineProblem(
+  'insufficient_user_authentication',
+  401,
+  'Your password was given too long ago for this. Send it along, or log in again.',
+) {
   constructor(maxAgeSeconds: number) {
-    super('insufficient_user_authentication', {
+    super({
       headers: {
         'WWW-Authenticate':
           'Bearer realm="latchkey", error="insufficient_user_authentication", ' +
@@ -21,43 +24,36 @@ export class InsufficientUserAuthenticationError extends Problem {
 }
 
 /** Unknown, used, expired, or of a mail that said something else. */
-export class InvalidResetTokenError extends Problem {
-  constructor() {
-    super('invalid_reset_token');
-  }
-}
+export const InvalidResetTokenError = defineProblem(
+  'invalid_reset_token',
+  400,
+  'This link is not valid any more. Ask for a new one.',
+);
 
 /** Unknown, used, expired, or for an address that is not the account's any more. */
-export class InvalidVerificationTokenError extends Problem {
-  constructor() {
-    super('invalid_verification_token');
-  }
-}
+export const InvalidVerificationTokenError = defineProblem(
+  'invalid_verification_token',
+  400,
+  'This link is not valid any more. Ask for a new one.',
+);
 
-/** The address was registered more than once, so that nobody knows whose password the account should have. */
-export class PasswordRequiredError extends Problem {
+/** The address was registered more than once, so that it is not known whose password the account should have. */
+export class PasswordRequiredError extends InvalidFieldError {
   constructor() {
-    super('validation_failed', {
-      errors: [
-        {
-          field: 'password',
-          message: 'password must be given: this address was registered more than once. It becomes your password.',
-        },
-      ],
-    });
+    super('password', 'password must be given: this address was registered more than once. It becomes your password.');
   }
 }
 
 /** Unknown, used, expired, or the change is undone. */
-export class InvalidUndoTokenError extends Problem {
-  constructor() {
-    super('invalid_undo_token');
-  }
-}
+export const InvalidUndoTokenError = defineProblem(
+  'invalid_undo_token',
+  400,
+  'This link is not valid any more: it was used, or a week has passed.',
+);
 
 /** Unknown, used, or expired. */
-export class InvalidDisownTokenError extends Problem {
-  constructor() {
-    super('invalid_disown_token');
-  }
-}
+export const InvalidDisownTokenError = defineProblem(
+  'invalid_disown_token',
+  400,
+  'This link is not valid any more. Log out the device in your list.',
+);

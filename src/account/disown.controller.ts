@@ -1,16 +1,14 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
-import {
-  ApiProblems,
-  BODY_PROBLEMS,
-  COMMON_HEADERS,
-  UNAVAILABLE_PROBLEMS,
-} from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { RevokedDto } from '../auth/auth-result.dto.js';
 import { MailedTokenDto } from './passwords.dto.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
+import { EmailTakenError } from '../users/users.errors.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { InvalidDisownTokenError } from './account.errors.js';
 
 export class DisownedDto extends RevokedDto {
   @ApiProperty({
@@ -38,16 +36,9 @@ export class DisownController {
       'Every session ends, every pending change and mailed link is withdrawn, the password no longer works, and a change ' +
       'of address that this device asked for is undone.',
   })
-  @ApiOkResponse({ type: DisownedDto, headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    'invalid_disown_token',
-    'email_taken',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...UNAVAILABLE_PROBLEMS,
-  )
-  disown(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
+  @ApiOkResponse({ type: DisownedDto })
+  @ApiProblems(InvalidDisownTokenError, EmailTakenError, TooManyRequestsError)
+  disownSession(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
     return this.recovery.disown(token, source);
   }
 }

@@ -1,19 +1,6 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBearerAuth,
-  ApiNoContentResponse,
-  ApiOkResponse,
-  ApiOperation,
-  ApiTags,
-} from '@nestjs/swagger';
-import {
-  ApiProblems,
-  BODY_PROBLEMS,
-  COMMON_HEADERS,
-  PROTECTED_PROBLEMS,
-  UNAVAILABLE_PROBLEMS,
-} from '../problems/api-problems.decorator.js';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
@@ -22,6 +9,14 @@ import { AccountRecoveryService } from './account-recovery.service.js';
 import { DisownedDto } from './disown.controller.js';
 import { EmailService } from './email.service.js';
 import { ChangeEmailDto, MailedTokenDto, VerifyEmailDto } from './passwords.dto.js';
+import {
+  InsufficientUserAuthenticationError,
+  InvalidUndoTokenError,
+  InvalidVerificationTokenError,
+  WrongPasswordError,
+} from './account.errors.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { EmailTakenError } from '../users/users.errors.js';
 
 @ApiTags('auth')
 @Controller('auth/email')
@@ -40,16 +35,9 @@ export class EmailController {
       'Where confirming comes before the first session and the address was registered more than once, a password must be ' +
       "given, and becomes the one of the account: any other may be a stranger's.",
   })
-  @ApiNoContentResponse({ description: 'Confirmed.', headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    'invalid_verification_token',
-    'email_taken',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...UNAVAILABLE_PROBLEMS,
-  )
-  verify(@Body() confirmation: VerifyEmailDto, @Source() source: RequestSource): Promise<void> {
+  @ApiNoContentResponse({ description: 'Confirmed.' })
+  @ApiProblems(InvalidVerificationTokenError, EmailTakenError, TooManyRequestsError)
+  verifyEmail(@Body() confirmation: VerifyEmailDto, @Source() source: RequestSource): Promise<void> {
     return this.email.verify(confirmation, source);
   }
 
@@ -61,38 +49,23 @@ export class EmailController {
     description:
       'For a week. Every session ends, every pending change and mailed link is withdrawn, and the password no longer works.',
   })
-  @ApiOkResponse({ type: DisownedDto, headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    'invalid_undo_token',
-    'email_taken',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...UNAVAILABLE_PROBLEMS,
-  )
-  undo(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
+  @ApiOkResponse({ type: DisownedDto })
+  @ApiProblems(InvalidUndoTokenError, EmailTakenError, TooManyRequestsError)
+  undoEmailChange(@Body() { token }: MailedTokenDto, @Source() source: RequestSource): Promise<DisownedDto> {
     return this.recovery.undoEmailChange(token, source);
   }
 
   @Post('change')
   @HttpCode(HttpStatus.ACCEPTED)
-  @ApiBearerAuth('bearer')
   @ApiOperation({
     summary: 'Ask for another e-mail address',
     description:
       'A mail goes to the new address, and one to the present address. It takes effect when the link in the former is ' +
       'confirmed. The password may be left out for REAUTH_MAX_AGE seconds after it was given at login.',
   })
-  @ApiAcceptedResponse({ description: 'Mails are on their way, if nobody has the address.', headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    'insufficient_user_authentication',
-    { code: 'invalid_credentials', status: HttpStatus.FORBIDDEN },
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...PROTECTED_PROBLEMS,
-  )
-  change(
+  @ApiAcceptedResponse({ description: 'Mails are on their way, if nobody has the address.' })
+  @ApiProblems(InsufficientUserAuthenticationError, WrongPasswordError, TooManyRequestsError)
+  requestEmailChange(
     @CurrentCaller() caller: CheckedCaller,
     @Body() change: ChangeEmailDto,
     @Source() source: RequestSource,
@@ -102,11 +75,10 @@ export class EmailController {
 
   @Post('resend')
   @HttpCode(HttpStatus.ACCEPTED)
-  @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Ask for the mail that confirms your address once more' })
-  @ApiAcceptedResponse({ description: 'On its way, unless it is confirmed already.', headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', 'too_many_requests', ...PROTECTED_PROBLEMS)
-  resend(@CurrentCaller() caller: CheckedCaller, @Source() source: RequestSource): Promise<void> {
+  @ApiAcceptedResponse({ description: 'On its way, unless it is confirmed already.' })
+  @ApiProblems(TooManyRequestsError)
+  resendVerification(@CurrentCaller() caller: CheckedCaller, @Source() source: RequestSource): Promise<void> {
     return this.email.resend(caller, source);
   }
 }

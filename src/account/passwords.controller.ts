@@ -1,20 +1,7 @@
 import { Body, Controller, HttpCode, HttpStatus, Post, Res } from '@nestjs/common';
-import {
-  ApiAcceptedResponse,
-  ApiBearerAuth,
-  ApiNoContentResponse,
-  ApiOkResponse,
-  ApiOperation,
-  ApiTags,
-} from '@nestjs/swagger';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import {
-  ApiProblems,
-  BODY_PROBLEMS,
-  COMMON_HEADERS,
-  PROTECTED_PROBLEMS,
-  UNAVAILABLE_PROBLEMS,
-} from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
@@ -23,6 +10,8 @@ import { AuthResultDto } from '../auth/auth-result.dto.js';
 import { Grants } from '../auth/grants.js';
 import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
 import { PasswordsService } from './passwords.service.js';
+import { InvalidResetTokenError, WrongPasswordError } from './account.errors.js';
+import { TooManyRequestsError } from '../problems/problem.js';
 
 @ApiTags('auth')
 @Controller('auth/password')
@@ -34,20 +23,13 @@ export class PasswordsController {
 
   @Post('change')
   @HttpCode(HttpStatus.OK)
-  @ApiBearerAuth('bearer')
   @ApiOperation({
     summary: 'Change your password',
     description: 'Every session ends, this one too; the answer has a fresh one for this device.',
   })
-  @ApiOkResponse({ type: AuthResultDto, headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    { code: 'invalid_credentials', status: HttpStatus.FORBIDDEN },
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...PROTECTED_PROBLEMS,
-  )
-  async change(
+  @ApiOkResponse({ type: AuthResultDto })
+  @ApiProblems(WrongPasswordError, TooManyRequestsError)
+  async changePassword(
     @CurrentCaller() caller: CheckedCaller,
     @Body() passwords: ChangePasswordDto,
     @Source() source: RequestSource,
@@ -63,9 +45,9 @@ export class PasswordsController {
     summary: 'Ask for a mail with a link to set a new password',
     description: 'The answer is the same whether or not there is such an account.',
   })
-  @ApiAcceptedResponse({ description: 'If there is such an account, a mail is on its way.', headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE_PROBLEMS)
-  forgot(@Body() { email }: ForgotPasswordDto, @Source() source: RequestSource): Promise<void> {
+  @ApiAcceptedResponse({ description: 'If there is such an account, a mail is on its way.' })
+  @ApiProblems(TooManyRequestsError)
+  requestPasswordReset(@Body() { email }: ForgotPasswordDto, @Source() source: RequestSource): Promise<void> {
     return this.passwords.forgot(email, source);
   }
 
@@ -76,15 +58,9 @@ export class PasswordsController {
     summary: 'Set a new password with the token of a mail',
     description: 'Every session ends, and nobody is signed in.',
   })
-  @ApiNoContentResponse({ description: 'Set.', headers: COMMON_HEADERS })
-  @ApiProblems(
-    'cross_site_request',
-    'invalid_reset_token',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...UNAVAILABLE_PROBLEMS,
-  )
-  reset(@Body() { token, newPassword }: ResetPasswordDto, @Source() source: RequestSource): Promise<void> {
+  @ApiNoContentResponse({ description: 'Set.' })
+  @ApiProblems(InvalidResetTokenError, TooManyRequestsError)
+  resetPassword(@Body() { token, newPassword }: ResetPasswordDto, @Source() source: RequestSource): Promise<void> {
     return this.passwords.reset(token, newPassword, source);
   }
 }

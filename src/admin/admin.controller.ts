@@ -1,7 +1,6 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Param, Post, Query } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
-  ApiBearerAuth,
   ApiBody,
   ApiNoContentResponse,
   ApiOkResponse,
@@ -13,7 +12,7 @@ import { AuditEventDto } from '../audit/audit-event.dto.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { RevokedDto } from '../auth/auth-result.dto.js';
 import { RequiresRole } from '../auth/role.guard.js';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../http/caller.js';
 import { decodeCursor, encodeCursor, type Position } from '../http/cursor.js';
 import { type RequestSource, Source } from '../http/request-source.js';
@@ -23,16 +22,18 @@ import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
 import { AuditPageDto, AuditQueryDto, StaffActionDto, StaffUserDto, UsersPageDto, UsersQueryDto } from './admin.dto.js';
 import { AdminService } from './admin.service.js';
+import { SessionNotFoundError } from '../sessions/sessions.errors.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { LastAdminError } from '../users/users.errors.js';
+import { UserNotFoundError } from './admin.errors.js';
 
 const ApiId = () => ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });
 const ApiReason = () => ApiBody({ type: StaffActionDto, required: false });
-const ACTION_PROBLEMS = ['cross_site_request', 'forbidden', ...BODY_PROBLEMS, ...PROTECTED_PROBLEMS] as const;
 
 const positionOf = (cursor: string | undefined): { after?: Position } =>
   cursor === undefined ? {} : { after: decodeCursor(cursor) };
 
 @ApiTags('admin')
-@ApiBearerAuth('bearer')
 @RequiresRole('admin')
 @Controller('admin')
 export class AdminController {
@@ -45,8 +46,7 @@ export class AdminController {
 
   @Get('users')
   @ApiOperation({ summary: 'Find accounts by how their address begins, newest first' })
-  @ApiOkResponse({ type: UsersPageDto, headers: COMMON_HEADERS })
-  @ApiProblems('forbidden', 'validation_failed', ...PROTECTED_PROBLEMS)
+  @ApiOkResponse({ type: UsersPageDto })
   async listUsers(@Query() { email = '', limit, cursor }: UsersQueryDto): Promise<UsersPageDto> {
     const { users, hasMore } = await this.users.search(email, { limit, ...positionOf(cursor) });
     const last = users.at(-1);
@@ -60,9 +60,9 @@ export class AdminController {
   @Get('users/:id/sessions')
   @ApiId()
   @ApiOperation({ summary: "A user's devices, the newest first" })
-  @ApiOkResponse({ type: SessionsPageDto, headers: COMMON_HEADERS })
-  @ApiProblems('forbidden', 'validation_failed', 'user_not_found', ...PROTECTED_PROBLEMS)
-  async listSessions(
+  @ApiOkResponse({ type: SessionsPageDto })
+  @ApiProblems(UserNotFoundError)
+  async listUserSessions(
     @CurrentCaller() { sessionId }: Caller,
     @Param('id') id: string,
     @Query() { limit, cursor }: PageQueryDto,
@@ -84,9 +84,9 @@ export class AdminController {
   @ApiId()
   @ApiReason()
   @ApiOperation({ summary: 'End every session of a user' })
-  @ApiOkResponse({ type: RevokedDto, headers: COMMON_HEADERS })
-  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
-  async revokeAllOf(
+  @ApiOkResponse({ type: RevokedDto })
+  @ApiProblems(UserNotFoundError)
+  async revokeUserSessions(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,
     @Body() { reason: note }: StaffActionDto,
@@ -100,9 +100,9 @@ export class AdminController {
   @ApiId()
   @ApiReason()
   @ApiOperation({ summary: 'End one session, whoever it belongs to' })
-  @ApiNoContentResponse({ description: 'Ended.', headers: COMMON_HEADERS })
-  @ApiProblems('session_not_found', ...ACTION_PROBLEMS)
-  revokeOne(
+  @ApiNoContentResponse({ description: 'Ended.' })
+  @ApiProblems(SessionNotFoundError)
+  revokeAnySession(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,
     @Body() { reason: note }: StaffActionDto,
@@ -116,9 +116,9 @@ export class AdminController {
   @ApiId()
   @ApiReason()
   @ApiOperation({ summary: 'Shut an account: every session ends, and no login works' })
-  @ApiNoContentResponse({ description: 'Disabled.', headers: COMMON_HEADERS })
-  @ApiProblems('user_not_found', 'last_admin', ...ACTION_PROBLEMS)
-  disable(
+  @ApiNoContentResponse({ description: 'Disabled.' })
+  @ApiProblems(UserNotFoundError, LastAdminError)
+  disableUser(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,
     @Body() { reason: note }: StaffActionDto,
@@ -132,9 +132,9 @@ export class AdminController {
   @ApiId()
   @ApiReason()
   @ApiOperation({ summary: 'Open an account again', description: 'Its sessions stay ended.' })
-  @ApiNoContentResponse({ description: 'Enabled.', headers: COMMON_HEADERS })
-  @ApiProblems('user_not_found', ...ACTION_PROBLEMS)
-  enable(
+  @ApiNoContentResponse({ description: 'Enabled.' })
+  @ApiProblems(UserNotFoundError)
+  enableUser(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,
     @Body() { reason: note }: StaffActionDto,
@@ -151,9 +151,9 @@ export class AdminController {
     summary: 'Mail a user the link to set a new password',
     description: 'Nothing changes until they do.',
   })
-  @ApiAcceptedResponse({ description: 'On its way, unless the account is disabled.', headers: COMMON_HEADERS })
-  @ApiProblems('user_not_found', 'too_many_requests', ...ACTION_PROBLEMS)
-  startReset(
+  @ApiAcceptedResponse({ description: 'On its way, unless the account is disabled.' })
+  @ApiProblems(UserNotFoundError, TooManyRequestsError)
+  sendPasswordReset(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,
     @Body() { reason: note }: StaffActionDto,
@@ -164,9 +164,8 @@ export class AdminController {
 
   @Get('audit')
   @ApiOperation({ summary: 'The audit trail, newest first' })
-  @ApiOkResponse({ type: AuditPageDto, headers: COMMON_HEADERS })
-  @ApiProblems('forbidden', 'validation_failed', ...PROTECTED_PROBLEMS)
-  async listAudit(@Query() { limit, cursor, userId, type, from, to }: AuditQueryDto): Promise<AuditPageDto> {
+  @ApiOkResponse({ type: AuditPageDto })
+  async listAuditEvents(@Query() { limit, cursor, userId, type, from, to }: AuditQueryDto): Promise<AuditPageDto> {
     const events = await this.audit.search({ userId, type, from, to, limit, ...positionOf(cursor) });
     const items = events.slice(0, limit).map((event) => AuditEventDto.from(event));
     const last = items.at(-1);

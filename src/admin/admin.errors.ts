@@ -1,8 +1,3 @@
-import { Problem } from '../problems/problem.js';
+import { defineProblem } from '../problems/problem.js';
 
-/** No account has this id. */
-export class UserNotFoundError extends Problem {
-  constructor() {
-    super('user_not_found');
-  }
-}
+export const UserNotFoundError = defineProblem('user_not_found', 404, 'There is no account with this id.');

@@ -1,7 +1,6 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, UseFilters } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
-  ApiBearerAuth,
   ApiBody,
   ApiCookieAuth,
   ApiCreatedResponse,
@@ -11,23 +10,24 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import {
-  ApiProblems,
-  BODY_PROBLEMS,
-  COMMON_HEADERS,
-  PROTECTED_PROBLEMS,
-  UNAVAILABLE_PROBLEMS,
-} from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionDto } from '../sessions/session.dto.js';
-import { RefusedForGoodError } from '../sessions/sessions.errors.js';
 import { LogoutService } from '../sessions/logout.service.js';
 import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
 import { RefreshService } from '../sessions/refresh/refresh.service.js';
 import type { Device } from '../sessions/sessions.service.js';
+import {
+  InvalidRefreshTokenError,
+  NothingToLogOutError,
+  RefreshTokenReusedError,
+  RefusedForGoodError,
+  SessionExpiredError,
+  SessionRevokedError,
+} from '../sessions/sessions.errors.js';
 import { UserDto } from '../users/user.dto.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
@@ -36,6 +36,9 @@ import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
 import { TakesRefreshToken } from './jwt-auth.guard.js';
 import { LogoutFilter } from './logout.filter.js';
 import { RefreshCookie } from './refresh-cookie.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { AmbiguousRefreshTokenError, EmailNotVerifiedError, InvalidCredentialsError } from './auth.errors.js';
+import { EmailTakenError } from '../users/users.errors.js';
 
 const SET_COOKIE = {
   'Set-Cookie': {
@@ -79,14 +82,13 @@ export class AuthController {
   @Public()
   @Post('register')
   @ApiOperation({ summary: 'Create an account and sign this device in' })
-  @ApiCreatedResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
+  @ApiCreatedResponse({ type: AuthResultDto, headers: SET_COOKIE })
   @ApiAcceptedResponse({
     description:
       'Where addresses must be confirmed first: a mail is on its way, and there is no session yet. Nothing happens where ' +
       'as many mails went to the address within the hour as may (TOKEN_MAILS_PER_ACCOUNT).',
-    headers: COMMON_HEADERS,
   })
-  @ApiProblems('cross_site_request', 'email_taken', ...BODY_PROBLEMS, 'too_many_requests', ...UNAVAILABLE_PROBLEMS)
+  @ApiProblems(EmailTakenError, TooManyRequestsError)
   async register(
     @Body() credentials: RegisterDto,
     @Source() source: RequestSource,
@@ -105,15 +107,8 @@ export class AuthController {
   @Post('login')
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ summary: 'Sign a device in', description: 'Always opens a new session.' })
-  @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
-  @ApiProblems(
-    'cross_site_request',
-    'email_not_verified',
-    'invalid_credentials',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...UNAVAILABLE_PROBLEMS,
-  )
+  @ApiOkResponse({ type: AuthResultDto, headers: SET_COOKIE })
+  @ApiProblems(EmailNotVerifiedError, InvalidCredentialsError, TooManyRequestsError)
   async login(
     @Body() credentials: LoginDto,
     @Source() source: RequestSource,
@@ -133,17 +128,14 @@ export class AuthController {
       'try again. Any older token is taken for stolen: its session ends.',
   })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
-  @ApiOkResponse({ type: AuthResultDto, headers: { ...COMMON_HEADERS, ...SET_COOKIE } })
+  @ApiOkResponse({ type: AuthResultDto, headers: SET_COOKIE })
   @ApiProblems(
-    'cross_site_request',
-    'invalid_refresh_token',
-    'session_revoked',
-    'session_expired',
-    'refresh_token_reused',
-    'ambiguous_refresh_token',
-    ...BODY_PROBLEMS,
-    'too_many_requests',
-    ...UNAVAILABLE_PROBLEMS,
+    InvalidRefreshTokenError,
+    SessionRevokedError,
+    SessionExpiredError,
+    RefreshTokenReusedError,
+    AmbiguousRefreshTokenError,
+    TooManyRequestsError,
   )
   async refresh(
     @Req() request: FastifyRequest,
@@ -163,7 +155,6 @@ export class AuthController {
   @Post('logout')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiCookieAuth('refreshCookie')
-  @ApiBearerAuth('bearer')
   @ApiOperation({
     summary: 'Log out this device',
     description:
@@ -171,14 +162,8 @@ export class AuthController {
       'and may be sent again within ten seconds.',
   })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
-  @ApiNoContentResponse({ description: 'Ended.', headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })
-  @ApiProblems(
-    'cross_site_request',
-    { code: 'invalid_refresh_token', status: HttpStatus.BAD_REQUEST },
-    'ambiguous_refresh_token',
-    ...BODY_PROBLEMS,
-    ...PROTECTED_PROBLEMS,
-  )
+  @ApiNoContentResponse({ description: 'Ended.', headers: CLEARED_COOKIE })
+  @ApiProblems(NothingToLogOutError, AmbiguousRefreshTokenError)
   async logout(
     @Req() request: FastifyRequest,
     @CurrentCaller() caller: Caller | null,
@@ -195,18 +180,10 @@ export class AuthController {
   @Post('logout-all')
   @HttpCode(HttpStatus.OK)
   @ApiCookieAuth('refreshCookie')
-  @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Log out every device, this one included' })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
-  @ApiOkResponse({ type: RevokedDto, headers: { ...COMMON_HEADERS, ...CLEARED_COOKIE } })
-  @ApiProblems(
-    'cross_site_request',
-    'invalid_refresh_token',
-    'refresh_token_reused',
-    'ambiguous_refresh_token',
-    ...BODY_PROBLEMS,
-    ...PROTECTED_PROBLEMS,
-  )
+  @ApiOkResponse({ type: RevokedDto, headers: CLEARED_COOKIE })
+  @ApiProblems(InvalidRefreshTokenError, RefreshTokenReusedError, AmbiguousRefreshTokenError)
   async logoutAll(
     @Req() request: FastifyRequest,
     @CurrentCaller() caller: Caller | null,
@@ -222,20 +199,16 @@ export class AuthController {
 
   @Post('logout-others')
   @HttpCode(HttpStatus.OK)
-  @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Log out every other device' })
-  @ApiOkResponse({ type: RevokedDto, headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', ...PROTECTED_PROBLEMS)
+  @ApiOkResponse({ type: RevokedDto })
   async logoutOthers(@CurrentCaller() caller: Caller, @Source() source: RequestSource): Promise<RevokedDto> {
     return { revoked: await this.logouts.logoutOthers(caller, source) };
   }
 
   @Get('me')
-  @ApiBearerAuth('bearer')
   @ApiOperation({ summary: 'Who am I, and on which device?' })
-  @ApiOkResponse({ type: MeDto, headers: COMMON_HEADERS })
-  @ApiProblems(...PROTECTED_PROBLEMS)
-  me(@CurrentCaller() { user, session }: CheckedCaller): MeDto {
+  @ApiOkResponse({ type: MeDto })
+  getMe(@CurrentCaller() { user, session }: CheckedCaller): MeDto {
     // Not spread: V8 gave each such object a shape of its own.
     return Object.assign(UserDto.from(user), { session: SessionDto.from(session, session.id) });
   }

@@ -1,22 +1,20 @@
-import { Problem } from '../problems/problem.js';
+import { defineProblem } from '../problems/problem.js';
 
 /** Unknown e-mail, wrong password and disabled account look the same (ERR-03). */
-export class InvalidCredentialsError extends Problem {
-  constructor() {
-    super('invalid_credentials');
-  }
-}
+export const InvalidCredentialsError = defineProblem('invalid_credentials', 401, 'E-mail or password is wrong.');
 
 /** The password is right, but the address is not confirmed, and here it must be. */
-export class EmailNotVerifiedError extends Problem {
-  constructor() {
-    super('email_not_verified');
-  }
-}
+export const EmailNotVerifiedError = defineProblem(
+  'email_not_verified',
+  403,
+  'Confirm your address first, with the link we mailed to it. Register again to get another.',
+);
 
 /** Two refresh tokens that differ: we will not choose for the client (CK-07). */
-export class AmbiguousRefreshTokenError extends Problem {
-  constructor() {
-    super('ambiguous_refresh_token');
-  }
-}
+export const AmbiguousRefreshTokenError = defineProblem(
+  'ambiguous_refresh_token',
+  400,
+  'More than one refresh token was sent. Send it either as the cookie or in the body, once.',
+);
+
+export const ForbiddenError = defineProblem('forbidden', 403, 'Your role does not allow this.');

@@ -1,17 +1,19 @@
-import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { applyDecorators, type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { Problem } from '../problems/problem.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { RefusalTrail } from '../limits/refusal-trail.js';
 import type { Role } from '../users/user.entity.js';
+import { ForbiddenError } from './auth.errors.js';
 
 const REQUIRED_ROLE = Symbol('requiredRole');
 
 /** Opens a route, or a controller, to a role alone. */
-export const RequiresRole = (role: Role) => SetMetadata(REQUIRED_ROLE, role);
+export const RequiresRole = (role: Role) =>
+  applyDecorators(SetMetadata(REQUIRED_ROLE, role), ApiProblems(ForbiddenError));
 
-/** Refuses whoever has not the role, by what the database says after the request arrived (JWT-09, ADM-02). */
+/** Refuses a caller without the role, by what the database says after the request arrived (JWT-09, ADM-02). */
 @Injectable()
 export class RoleGuard implements CanActivate {
   constructor(
@@ -33,6 +35,6 @@ export class RoleGuard implements CanActivate {
       { type: 'access_refused', outcome: 'failure', userId, sessionId, actorId: userId },
       sourceOf(request),
     );
-    throw new Problem('forbidden');
+    throw new ForbiddenError();
   }
 }

@@ -4,12 +4,16 @@ import { NestFactory } from '@nestjs/core';
 import { pino } from 'pino';
 import { AppModule } from '../app.module.js';
 import { createAdapter } from '../app.js';
+import { DOCUMENTED_AUTHENTICATION } from '../auth/documented-authentication.js';
 import { AppConfig } from '../config/config.js';
-import { openApiDocument } from '../http/openapi-document.js';
+import { openApiDocument } from '../http/openapi/document.js';
 
-// Preview: the rooms are looked at and not built, so no database is needed.
+// Preview: modules are looked at and not built, so no database is needed.
 const config = new AppConfig();
 const adapter = createAdapter(config, pino({ level: 'silent' }));
 const app = await NestFactory.create(AppModule.with(config), adapter, { preview: true, logger: false });
 
-writeFileSync(process.argv[2] ?? 'openapi.json', `${JSON.stringify(openApiDocument(app), null, 2)}\n`);
+writeFileSync(
+  process.argv[2] ?? 'openapi.json',
+  `${JSON.stringify(openApiDocument(app, DOCUMENTED_AUTHENTICATION), null, 2)}\n`,
+);

@@ -1,7 +1,7 @@
 import { Controller, Get, Logger } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
-import { ApiProblems, COMMON_HEADERS } from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { Public } from '../http/public.decorator.js';
 import { AppConfig } from '../config/config.js';
@@ -28,9 +28,8 @@ export class HealthController {
 
   @Get('live')
   @ApiOperation({ summary: 'Does the process run?', description: 'Asks nothing else; restart it when this fails.' })
-  @ApiOkResponse({ type: HealthDto, headers: COMMON_HEADERS })
-  @ApiProblems('internal_error')
-  live(): HealthDto {
+  @ApiOkResponse({ type: HealthDto })
+  getLiveness(): HealthDto {
     return { status: 'ok' };
   }
 
@@ -41,9 +40,9 @@ export class HealthController {
       'Asks the database, and whether its schema is the one this release knows or a later one. 503 as soon as the ' +
       'process was told to stop, so that no new work is sent to it.',
   })
-  @ApiOkResponse({ type: HealthDto, headers: COMMON_HEADERS })
-  @ApiProblems('service_unavailable', 'internal_error')
-  async ready(): Promise<HealthDto> {
+  @ApiOkResponse({ type: HealthDto })
+  @ApiProblems(ServiceUnavailableError)
+  async getReadiness(): Promise<HealthDto> {
     if (!this.readiness.isReady) {
       throw new ServiceUnavailableError();
     }

@@ -1,13 +1,16 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem } from '../problems/problem.js';
+import { BodyTooLargeError, UnsupportedMediaTypeError } from '../problems/http.errors.js';
+import { defineProblem, Problem } from '../problems/problem.js';
 import { ForeignFieldError, foreignNameIn } from './validation.js';
 
 const MAX_DEPTH = 8;
 const MAX_MEMBERS = 256;
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
 const BYTE_ORDER_MARK = 0xfeff;
+
+export const MalformedBodyError = defineProblem('malformed_body', 400, 'The body is not valid JSON in UTF-8.');
 
 /**
  * Reads request bodies, and never refuses one on the spot: a body that cannot be read becomes a {@link Problem} in
@@ -18,14 +21,14 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
 
   fastify.addHook('onRequest', ({ headers }, _reply, done) => {
-    // Fastify itself would refuse what is no media type at all, before anybody asked who is calling.
+    // Fastify itself would refuse what is no media type at all, before any guard asked who is calling.
     if (headers['content-type'] !== undefined && !MEDIA_TYPE.test(headers['content-type'])) {
       headers['content-type'] = 'application/octet-stream';
     }
     done();
   });
   fastify.addHook('onSend', ({ body }, reply, _payload, done) => {
-    if (body instanceof Problem && body.code === 'body_too_large') {
+    if (body instanceof BodyTooLargeError) {
       // Whatever the answer is: a connection whose body was not read to its end cannot carry another request.
       reply.header('Connection', 'close');
     }
@@ -42,10 +45,10 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
           return done(null, text);
         }
         void parseJson(request, text, (error, body: unknown) => {
-          done(null, error ? new Problem('malformed_body') : (problemIn(body, MAX_DEPTH) ?? body));
+          done(null, error ? new MalformedBodyError() : (problemIn(body, MAX_DEPTH) ?? body));
         });
       },
-      // The client went away in the middle: nobody is left to answer.
+      // The client went away in the middle: there is no one left to answer.
       (error: Error) => done(error),
     );
   });
@@ -65,7 +68,7 @@ export class BodyGuard implements CanActivate {
 
 async function read(headers: IncomingHttpHeaders, payload: IncomingMessage, limit: number): Promise<string | Problem> {
   if (Number(headers['content-length'] ?? 0) > limit) {
-    return new Problem('body_too_large');
+    return new BodyTooLargeError();
   }
 
   const chunks: Buffer[] = [];
@@ -74,7 +77,7 @@ async function read(headers: IncomingHttpHeaders, payload: IncomingMessage, limi
     const bytes = Buffer.from(chunk);
     length += bytes.length;
     if (length > limit) {
-      return new Problem('body_too_large');
+      return new BodyTooLargeError();
     }
     chunks.push(bytes);
   }
@@ -85,11 +88,11 @@ async function read(headers: IncomingHttpHeaders, payload: IncomingMessage, limi
   const [mediaType, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
   const encoding = headers['content-encoding'] ?? 'identity';
   if (mediaType?.trim() !== 'application/json' || encoding !== 'identity') {
-    return new Problem('unsupported_media_type');
+    return new UnsupportedMediaTypeError();
   }
   const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));
   if (charset && !/^charset="?utf-8"?$/.test(charset)) {
-    return new Problem('malformed_body');
+    return new MalformedBodyError();
   }
   return decode(Buffer.concat(chunks));
 }
@@ -98,9 +101,9 @@ function decode(bytes: Buffer): string | Problem {
   try {
     // Fatal: overlong forms and lone continuation bytes are an error, not a replacement character.
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    return text.charCodeAt(0) === BYTE_ORDER_MARK ? new Problem('malformed_body') : text;
+    return text.charCodeAt(0) === BYTE_ORDER_MARK ? new MalformedBodyError() : text;
   } catch {
-    return new Problem('malformed_body');
+    return new MalformedBodyError();
   }
 }
 
@@ -113,7 +116,7 @@ function problemIn(value: unknown, depth: number, seen = { members: 0 }): Proble
   const members = Object.values(value);
   seen.members += members.length;
   if (depth === 0 || seen.members > MAX_MEMBERS) {
-    return new Problem('malformed_body');
+    return new MalformedBodyError();
   }
   const foreign = foreignNameIn(value);
   if (foreign !== undefined) {

@@ -2,7 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
-import { CrossSiteRequestError } from './http.errors.js';
+import { defineProblem } from '../problems/problem.js';
+
+export const CrossSiteRequestError = defineProblem(
+  'cross_site_request',
+  403,
+  'A browser sent this request from another site.',
+);
 
 // A scheme, a name of 253 characters, and a port.
 const ORIGIN_MAX_LENGTH = 300;

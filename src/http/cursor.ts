@@ -1,6 +1,6 @@
 import { isUUID } from 'class-validator';
-import { Problem } from '../problems/problem.js';
 import { sqlTime } from './sql-values.js';
+import { InvalidFieldError } from './validation.js';
 
 /** A place in a list that is ordered by creation time and id, newest first. */
 export interface Position {
@@ -26,9 +26,7 @@ export function decodeCursor(cursor: string): Position {
     isUUID(id, 'loose') &&
     encodeCursor({ createdAt, id }) === cursor;
   if (!isOurs) {
-    throw new Problem('validation_failed', {
-      errors: [{ field: 'cursor', message: 'cursor must be the nextCursor of the page before' }],
-    });
+    throw new InvalidFieldError('cursor', 'cursor must be the nextCursor of the page before');
   }
   return { createdAt, id };
 }

@@ -3,11 +3,12 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { problemBody, PROBLEM_TYPE } from '../problems/problem.filter.js';
-import { Problem, type ProblemCode } from '../problems/problem.js';
+import type { ProblemClass } from '../problems/problem.js';
+import { BadRequestError, HeadersTooLargeError, RequestTimeoutError } from '../problems/http.errors.js';
 
-const CODE_OF_PARSER_ERROR: Readonly<Record<string, ProblemCode>> = {
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+const PROBLEM_OF_PARSER_ERROR: Readonly<Record<string, ProblemClass>> = {
+  HPE_HEADER_OVERFLOW: HeadersTooLargeError,
+  ERR_HTTP_REQUEST_TIMEOUT: RequestTimeoutError,
 };
 
 /** What every answer carries, errors included: nothing is cached, framed, sniffed or passed on (HDR-01, HDR-02). */
@@ -25,7 +26,7 @@ export const answerHeaders = (requestId: string) => ({
 
 /** Answers what no route could be found for, since its address is broken. */
 export function answerFrameworkError(_: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = new Problem('bad_request');
+  const problem = new BadRequestError();
   void reply
     .code(problem.status)
     .headers(answerHeaders(request.id))
@@ -42,7 +43,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     socket.destroy();
     return;
   }
-  const problem = new Problem(CODE_OF_PARSER_ERROR[error.code ?? ''] ?? 'bad_request');
+  const problem = new (PROBLEM_OF_PARSER_ERROR[error.code ?? ''] ?? BadRequestError)();
   const requestId = randomUUID();
   const body = JSON.stringify(problemBody(problem, requestId));
   const headers = {

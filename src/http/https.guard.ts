@@ -2,7 +2,14 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { FastifyRequest } from 'fastify';
 import { type IsTrusted, trustedProxies } from './trusted-proxies.js';
 import { AppConfig } from '../config/config.js';
-import { HttpsRequiredError } from './http.errors.js';
+import { defineProblem } from '../problems/problem.js';
+
+/** The tokens were readable on the way; they must not be accepted (HDR-03). */
+const HttpsRequiredError = defineProblem(
+  'https_required',
+  403,
+  'Plain http is not served here. Use https, and log in again.',
+);
 
 /**
  * Refuses what a trusted proxy received over plain http, where cookies are for https: tokens that travelled in the open

@@ -1,24 +1,30 @@
 import { applyDecorators, type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { Matches, ValidateBy, ValidateIf, type ValidationError } from 'class-validator';
-import { Problem } from '../problems/problem.js';
+import { defineProblem, type FieldError } from '../problems/problem.js';
 import { isSqlText, sqlTime } from './sql-values.js';
 
 /** A name that every object has, such as "constructor". Validation would take it for a field it knows. */
 export const foreignNameIn = (value: object): string | undefined =>
   Object.keys(value).find((name) => name in Object.prototype);
 
-/** A field that no DTO has. */
-export class ForeignFieldError extends Problem {
-  constructor(field: string) {
-    super('validation_failed', { errors: [{ field, message: `property ${field} should not exist` }] });
+export const ValidationFailedError = defineProblem(
+  'validation_failed',
+  400,
+  'Some fields are missing or not as they should be; see errors.',
+);
+
+/** One field is not as it should be. The message is for people. */
+export class InvalidFieldError extends ValidationFailedError {
+  constructor(field: string, message: string) {
+    super({ errors: [{ field, message }] });
   }
 }
 
-/** Text that PostgreSQL cannot hold. */
-class UnstorableTextError extends Problem {
+/** A field that no DTO has. */
+export class ForeignFieldError extends InvalidFieldError {
   constructor(field: string) {
-    super('validation_failed', { errors: [{ field, message: `${field} must not contain U+0000` }] });
+    super(field, `property ${field} should not exist`);
   }
 }
 
@@ -31,7 +37,7 @@ class StrictValidationPipe extends ValidationPipe {
       }
       const unstorable = Object.entries(value).find(([, text]) => typeof text === 'string' && !isSqlText(text));
       if (unstorable) {
-        throw new UnstorableTextError(unstorable[0]);
+        throw new InvalidFieldError(unstorable[0], `${unstorable[0]} must not contain U+0000`);
       }
     }
     return super.transform(value, metadata);
@@ -46,18 +52,11 @@ export const validationPipe = new StrictValidationPipe({
   forbidUnknownValues: true,
   stopAtFirstError: true,
   validationError: { target: false, value: false },
-  exceptionFactory: (errors) => new ValidationFailedError(errors),
+  exceptionFactory: (errors) => new ValidationFailedError({ errors: errors.map(fieldErrorOf) }),
 });
 
-class ValidationFailedError extends Problem {
-  constructor(errors: readonly ValidationError[]) {
-    super('validation_failed', {
-      errors: errors.map(({ property, constraints = {} }) => ({
-        field: property,
-        message: Object.values(constraints)[0] ?? `${property} is not as it should be`,
-      })),
-    });
-  }
+function fieldErrorOf({ property, constraints = {} }: ValidationError): FieldError {
+  return { field: property, message: Object.values(constraints)[0] ?? `${property} is not as it should be` };
 }
 
 // Lone surrogates are not text, and PostgreSQL cannot hold U+0000.

@@ -1,16 +1,19 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Problem, type ProblemCode, ServiceUnavailableError } from './problem.js';
+import {
+  BadRequestError,
+  BodyTooLargeError,
+  InternalError,
+  NotFoundError,
+  UnsupportedMediaTypeError,
+  UriTooLongError,
+} from './http.errors.js';
+import { Problem, ServiceUnavailableError } from './problem.js';
 import { isStoreFailure } from './store-failure.js';
 
-const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
-  400: 'bad_request',
-  404: 'not_found',
-  413: 'body_too_large',
-  414: 'uri_too_long',
-  415: 'unsupported_media_type',
-};
+// What exceptions of Nest and Fastify become, by their status. Any other is an internal error.
+const BY_STATUS = [BadRequestError, NotFoundError, BodyTooLargeError, UriTooLongError, UnsupportedMediaTypeError];
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
@@ -28,7 +31,7 @@ export function problemBody(problem: Problem, requestId: string): Record<string,
   };
 }
 
-/** The one place where a failure becomes an answer. What nobody expected is logged whole and told as nothing. */
+/** The one place where a failure becomes an answer. The unexpected is logged whole, and answered without a word of it. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Problem');
@@ -65,11 +68,11 @@ function toProblem(exception: unknown): Problem {
   if (status === 503) {
     return new ServiceUnavailableError();
   }
-  return new Problem(CODE_OF_STATUS[status] ?? 'internal_error');
+  return new (BY_STATUS.find((known) => known.status === status) ?? InternalError)();
 }
 
 // RFC 6750, section 3.1: say what is wrong with an access token, and nothing more where none was sent.
-const ACCESS_TOKEN_CODES: ReadonlySet<ProblemCode> = new Set(['invalid_token', 'session_revoked', 'session_expired']);
+const ACCESS_TOKEN_CODES: ReadonlySet<string> = new Set(['invalid_token', 'session_revoked', 'session_expired']);
 
 function challengeOf({ code, message }: Problem): string {
   const realm = 'Bearer realm="latchkey"';

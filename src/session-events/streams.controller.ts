@@ -1,12 +1,13 @@
 import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@nestjs/common';
-import { ApiBearerAuth, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { EMPTY, type Observable } from 'rxjs';
-import { ApiProblems, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionStreams } from './session-streams.js';
+import { TooManyRequestsError } from '../problems/problem.js';
 
 // What waits for a client that does not read, in characters: some hundreds of events.
 const MAX_PENDING = 65_536;
@@ -15,7 +16,6 @@ const MAX_PENDING = 65_536;
 export const STAYS_OPEN = 'staysOpen';
 
 @ApiTags('sessions')
-@ApiBearerAuth('bearer')
 @Controller('sessions')
 export class StreamsController {
   constructor(private readonly streams: SessionStreams) {}
@@ -33,7 +33,6 @@ export class StreamsController {
   })
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'The id of the last event of an earlier stream.' })
   @ApiOkResponse({
-    headers: COMMON_HEADERS,
     content: {
       'text/event-stream': {
         schema: { type: 'string' },
@@ -44,8 +43,8 @@ export class StreamsController {
       },
     },
   })
-  @ApiProblems('too_many_requests', ...PROTECTED_PROBLEMS)
-  events(
+  @ApiProblems(TooManyRequestsError)
+  streamSessionEvents(
     @CurrentCaller() caller: CheckedCaller,
     @Headers('last-event-id') lastEventId: string | undefined,
     @SseSignal() closed: AbortSignal,

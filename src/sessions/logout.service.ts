@@ -1,11 +1,16 @@
-import { HttpStatus, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { type PresentedToken, RefreshTokens } from './refresh/refresh-token.js';
 import { RefreshService } from './refresh/refresh.service.js';
 import { RevocationsRepository } from './revocations.repository.js';
-import { InvalidRefreshTokenError, RefusedForGoodError, SessionRevokedError } from './sessions.errors.js';
+import {
+  InvalidRefreshTokenError,
+  NothingToLogOutError,
+  RefusedForGoodError,
+  SessionRevokedError,
+} from './sessions.errors.js';
 
 /** Ends sessions for the holder of a refresh token, or of an access token. */
 @Injectable()
@@ -18,7 +23,7 @@ export class LogoutService {
 
   /**
    * Logs out one session: the one that honours the refresh token, or else the caller's. Nothing happens where the same
-   * was asked seconds ago. Throws {@link InvalidRefreshTokenError} where neither is good, whatever is wrong with them.
+   * was asked seconds ago. Throws {@link NothingToLogOutError} where neither is good, whatever is wrong with them.
    */
   async logout(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<void> {
     const outcome = presented && (await this.logoutPresented(presented, source));
@@ -28,7 +33,7 @@ export class LogoutService {
     if (caller) {
       await this.revocations.revoke(caller.sessionId, caller.userId, 'logout', source);
     } else if (outcome === null) {
-      throw new InvalidRefreshTokenError(HttpStatus.BAD_REQUEST);
+      throw new NothingToLogOutError();
     }
   }
 

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Query } from '@nestjs/common';
-import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, BODY_PROBLEMS, COMMON_HEADERS, PROTECTED_PROBLEMS } from '../problems/api-problems.decorator.js';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../http/caller.js';
 import { decodeCursor, encodeCursor, START } from '../http/cursor.js';
 import { type RequestSource, Source } from '../http/request-source.js';
@@ -9,9 +9,10 @@ import { RenameSessionDto } from './rename-session.dto.js';
 import type { CheckedCaller } from './check/session-checker.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';
+import { SessionNotFoundError } from './sessions.errors.js';
+import { TooManyRequestsError } from '../problems/problem.js';
 
 @ApiTags('sessions')
-@ApiBearerAuth('bearer')
 @Controller('sessions')
 export class SessionsController {
   constructor(private readonly sessions: SessionsService) {}
@@ -21,9 +22,11 @@ export class SessionsController {
     summary: 'Your devices',
     description: 'Active sessions only: the current one first, then the newest.',
   })
-  @ApiOkResponse({ type: SessionsPageDto, headers: COMMON_HEADERS })
-  @ApiProblems('validation_failed', ...PROTECTED_PROBLEMS)
-  async list(@CurrentCaller() caller: Caller, @Query() { limit, cursor }: PageQueryDto): Promise<SessionsPageDto> {
+  @ApiOkResponse({ type: SessionsPageDto })
+  async listSessions(
+    @CurrentCaller() caller: Caller,
+    @Query() { limit, cursor }: PageQueryDto,
+  ): Promise<SessionsPageDto> {
     const { sessions, hasMore } = await this.sessions.list(caller, {
       limit,
       ...(cursor !== undefined && { after: decodeCursor(cursor) }),
@@ -37,17 +40,16 @@ export class SessionsController {
 
   @Get('current')
   @ApiOperation({ summary: 'The session of this request' })
-  @ApiOkResponse({ type: SessionDto, headers: COMMON_HEADERS })
-  @ApiProblems(...PROTECTED_PROBLEMS)
-  current(@CurrentCaller() { session }: CheckedCaller): SessionDto {
+  @ApiOkResponse({ type: SessionDto })
+  getCurrentSession(@CurrentCaller() { session }: CheckedCaller): SessionDto {
     return SessionDto.from(session, session.id);
   }
 
   @Get('history')
   @ApiOperation({ summary: 'Your sessions that ended in the last 90 days, why and by whom' })
-  @ApiOkResponse({ type: EndedSessionsPageDto, headers: COMMON_HEADERS })
-  @ApiProblems('validation_failed', 'too_many_requests', ...PROTECTED_PROBLEMS)
-  async history(
+  @ApiOkResponse({ type: EndedSessionsPageDto })
+  @ApiProblems(TooManyRequestsError)
+  async listEndedSessions(
     @CurrentCaller() caller: Caller,
     @Query() { limit, cursor }: PageQueryDto,
   ): Promise<EndedSessionsPageDto> {
@@ -65,9 +67,9 @@ export class SessionsController {
   @Patch(':id')
   @ApiOperation({ summary: 'Name a device' })
   @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
-  @ApiOkResponse({ type: SessionDto, headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', 'session_not_found', ...BODY_PROBLEMS, 'too_many_requests', ...PROTECTED_PROBLEMS)
-  async rename(
+  @ApiOkResponse({ type: SessionDto })
+  @ApiProblems(SessionNotFoundError, TooManyRequestsError)
+  async renameSession(
     @CurrentCaller() caller: Caller,
     @Param('id') id: string,
     @Body() { deviceName }: RenameSessionDto,
@@ -83,9 +85,13 @@ export class SessionsController {
     description: 'From the moment of the answer its access and refresh tokens are refused, everywhere.',
   })
   @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
-  @ApiNoContentResponse({ description: 'Ended.', headers: COMMON_HEADERS })
-  @ApiProblems('cross_site_request', 'session_not_found', ...PROTECTED_PROBLEMS)
-  endOne(@CurrentCaller() caller: Caller, @Param('id') id: string, @Source() source: RequestSource): Promise<void> {
+  @ApiNoContentResponse({ description: 'Ended.' })
+  @ApiProblems(SessionNotFoundError)
+  revokeSession(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Source() source: RequestSource,
+  ): Promise<void> {
     return this.sessions.endOne(caller, id, source);
   }
 }

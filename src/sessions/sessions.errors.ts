@@ -1,16 +1,25 @@
-import { Problem } from '../problems/problem.js';
+import { HttpStatus } from '@nestjs/common';
+import { defineProblem, Problem, withStatus } from '../problems/problem.js';
 
-/** Missing, malformed or forged, or sent in another way than it was delivered: a stranger learns nothing about which. */
-export class InvalidRefreshTokenError extends Problem {
-  constructor(status?: number) {
-    super('invalid_refresh_token', status === undefined ? {} : { status });
-  }
-}
+/** Missing, malformed or forged, or sent in another way than it was delivered: the answer is one and the same. */
+export const InvalidRefreshTokenError = defineProblem(
+  'invalid_refresh_token',
+  401,
+  'The refresh token is missing or not valid. Log in again.',
+);
 
-/** The token is authentic, and refused for good: whoever holds it may forget it. */
-export abstract class RefusedForGoodError extends Problem {}
+/** The same at logout, which is done as far as the client is concerned: 400, so that no client tries to log in. */
+export const NothingToLogOutError = withStatus(HttpStatus.BAD_REQUEST, InvalidRefreshTokenError);
 
-export class SessionRevokedError extends RefusedForGoodError {
+/** The token is authentic, and refused for good: the client may forget it. */
+export class RefusedForGoodError extends Problem {}
+
+export class SessionRevokedError extends defineProblem(
+  'session_revoked',
+  401,
+  'This session was ended. Log in again.',
+  RefusedForGoodError,
+) {
   /**
    * @param session for the audit trail, where its row is still there; no answer names it
    * @param isJustLoggedOut whether a logout ended it seconds ago, so that one more finds its work done
@@ -19,42 +28,44 @@ export class SessionRevokedError extends RefusedForGoodError {
     readonly session?: { readonly id: string; readonly userId: string },
     readonly isJustLoggedOut = false,
   ) {
-    super('session_revoked');
+    super();
   }
 }
 
 /**
- * An authentic token whose session is not there: it went with its account, or long after its end. To the caller it is like
+ * An authentic token whose session is not there: deleted with its account, or long after its end. The answer is that of
  * any token that is not valid; a browser may forget it.
  */
 export class UnknownSessionError extends RefusedForGoodError {
   constructor() {
-    super('invalid_refresh_token');
+    super(InvalidRefreshTokenError);
   }
 }
 
-export class SessionExpiredError extends RefusedForGoodError {
-  constructor() {
-    super('session_expired');
-  }
-}
+export const SessionExpiredError = defineProblem(
+  'session_expired',
+  401,
+  'This session has expired. Log in again.',
+  RefusedForGoodError,
+);
 
-export class RefreshTokenReusedError extends RefusedForGoodError {
-  constructor() {
-    super('refresh_token_reused');
-  }
-}
+export const RefreshTokenReusedError = defineProblem(
+  'refresh_token_reused',
+  401,
+  'This refresh token was already exchanged. Its session has been ended for safety; log in again.',
+  RefusedForGoodError,
+);
 
-/** Unknown, ended, somebody else's, or no id at all: they cannot be told apart. */
-export class SessionNotFoundError extends Problem {
-  constructor() {
-    super('session_not_found');
-  }
-}
+/** Unknown, ended, of another user, or no id at all: they cannot be told apart. */
+export const SessionNotFoundError = defineProblem('session_not_found', 404, 'You have no active session with this id.');
 
 /** No access token, or one that we did not issue as it stands, or that is past its time. */
-export class InvalidAccessTokenError extends Problem {
+export class InvalidAccessTokenError extends defineProblem(
+  'invalid_token',
+  401,
+  'Send a valid access token as "Authorization: Bearer <accessToken>".',
+) {
   constructor(wasTokenSent = true) {
-    super('invalid_token', wasTokenSent ? {} : { headers: { 'WWW-Authenticate': 'Bearer realm="latchkey"' } });
+    super(wasTokenSent ? {} : { headers: { 'WWW-Authenticate': 'Bearer realm="latchkey"' } });
   }
 }

@@ -1,5 +1,5 @@
 import { dictionary } from '@zxcvbn-ts/language-common';
-import { Problem } from '../problems/problem.js';
+import { InvalidFieldError } from '../http/validation.js';
 
 export const PASSWORD_MAX_LENGTH = 128;
 // More than any character is composed of.
@@ -9,11 +9,7 @@ const PRODUCT_NAME = 'latchkey';
 const COMMON_PASSWORDS = new Set(dictionary['passwords-common'].map((password) => password.toLowerCase()));
 
 /** A password that must not be set. The message says why (NIST SP 800-63B-4, 3.1.1.2). */
-class UnacceptablePasswordError extends Problem {
-  constructor(field: string, message: string) {
-    super('validation_failed', { errors: [{ field, message }] });
-  }
-}
+class UnacceptablePasswordError extends InvalidFieldError {}
 
 /** Code points after normalisation: what a person would count. */
 const passwordLength = (password: string): number => [...password.normalize('NFC')].length;

@@ -1,14 +1,10 @@
-import { Problem } from '../problems/problem.js';
+import { defineProblem } from '../problems/problem.js';
 
-export class EmailTakenError extends Problem {
-  constructor() {
-    super('email_taken');
-  }
-}
+export const EmailTakenError = defineProblem('email_taken', 409, 'An account with this e-mail exists already.');
 
 /** Without this admin there would be none who can log in (AC-03). */
-export class LastAdminError extends Problem {
-  constructor() {
-    super('last_admin');
-  }
-}
+export const LastAdminError = defineProblem(
+  'last_admin',
+  409,
+  'This is the last admin who is not disabled. Make somebody else an admin first.',
+);

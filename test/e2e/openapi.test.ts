@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { PROBLEMS } from '../../src/problems/problem.js';
+import { declaredProblems } from '../../src/problems/problem.js';
 import { useApp } from '../support/app.js';
 
 const t = useApp();
@@ -40,12 +40,59 @@ const ROUTES: Record<string, number[]> = {
   'GET /health/ready': [200, 503],
 };
 
+const OPERATION_IDS: Record<string, string> = {
+  'POST /auth/register': 'register',
+  'POST /auth/login': 'login',
+  'POST /auth/refresh': 'refresh',
+  'POST /auth/logout': 'logout',
+  'POST /auth/logout-all': 'logoutAll',
+  'POST /auth/logout-others': 'logoutOthers',
+  'GET /auth/me': 'getMe',
+  'GET /auth/me/export': 'exportAccount',
+  'POST /auth/me/delete': 'deleteAccount',
+  'POST /auth/password/change': 'changePassword',
+  'POST /auth/password/forgot': 'requestPasswordReset',
+  'POST /auth/password/reset': 'resetPassword',
+  'POST /auth/email/verify': 'verifyEmail',
+  'POST /auth/email/change': 'requestEmailChange',
+  'POST /auth/email/resend': 'resendVerification',
+  'POST /auth/email/undo': 'undoEmailChange',
+  'GET /sessions': 'listSessions',
+  'GET /sessions/current': 'getCurrentSession',
+  'GET /sessions/history': 'listEndedSessions',
+  'GET /sessions/events': 'streamSessionEvents',
+  'PATCH /sessions/{id}': 'renameSession',
+  'DELETE /sessions/{id}': 'revokeSession',
+  'POST /sessions/disown': 'disownSession',
+  'GET /admin/users': 'listUsers',
+  'GET /admin/users/{id}/sessions': 'listUserSessions',
+  'POST /admin/users/{id}/sessions/revoke': 'revokeUserSessions',
+  'POST /admin/sessions/{id}/revoke': 'revokeAnySession',
+  'POST /admin/users/{id}/disable': 'disableUser',
+  'POST /admin/users/{id}/enable': 'enableUser',
+  'POST /admin/users/{id}/password/reset': 'sendPasswordReset',
+  'GET /admin/audit': 'listAuditEvents',
+  'GET /health/live': 'getLiveness',
+  'GET /health/ready': 'getReadiness',
+};
+
 let document: any;
+let paths: any;
 let operations: [name: string, operation: any][];
+
+/** A part of the document with everything in place that it refers to, schemas excepted. */
+function resolved(part: any): any {
+  if (typeof part !== 'object' || part === null) return part;
+  const [, kind, name] = /^#\/components\/(?!schemas)(\w+)\/(.+)$/.exec(part.$ref ?? '') ?? [];
+  if (kind && name) return resolved(document.components[kind][name]);
+  if (Array.isArray(part)) return part.map(resolved);
+  return Object.fromEntries(Object.entries(part).map(([key, value]) => [key, resolved(value)]));
+}
 
 beforeAll(async () => {
   document = (await t.api.call('GET', '/docs-json')).body;
-  operations = Object.entries<any>(document.paths).flatMap(([path, methods]) =>
+  paths = resolved(document.paths);
+  operations = Object.entries<any>(paths).flatMap(([path, methods]) =>
     Object.entries<any>(methods).map(([method, operation]): [string, any] => [
       `${method.toUpperCase()} ${path}`,
       operation,
@@ -85,7 +132,21 @@ it('gives every route a summary, an id, and what it needs', () => {
   }
 });
 
+it('gives every operation the id that a generated client will call', () => {
+  expect(Object.fromEntries(operations.map(([name, { operationId }]) => [name, operationId]))).toEqual(OPERATION_IDS);
+});
+
+it('says a shared answer once, and refers to it', () => {
+  const answers = Object.values<any>(document.paths)
+    .flatMap((methods) => Object.values<any>(methods))
+    .flatMap(({ responses }) => Object.entries<any>(responses));
+  for (const [status, response] of answers) {
+    expect([status, '$ref' in response]).toEqual([status, !status.startsWith('2')]);
+  }
+});
+
 it('gives every field that is sent or answered an example, and every error one of each code', () => {
+  const details = new Map(declaredProblems().map(({ code, detail }) => [code, detail]));
   for (const [, { requestBody, responses }] of operations) {
     const success = Object.entries<any>(responses).filter(([status]) => status.startsWith('2'));
     for (const { content = {} } of [requestBody ?? {}, ...success.map(([, response]) => response)]) {
@@ -101,18 +162,17 @@ it('gives every field that is sent or answered an example, and every error one o
     for (const [status, { content, headers }] of Object.entries<any>(responses)) {
       expect(headers).toHaveProperty('X-Request-Id');
       for (const [code, { value }] of Object.entries<any>(content?.['application/problem+json']?.examples ?? {})) {
-        expect(value).toMatchObject({ code, status: Number(status), detail: PROBLEMS[code as 'not_found'].detail });
+        expect(value).toMatchObject({ code, status: Number(status), detail: details.get(code) });
       }
     }
   }
 });
 
 it('lists the whole catalogue of error codes', () => {
-  expect(document.components.schemas.ProblemCode.enum).toEqual(Object.keys(PROBLEMS));
+  expect(document.components.schemas.ProblemCode.enum).toEqual(declaredProblems().map(({ code }) => code));
 });
 
 it('describes the headers that clients act on', () => {
-  const { paths } = document;
   expect(paths['/auth/login'].post.responses['200'].headers).toHaveProperty('Set-Cookie');
   expect(paths['/auth/logout'].post.responses['204'].headers).toHaveProperty('Clear-Site-Data');
   expect(paths['/auth/me'].get.responses['401'].headers).toHaveProperty('WWW-Authenticate');

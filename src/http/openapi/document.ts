@@ -1,7 +1,9 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { SECURE_COOKIE_NAME } from '../auth/refresh-cookie.js';
-import { COMMON_HEADERS, ProblemDto } from '../problems/api-problems.decorator.js';
+import { PROBLEM_CODE, ProblemDto } from '../../problems/problem.dto.js';
+import { declaredProblems } from '../../problems/problem.js';
+import { completeOperation, type DocumentedAuthentication } from './operation.js';
+import { ProblemResponses } from './problem-responses.js';
 
 const METHODS = ['get', 'post', 'patch', 'put', 'delete'] as const;
 
@@ -20,9 +22,35 @@ received it over plain http it is refused with 403 \`https_required\`.
 
 **Every answer** carries \`X-Request-Id\`; send one of \`[A-Za-z0-9._-]{1,64}\` and it is kept.`;
 
-/** The OpenAPI document of the service. The same whatever the settings are, so that it can be checked in. */
-export function openApiDocument(app: INestApplication): OpenAPIObject {
-  const options = new DocumentBuilder()
+/**
+ * The OpenAPI document of the service. The same whatever the settings are, so that it can be checked in.
+ * An operation's id is the name of its controller's method.
+ */
+export function openApiDocument(app: INestApplication, authentication: DocumentedAuthentication): OpenAPIObject {
+  const document = SwaggerModule.createDocument(app, describe(authentication), {
+    extraModels: [ProblemDto],
+    operationIdFactory: (_controller, method) => method,
+  });
+  const problems = new ProblemResponses();
+  for (const path of Object.values(document.paths)) {
+    for (const method of METHODS) {
+      const operation = path[method];
+      if (operation) {
+        completeOperation(operation, { isRead: method === 'get', problems, authentication });
+      }
+    }
+  }
+  const codes = { type: 'string', enum: declaredProblems().map(({ code }) => code) };
+  document.components = {
+    ...document.components,
+    ...problems.components,
+    schemas: { ...document.components?.schemas, [PROBLEM_CODE]: codes },
+  };
+  return document;
+}
+
+function describe({ refreshCookieName }: DocumentedAuthentication): Omit<OpenAPIObject, 'paths'> {
+  return new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('Latchkey')
     .setDescription(DESCRIPTION)
@@ -38,7 +66,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
       'bearer',
     )
     .addCookieAuth(
-      SECURE_COOKIE_NAME,
+      refreshCookieName,
       {
         type: 'apiKey',
         in: 'cookie',
@@ -49,28 +77,4 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
       'refreshCookie',
     )
     .build();
-
-  const document = SwaggerModule.createDocument(app, options, {
-    extraModels: [ProblemDto],
-    operationIdFactory: (controller, method) =>
-      `${controller.replace('Controller', '').toLowerCase()}${method.charAt(0).toUpperCase()}${method.slice(1)}`,
-  });
-  for (const path of Object.values(document.paths)) {
-    for (const method of METHODS) {
-      const operation = path[method];
-      if (operation) {
-        operation.security ??= [];
-        if (operation.security.some((scheme) => 'refreshCookie' in scheme)) {
-          // The token may be in the body instead.
-          operation.security.push({});
-        }
-        operation.responses['default'] = {
-          description: 'Any other refusal.',
-          headers: COMMON_HEADERS,
-          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemDto' } } },
-        };
-      }
-    }
-  }
-  return document;
 }

@@ -1,0 +1,66 @@
+import type { OperationObject } from '@nestjs/swagger';
+import { takeProblems } from '../../problems/api-problems.decorator.js';
+import { BodyTooLargeError, InternalError, UnsupportedMediaTypeError } from '../../problems/http.errors.js';
+import { type ProblemKind, ServiceUnavailableError } from '../../problems/problem.js';
+import { MalformedBodyError } from '../body.js';
+import { CrossSiteRequestError } from '../cross-site.guard.js';
+import { ValidationFailedError } from '../validation.js';
+import { headers, type ProblemResponses } from './problem-responses.js';
+
+/** What the document says of authentication, which is decided above this folder. */
+export interface DocumentedAuthentication {
+  readonly refreshCookieName: string;
+  /** Why an access token is refused. */
+  readonly accessTokenProblems: readonly ProblemKind[];
+}
+
+interface Context {
+  /** Whether the route changes nothing. */
+  readonly isRead: boolean;
+  readonly problems: ProblemResponses;
+  readonly authentication: DocumentedAuthentication;
+}
+
+/** Adds to an operation of the document what follows from its kind, so that its decorators name only what is its own. */
+export function completeOperation(operation: OperationObject, { isRead, problems, authentication }: Context): void {
+  operation.security = securityOf(operation);
+  for (const response of Object.values(operation.responses)) {
+    if (response && 'description' in response) {
+      response.headers = { ...headers(), ...response.headers };
+    }
+  }
+  const shared = sharedProblems(operation, isRead, authentication);
+  const byCode = new Map([...shared, ...takeProblems(operation)].map((kind) => [kind.code, kind]));
+  Object.assign(operation.responses, problems.of([...byCode.values()]));
+}
+
+// `@Public()` leaves an empty requirement: nothing is needed.
+function securityOf({ security = [] }: OperationObject): Record<string, string[]>[] {
+  const schemes = security.filter((scheme) => Object.keys(scheme).length > 0);
+  const isPublic = schemes.length < security.length;
+  const takesRefreshToken = schemes.some((scheme) => 'refreshCookie' in scheme);
+  return [
+    ...(isPublic ? [] : [{ bearer: [] }]),
+    ...schemes,
+    // The refresh token may be in the body instead.
+    ...(takesRefreshToken ? [{}] : []),
+  ];
+}
+
+function sharedProblems(
+  { security = [], parameters = [], requestBody }: OperationObject,
+  isRead: boolean,
+  { accessTokenProblems }: DocumentedAuthentication,
+): ProblemKind[] {
+  const isProtected = security.some((scheme) => 'bearer' in scheme);
+  const hasQuery = parameters.some((parameter) => 'in' in parameter && parameter.in === 'query');
+  return [
+    InternalError,
+    ...(isRead ? [] : [CrossSiteRequestError]),
+    ...(isProtected ? accessTokenProblems : []),
+    // Any route that is protected or changes something asks the database.
+    ...(isProtected || !isRead ? [ServiceUnavailableError] : []),
+    ...(requestBody ? [MalformedBodyError, BodyTooLargeError, UnsupportedMediaTypeError] : []),
+    ...(requestBody || hasQuery ? [ValidationFailedError] : []),
+  ];
+}

@@ -1,0 +1,93 @@
+import {
+  type ComponentsObject,
+  getSchemaPath,
+  type HeaderObject,
+  type ReferenceObject,
+  type ResponseObject,
+} from '@nestjs/swagger';
+import { EXAMPLE_REQUEST_ID, ProblemDto } from '../../problems/problem.dto.js';
+import { problemBody } from '../../problems/problem.filter.js';
+import { declaredProblems, Problem, type ProblemKind } from '../../problems/problem.js';
+import { ValidationFailedError } from '../validation.js';
+
+const HEADERS = {
+  'X-Request-Id': {
+    description: 'The id of this request in our logs; your own, if you sent one.',
+    schema: { type: 'string', example: EXAMPLE_REQUEST_ID },
+  },
+  'WWW-Authenticate': { description: 'RFC 6750.', schema: { type: 'string', example: 'Bearer realm="latchkey"' } },
+  'Retry-After': { description: 'Seconds.', schema: { type: 'string', example: '1' } },
+} satisfies Record<string, HeaderObject>;
+
+const HEADER_OF_STATUS: Readonly<Record<number, keyof typeof HEADERS>> = {
+  401: 'WWW-Authenticate',
+  429: 'Retry-After',
+  503: 'Retry-After',
+};
+
+const ANY_OTHER = 'AnyOther';
+const EXAMPLE_ERRORS = [{ field: 'email', message: 'email must be an email address' }];
+
+/** Refers to headers that stand once in the document; the request id is on every answer. */
+export const headers = (...names: readonly (keyof typeof HEADERS)[]) =>
+  Object.fromEntries(['X-Request-Id', ...names].map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+/** The error responses of the document: each combination of problems once, however many routes answer with it. */
+export class ProblemResponses {
+  private readonly responses: Record<string, ResponseObject> = {
+    [ANY_OTHER]: {
+      description: 'Any other refusal.',
+      headers: headers(),
+      content: { 'application/problem+json': { schema: { $ref: getSchemaPath(ProblemDto) } } },
+    },
+  };
+  private readonly examples: Record<string, { value: object }> = {};
+
+  get components(): Pick<ComponentsObject, 'responses' | 'examples' | 'headers'> {
+    return { responses: this.responses, examples: this.examples, headers: HEADERS };
+  }
+
+  /** What a route answers with these problems, by status. */
+  of(problems: readonly ProblemKind[]): Record<string, ReferenceObject> {
+    const sorted = problems.toSorted((one, other) => (one.code < other.code ? -1 : 1));
+    const statuses = [...new Set(sorted.map(({ status }) => status))];
+    const referTo = (status: number) =>
+      this.refer(
+        status,
+        sorted.filter((kind) => kind.status === status),
+      );
+    return {
+      ...Object.fromEntries(statuses.map((status) => [status, referTo(status)])),
+      default: { $ref: `#/components/responses/${ANY_OTHER}` },
+    };
+  }
+
+  private refer(status: number, kinds: readonly ProblemKind[]): ReferenceObject {
+    const name = kinds.map(nameOf).join('Or');
+    const header = HEADER_OF_STATUS[status];
+    this.responses[name] ??= {
+      description: kinds.map(({ code, detail }) => `\`${code}\`: ${detail}`).join('\n\n'),
+      headers: headers(...(header ? [header] : [])),
+      content: {
+        'application/problem+json': {
+          schema: { $ref: getSchemaPath(ProblemDto) },
+          examples: Object.fromEntries(kinds.map((kind) => [kind.code, this.exampleOf(kind)])),
+        },
+      },
+    };
+    return { $ref: `#/components/responses/${name}` };
+  }
+
+  private exampleOf(kind: ProblemKind): ReferenceObject {
+    const problem = new Problem(kind, kind.code === ValidationFailedError.code ? { errors: EXAMPLE_ERRORS } : {});
+    this.examples[nameOf(kind)] ??= { value: problemBody(problem, EXAMPLE_REQUEST_ID) };
+    return { $ref: `#/components/examples/${nameOf(kind)}` };
+  }
+}
+
+/** `session_revoked` as SessionRevoked; with its status where that is not the one it was declared with. */
+function nameOf({ code, status }: ProblemKind): string {
+  const words = code.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1));
+  const isDeclared = declaredProblems().some((kind) => kind.code === code && kind.status === status);
+  return `${words.join('')}${isDeclared ? '' : status}`;
+}
