@@ -14,9 +14,8 @@ import { RevokedDto } from '../auth/auth-result.dto.js';
 import { RequiresRole } from '../auth/role.guard.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../http/caller.js';
-import { decodeCursor, encodeCursor, type Position } from '../http/cursor.js';
+import { pageOf, PageQueryDto, requestedPage } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
-import { PageQueryDto } from '../http/page-query.dto.js';
 import { SessionDto, SessionsPageDto } from '../sessions/session.dto.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
@@ -28,10 +27,9 @@ import { LastAdminError } from '../users/users.errors.js';
 import { UserNotFoundError } from './admin.errors.js';
 
 const ApiId = () => ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });
+// The caller's own session leads a list of theirs. In a list that staff read, none does.
+const NO_SESSION = '00000000-0000-0000-0000-000000000000';
 const ApiReason = () => ApiBody({ type: StaffActionDto, required: false });
-
-const positionOf = (cursor: string | undefined): { after?: Position } =>
-  cursor === undefined ? {} : { after: decodeCursor(cursor) };
 
 @ApiTags('admin')
 @RequiresRole('admin')
@@ -47,14 +45,10 @@ export class AdminController {
   @Get('users')
   @ApiOperation({ summary: 'Find accounts by how their address begins, newest first' })
   @ApiOkResponse({ type: UsersPageDto })
-  async listUsers(@Query() { email = '', limit, cursor }: UsersQueryDto): Promise<UsersPageDto> {
-    const { users, hasMore } = await this.users.search(email, { limit, ...positionOf(cursor) });
-    const last = users.at(-1);
-    const next = last && { createdAt: last.createdAt.toISOString(), id: last.id };
-    return {
-      items: users.map((user) => StaffUserDto.from(user)),
-      nextCursor: hasMore && next ? encodeCursor(next) : null,
-    };
+  async listUsers(@Query() { email = '', ...query }: UsersQueryDto): Promise<UsersPageDto> {
+    const { users, hasMore } = await this.users.search(email, requestedPage(query));
+    const items = users.map((user) => StaffUserDto.from(user));
+    return pageOf(items, hasMore, users.at(-1));
   }
 
   @Get('users/:id/sessions')
@@ -65,18 +59,13 @@ export class AdminController {
   async listUserSessions(
     @CurrentCaller() { sessionId }: Caller,
     @Param('id') id: string,
-    @Query() { limit, cursor }: PageQueryDto,
+    @Query() query: PageQueryDto,
   ): Promise<SessionsPageDto> {
-    const page = { limit, ...positionOf(cursor) };
+    const page = requestedPage(query);
     const { id: userId } = await this.admin.requireUser(id);
-    // Whose session leads a list is the reader's business: here none does.
-    const { sessions, hasMore } = await this.sessions.list({ userId, sessionId: NOBODYS_SESSION }, page);
-    const last = sessions.at(-1);
-    const next = last && { createdAt: last.createdAt.toISOString(), id: last.id };
-    return {
-      items: sessions.map((session) => SessionDto.from(session, sessionId)),
-      nextCursor: hasMore && next ? encodeCursor(next) : null,
-    };
+    const { sessions, hasMore } = await this.sessions.list({ userId, sessionId: NO_SESSION }, page);
+    const items = sessions.map((session) => SessionDto.from(session, sessionId));
+    return pageOf(items, hasMore, sessions.at(-1));
   }
 
   @Post('users/:id/sessions/revoke')
@@ -165,15 +154,11 @@ export class AdminController {
   @Get('audit')
   @ApiOperation({ summary: 'The audit trail, newest first' })
   @ApiOkResponse({ type: AuditPageDto })
-  async listAuditEvents(@Query() { limit, cursor, userId, type, from, to }: AuditQueryDto): Promise<AuditPageDto> {
-    const events = await this.audit.search({ userId, type, from, to, limit, ...positionOf(cursor) });
-    const items = events.slice(0, limit).map((event) => AuditEventDto.from(event));
-    const last = items.at(-1);
-    return {
-      items,
-      nextCursor: events.length > limit && last ? encodeCursor({ createdAt: last.at, id: last.id }) : null,
-    };
+  async listAuditEvents(@Query() { userId, type, from, to, ...query }: AuditQueryDto): Promise<AuditPageDto> {
+    const found = await this.audit.search({ userId, type, from, to, ...requestedPage(query) });
+    const events = found.slice(0, query.limit);
+    const last = events.at(-1);
+    const items = events.map((event) => AuditEventDto.from(event));
+    return pageOf(items, found.length > query.limit, last && { createdAt: last.at, id: last.id });
   }
 }
-
-const NOBODYS_SESSION = '00000000-0000-0000-0000-000000000000';

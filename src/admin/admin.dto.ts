@@ -3,14 +3,13 @@ import { Transform } from 'class-transformer';
 import { IsString, IsUUID, MaxLength } from 'class-validator';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
 import { IsOptionalField, IsTime, PlainText } from '../http/validation.js';
-import { PageQueryDto } from '../http/page-query.dto.js';
+import { PageOf, PageQueryDto } from '../http/pagination.js';
 import { UserDto } from '../users/user.dto.js';
 import type { User } from '../users/user.entity.js';
 
 const REASON_MAX_LENGTH = 500;
 const EMAIL_MAX_LENGTH = 254;
 const TYPE_MAX_LENGTH = 64;
-const CURSOR = 'As in GET /sessions.';
 
 export class StaffActionDto {
   @ApiPropertyOptional({
@@ -67,18 +66,6 @@ export class StaffUserDto extends UserDto {
   }
 }
 
-export class UsersPageDto {
-  @ApiProperty({ type: [StaffUserDto] })
-  readonly items!: StaffUserDto[];
+export class UsersPageDto extends PageOf(StaffUserDto) {}
 
-  @ApiProperty({ type: 'string', nullable: true, example: null, description: CURSOR })
-  readonly nextCursor!: string | null;
-}
-
-export class AuditPageDto {
-  @ApiProperty({ type: [AuditEventDto] })
-  readonly items!: AuditEventDto[];
-
-  @ApiProperty({ type: 'string', nullable: true, example: null, description: CURSOR })
-  readonly nextCursor!: string | null;
-}
+export class AuditPageDto extends PageOf(AuditEventDto) {}

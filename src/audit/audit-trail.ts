@@ -2,7 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplication
 import { InjectRepository } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { Repository } from 'typeorm';
-import type { Position } from '../http/cursor.js';
+import type { Position } from '../http/pagination.js';
 import type { RequestSource } from '../http/request-source.js';
 import type { Queryable } from '../database/transaction.js';
 import { AuditEvent, type AuditEventType, type AuditOutcome } from './audit-event.entity.js';

@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { PageOf } from '../http/pagination.js';
 import { DEVICE_TYPES, describeDevice } from './device-label.js';
 import { type OpenSession, REVOCATION_REASONS, type Session } from './session.entity.js';
 
@@ -100,23 +101,6 @@ export class EndedSessionDto extends SessionDto {
   }
 }
 
-export class EndedSessionsPageDto {
-  @ApiProperty({ type: [EndedSessionDto] })
-  readonly items!: EndedSessionDto[];
+export class EndedSessionsPageDto extends PageOf(EndedSessionDto) {}
 
-  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'As in GET /sessions.' })
-  readonly nextCursor!: string | null;
-}
-
-export class SessionsPageDto {
-  @ApiProperty({ type: [SessionDto] })
-  readonly items!: SessionDto[];
-
-  @ApiProperty({
-    type: 'string',
-    nullable: true,
-    example: null,
-    description: 'Pass it as ?cursor to get the next page; null on the last one.',
-  })
-  readonly nextCursor!: string | null;
-}
+export class SessionsPageDto extends PageOf(SessionDto) {}

@@ -2,9 +2,8 @@ import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Quer
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../http/caller.js';
-import { decodeCursor, encodeCursor, START } from '../http/cursor.js';
+import { pageOf, PageQueryDto, requestedPage, START } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
-import { PageQueryDto } from '../http/page-query.dto.js';
 import { RenameSessionDto } from './rename-session.dto.js';
 import type { CheckedCaller } from './check/session-checker.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
@@ -23,19 +22,11 @@ export class SessionsController {
     description: 'Active sessions only: the current one first, then the newest.',
   })
   @ApiOkResponse({ type: SessionsPageDto })
-  async listSessions(
-    @CurrentCaller() caller: Caller,
-    @Query() { limit, cursor }: PageQueryDto,
-  ): Promise<SessionsPageDto> {
-    const { sessions, hasMore } = await this.sessions.list(caller, {
-      limit,
-      ...(cursor !== undefined && { after: decodeCursor(cursor) }),
-    });
-    const last = sessions.at(-1);
+  async listSessions(@CurrentCaller() caller: Caller, @Query() query: PageQueryDto): Promise<SessionsPageDto> {
+    const { sessions, hasMore } = await this.sessions.list(caller, requestedPage(query));
     const items = sessions.map((session) => SessionDto.from(session, caller.sessionId));
     // The current session leads the list out of its turn: the rest starts from the beginning.
-    const position = items.at(-1)?.current || !last ? START : { ...last, createdAt: last.createdAt.toISOString() };
-    return { items, nextCursor: hasMore ? encodeCursor(position) : null };
+    return pageOf(items, hasMore, items.at(-1)?.current ? START : sessions.at(-1));
   }
 
   @Get('current')
@@ -51,17 +42,12 @@ export class SessionsController {
   @ApiProblems(TooManyRequestsError)
   async listEndedSessions(
     @CurrentCaller() caller: Caller,
-    @Query() { limit, cursor }: PageQueryDto,
+    @Query() query: PageQueryDto,
   ): Promise<EndedSessionsPageDto> {
-    const { sessions, hasMore } = await this.sessions.listEnded(caller, {
-      limit,
-      ...(cursor !== undefined && { after: decodeCursor(cursor) }),
-    });
+    const { sessions, hasMore } = await this.sessions.listEnded(caller, requestedPage(query));
+    const items = sessions.map((ended) => EndedSessionDto.fromEnded(ended));
     const last = sessions.at(-1);
-    return {
-      items: sessions.map((ended) => EndedSessionDto.fromEnded(ended)),
-      nextCursor: hasMore && last ? encodeCursor({ createdAt: last.endedAt.toISOString(), id: last.session.id }) : null,
-    };
+    return pageOf(items, hasMore, last && { createdAt: last.endedAt, id: last.session.id });
   }
 
   @Patch(':id')

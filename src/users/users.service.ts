@@ -4,7 +4,7 @@ import sql from 'sql-template-tag';
 import { Not, Repository } from 'typeorm';
 import { AppConfig } from '../config/config.js';
 import type { Transaction } from '../database/transaction.js';
-import type { Position } from '../http/cursor.js';
+import type { Position } from '../http/pagination.js';
 import { codeOf } from '../problems/error-code.js';
 import { FormerEmailsRepository, type ReplacedEmail } from './former-emails.repository.js';
 import { PasswordHasher } from './password-hasher.js';

@@ -1,0 +1,91 @@
+import type { Type } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsInt, IsOptional, IsString, isUUID, Max, Min } from 'class-validator';
+import { sqlTime } from './sql-values.js';
+import { InvalidFieldError } from './validation.js';
+
+/** A place in a list that is ordered by a time and an id, newest first. */
+export interface Position {
+  /** ISO 8601 in UTC, to the millisecond. */
+  readonly createdAt: string;
+  readonly id: string;
+}
+
+/** What a list is asked for: so many at most, and only what comes after the position. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly after?: Position;
+}
+
+/** Before everything: any row comes after it. */
+export const START = { createdAt: new Date('9999-12-31T23:59:59.999Z'), id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
+
+export class PageQueryDto {
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 50, example: 50 })
+  @Max(100)
+  @Min(1)
+  @IsInt()
+  @Transform(({ value }) => (typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : value))
+  readonly limit: number = 50;
+
+  @ApiPropertyOptional({ description: 'The nextCursor of the page before.' })
+  @IsString()
+  @IsOptional()
+  readonly cursor?: string;
+}
+
+/** The answer of a list. */
+export interface PageDto<Item> {
+  readonly items: Item[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+}
+
+/** The documented class of a page of these items, to be extended. */
+export function PageOf<Item>(ItemDto: Type<Item>): Type<PageDto<Item>> {
+  class Page implements PageDto<Item> {
+    @ApiProperty({ type: [ItemDto] })
+    readonly items!: Item[];
+
+    @ApiProperty({
+      type: 'string',
+      nullable: true,
+      example: null,
+      description: 'Pass it as ?cursor to get the next page; null on the last one.',
+    })
+    readonly nextCursor!: string | null;
+  }
+  return Page;
+}
+
+/** Reads what a client asks for. Throws `validation_failed` for a cursor that is none of ours. */
+export const requestedPage = ({ limit, cursor }: PageQueryDto): PageRequest =>
+  cursor === undefined ? { limit } : { limit, after: decodeCursor(cursor) };
+
+/** A page of a list. Where there is more, the next page goes on after the last row. */
+export function pageOf<Item>(
+  items: Item[],
+  hasMore: boolean,
+  last: { readonly createdAt: Date; readonly id: string } | undefined,
+): PageDto<Item> {
+  const isLastPage = !hasMore || last === undefined;
+  return { items, nextCursor: isLastPage ? null : encodeCursor({ ...last, createdAt: last.createdAt.toISOString() }) };
+}
+
+const encodeCursor = ({ createdAt, id }: Position): string => Buffer.from(`${createdAt} ${id}`).toString('base64url');
+
+function decodeCursor(cursor: string): Position {
+  const [createdAt, id] = Buffer.from(cursor, 'base64url').toString('utf8').split(' ');
+  // To the letter as we wrote it: what only looks like a time may mean nothing, or another thing, to PostgreSQL.
+  const isOurs =
+    createdAt &&
+    id &&
+    sqlTime(createdAt) === createdAt &&
+    isUUID(id, 'loose') &&
+    encodeCursor({ createdAt, id }) === cursor;
+  if (!isOurs) {
+    throw new InvalidFieldError('cursor', 'cursor must be the nextCursor of the page before');
+  }
+  return { createdAt, id };
+}
