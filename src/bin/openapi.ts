@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
 import { pino } from 'pino';
 import { AppModule } from '../app.module.js';
-import { createAdapter } from '../app.js';
 import { DOCUMENTED_AUTHENTICATION } from '../auth/documented-authentication.js';
 import { AppConfig } from '../config/config.js';
+import { createAdapter } from '../http/adapter.js';
 import { openApiDocument } from '../http/openapi/document.js';
 
 // Preview: modules are looked at and not built, so no database is needed.

@@ -1,0 +1,72 @@
+import type { IncomingMessage } from 'node:http';
+import { trace } from '@opentelemetry/api';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { BadRequestError, UriTooLongError } from '../problems/http.errors.js';
+import type { Problem } from '../problems/problem.js';
+import { URL_MAX_LENGTH } from './adapter.js';
+import { answerHeaders } from './http-errors.js';
+import type { Readiness } from './readiness.js';
+import { requestContext } from './request-context.js';
+
+/** What happens around every request, before and after its controller. */
+export function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
+  fastify.addHook('onRequest', (request, reply, done) => {
+    nameSpan(request);
+    reply.headers(answerHeaders(request.id));
+    requestContext.run(request.id, done, refusalOf(request));
+  });
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    if (readiness.isLeaving) {
+      // A connection that a client means to keep would hold the closing server for as long.
+      reply.header('Connection', 'close');
+    }
+    done();
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const { method, routeOptions, user } = request;
+    request.log.info(
+      {
+        requestId: request.id,
+        method,
+        route: routeOptions.url ?? null,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime),
+        ...(user && { userId: user.userId, sessionId: user.sessionId }),
+      },
+      'request',
+    );
+    done();
+  });
+}
+
+// Where the process is traced, the span of the request; instrumentation of HTTP knows no routes.
+function nameSpan({ method, routeOptions: { url } }: FastifyRequest): void {
+  if (url !== undefined) {
+    trace.getActiveSpan()?.setAttribute('http.route', url).updateName(`${method} ${url}`);
+  }
+}
+
+function refusalOf({ raw }: FastifyRequest): Problem | undefined {
+  const isHostless = raw.httpVersion === '1.1' && raw.headers.host === undefined;
+  if (isHostless || hasRepeatedHeader(raw)) {
+    return new BadRequestError();
+  }
+  return raw.url !== undefined && raw.url.length > URL_MAX_LENGTH ? new UriTooLongError() : undefined;
+}
+
+// Node takes the first of these and says nothing; a proxy in front may have taken the last (RFC 9112, 3.2 and 11.2).
+const ONCE_ONLY = new Set(['host', 'authorization', 'content-type']);
+
+function hasRepeatedHeader({ rawHeaders }: IncomingMessage): boolean {
+  const found = new Set<string>();
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? '';
+    if (ONCE_ONLY.has(name)) {
+      if (found.has(name)) {
+        return true;
+      }
+      found.add(name);
+    }
+  }
+  return false;
+}
