@@ -11,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { type Caller, CurrentCaller } from '../http/caller.js';
+import { type Caller, CurrentCaller, OptionalCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
@@ -24,21 +24,20 @@ import {
   InvalidRefreshTokenError,
   NothingToLogOutError,
   RefreshTokenReusedError,
-  RefusedForGoodError,
   SessionExpiredError,
   SessionRevokedError,
 } from '../sessions/sessions.errors.js';
 import { UserDto } from '../users/user.dto.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { EmailTakenError } from '../users/users.errors.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
 import { Grants } from './grants.js';
 import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
 import { TakesRefreshToken } from './jwt-auth.guard.js';
-import { LogoutFilter } from './logout.filter.js';
+import { LogoutFilter, RefreshCookieFilter } from './refresh-cookie.filter.js';
 import { RefreshCookie } from './refresh-cookie.js';
-import { TooManyRequestsError } from '../problems/problem.js';
 import { AmbiguousRefreshTokenError, EmailNotVerifiedError, InvalidCredentialsError } from './auth.errors.js';
-import { EmailTakenError } from '../users/users.errors.js';
 
 const SET_COOKIE = {
   'Set-Cookie': {
@@ -118,6 +117,7 @@ export class AuthController {
   }
 
   @Public()
+  @UseFilters(RefreshCookieFilter)
   @Post('refresh')
   @HttpCode(HttpStatus.OK)
   @ApiCookieAuth('refreshCookie')
@@ -144,10 +144,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
     const presented = this.cookie.read(request, refreshToken);
-    return this.grants.deliver(
-      reply,
-      await this.forgetting(presented, reply, this.refreshes.refresh(presented, source)),
-    );
+    return this.grants.deliver(reply, await this.refreshes.refresh(presented, source));
   }
 
   @TakesRefreshToken()
@@ -166,7 +163,7 @@ export class AuthController {
   @ApiProblems(NothingToLogOutError, AmbiguousRefreshTokenError)
   async logout(
     @Req() request: FastifyRequest,
-    @CurrentCaller() caller: Caller | null,
+    @OptionalCaller() caller: Caller | null,
     @Body() { refreshToken }: RefreshDto,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -177,6 +174,7 @@ export class AuthController {
   }
 
   @TakesRefreshToken()
+  @UseFilters(RefreshCookieFilter)
   @Post('logout-all')
   @HttpCode(HttpStatus.OK)
   @ApiCookieAuth('refreshCookie')
@@ -186,13 +184,13 @@ export class AuthController {
   @ApiProblems(InvalidRefreshTokenError, RefreshTokenReusedError, AmbiguousRefreshTokenError)
   async logoutAll(
     @Req() request: FastifyRequest,
-    @CurrentCaller() caller: Caller | null,
+    @OptionalCaller() caller: Caller | null,
     @Body() { refreshToken }: RefreshDto,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RevokedDto> {
     const presented = this.cookie.read(request, refreshToken);
-    const revoked = await this.forgetting(presented, reply, this.logouts.logoutAll(presented, caller, source));
+    const revoked = await this.logouts.logoutAll(presented, caller, source);
     this.clear(request, reply);
     return { revoked };
   }
@@ -211,18 +209,6 @@ export class AuthController {
   getMe(@CurrentCaller() { user, session }: CheckedCaller): MeDto {
     // Not spread: V8 gave each such object a shape of its own.
     return Object.assign(UserDto.from(user), { session: SessionDto.from(session, session.id) });
-  }
-
-  // The cookie goes only when its token is refused for good, so that a losing request never takes a winner's cookie.
-  private async forgetting<T>(presented: PresentedToken | null, reply: FastifyReply, answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (error instanceof RefusedForGoodError && presented?.delivery === 'cookie') {
-        this.cookie.clear(reply);
-      }
-      throw error;
-    }
   }
 
   private clear(request: FastifyRequest, reply: FastifyReply): void {

@@ -9,7 +9,7 @@ import { isTooLong, PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
 
 const NAME_MAX_LENGTH = 100;
 
-// ASCII only, and only ASCII is folded: other scripts have letters that fold, or look, like somebody else's address
+// ASCII only, and only ASCII is folded: other scripts have letters that fold, or look, like another person's address
 // (IN-06). No quotes: "name"@host is the mailbox of name@host, and would be a second account of it.
 const IsAsciiEmail = () =>
   ValidateBy({
@@ -36,7 +36,7 @@ function IsNotTooLong(): PropertyDecorator {
   };
 }
 
-/** A password as somebody sent it; whether it is good enough to set is another question. */
+/** A password as it was sent; whether it is good enough to set is another question. */
 export const IsPassword = () => applyDecorators(NoControlCharacters(), IsNotTooLong(), MinLength(1), IsString());
 
 export class LoginDto {

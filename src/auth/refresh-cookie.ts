@@ -42,10 +42,12 @@ export class RefreshCookie {
 
   /** Whether a request carries a refresh token at all, good or bad. */
   isRefreshTokenSent(request: FastifyRequest): boolean {
-    const { body } = request;
-    const isInBody =
-      typeof body === 'object' && body !== null && 'refreshToken' in body && body.refreshToken !== undefined;
-    return isInBody || this.isSent(request);
+    return isInBody(request) || this.isSent(request);
+  }
+
+  /** Whether the cookie is what a request's refresh token came in, as {@link read} has it. */
+  isPresented(request: FastifyRequest): boolean {
+    return this.isSent(request) && !isInBody(request);
   }
 
   isSent(request: FastifyRequest): boolean {
@@ -74,6 +76,9 @@ export class RefreshCookie {
       .map((pair) => pair.slice(start.length));
   }
 }
+
+const isInBody = ({ body }: FastifyRequest): boolean =>
+  typeof body === 'object' && body !== null && 'refreshToken' in body && body.refreshToken !== undefined;
 
 // Step by step: an expression that looks for blanks before an end begins anew at each of them (IN-07).
 function withoutBlanks(text: string): string {

@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 
-/** Whoever makes a request, as the session checker found them after the request arrived. */
+/** The user and session of a request, as the session checker found them after the request arrived. */
 export interface Caller {
   readonly userId: string;
   readonly sessionId: string;
@@ -10,12 +10,22 @@ export interface Caller {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by the guard alone. Null where a route is open or a refresh token spoke instead. */
+    /** Set by the guard alone. Null where a route is public, or a refresh token came instead. */
     user?: Caller | null;
   }
 }
 
-/** The caller a guard let in. On a route that is open to anyone there may be none. */
-export const CurrentCaller = createParamDecorator(
-  (_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<FastifyRequest>().user ?? null,
-);
+const callerOf = (context: ExecutionContext): Caller | null =>
+  context.switchToHttp().getRequest<FastifyRequest>().user ?? null;
+
+/** The caller of a protected route. Throws where no guard has set one, which is a mistake of ours. */
+export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext) => {
+  const caller = callerOf(context);
+  if (!caller) {
+    throw new Error('This route has no caller for certain: use @OptionalCaller().');
+  }
+  return caller;
+});
+
+/** The caller, or null where a refresh token opened the route, or anyone may call it. */
+export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext) => callerOf(context));
