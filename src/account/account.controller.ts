@@ -6,13 +6,13 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import { RefreshCookie } from '../auth/refresh-cookie.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { LastAdminError } from '../users/users.errors.js';
 import { DeleteAccountDto, ExportDto } from './account.dto.js';
 import { AccountExport } from './account-export.js';
 import { AccountService } from './account.service.js';
-import { RefreshCookie } from '../auth/refresh-cookie.js';
 import { WrongPasswordError } from './account.errors.js';
-import { TooManyRequestsError } from '../problems/problem.js';
-import { LastAdminError } from '../users/users.errors.js';
 
 @ApiTags('auth')
 @Controller('auth/me')

@@ -4,10 +4,10 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { RevokedDto } from '../auth/auth-result.dto.js';
-import { MailedTokenDto } from './passwords.dto.js';
-import { AccountRecoveryService } from './account-recovery.service.js';
 import { EmailTakenError } from '../users/users.errors.js';
 import { TooManyRequestsError } from '../problems/problem.js';
+import { MailedTokenDto } from './passwords.dto.js';
+import { AccountRecoveryService } from './account-recovery.service.js';
 import { InvalidDisownTokenError } from './account.errors.js';
 
 export class DisownedDto extends RevokedDto {

@@ -5,6 +5,8 @@ import { CurrentCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import { TooManyRequestsError } from '../problems/problem.js';
+import { EmailTakenError } from '../users/users.errors.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
 import { DisownedDto } from './disown.controller.js';
 import { EmailService } from './email.service.js';
@@ -15,8 +17,6 @@ import {
   InvalidVerificationTokenError,
   WrongPasswordError,
 } from './account.errors.js';
-import { TooManyRequestsError } from '../problems/problem.js';
-import { EmailTakenError } from '../users/users.errors.js';
 
 @ApiTags('auth')
 @Controller('auth/email')

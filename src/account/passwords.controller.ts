@@ -8,10 +8,10 @@ import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { AuthResultDto } from '../auth/auth-result.dto.js';
 import { Grants } from '../auth/grants.js';
+import { TooManyRequestsError } from '../problems/problem.js';
 import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
 import { PasswordsService } from './passwords.service.js';
 import { InvalidResetTokenError, WrongPasswordError } from './account.errors.js';
-import { TooManyRequestsError } from '../problems/problem.js';
 
 @ApiTags('auth')
 @Controller('auth/password')

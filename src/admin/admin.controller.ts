@@ -19,11 +19,11 @@ import { type RequestSource, Source } from '../http/request-source.js';
 import { SessionDto, SessionsPageDto } from '../sessions/session.dto.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UsersService } from '../users/users.service.js';
-import { AuditPageDto, AuditQueryDto, StaffActionDto, StaffUserDto, UsersPageDto, UsersQueryDto } from './admin.dto.js';
-import { AdminService } from './admin.service.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { LastAdminError } from '../users/users.errors.js';
+import { AuditPageDto, AuditQueryDto, StaffActionDto, StaffUserDto, UsersPageDto, UsersQueryDto } from './admin.dto.js';
+import { AdminService } from './admin.service.js';
 import { UserNotFoundError } from './admin.errors.js';
 
 const ApiId = () => ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });

@@ -40,10 +40,10 @@ export class AuditEventDto {
 
   /** As the user it is about may see it: who else acted on them, and from where, is not theirs to know. */
   static forSubject(event: AuditEvent): AuditEventDto {
-    const isSomebodyElses = event.actorId !== null && event.actorId !== event.userId;
+    const isByAnother = event.actorId !== null && event.actorId !== event.userId;
     return {
       ...AuditEventDto.from(event),
-      ...(isSomebodyElses && { actorId: null, ip: null, userAgent: null, requestId: null }),
+      ...(isByAnother && { actorId: null, ip: null, userAgent: null, requestId: null }),
     };
   }
 

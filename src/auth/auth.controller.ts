@@ -17,7 +17,6 @@ import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionDto } from '../sessions/session.dto.js';
 import { LogoutService } from '../sessions/logout.service.js';
-import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
 import { RefreshService } from '../sessions/refresh/refresh.service.js';
 import type { Device } from '../sessions/sessions.service.js';
 import {

@@ -6,8 +6,8 @@ import { ServiceUnavailableError } from '../problems/problem.js';
 import { Public } from '../http/public.decorator.js';
 import { AppConfig } from '../config/config.js';
 import { Schema, UnknownSchemaError } from '../database/schema.js';
-import { HealthDto } from './health.dto.js';
 import { Readiness } from '../http/readiness.js';
+import { HealthDto } from './health.dto.js';
 
 // However often it is requested, the database is asked ten times a second at most.
 const ASKED_EVERY_MS = 100;

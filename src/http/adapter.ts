@@ -4,7 +4,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import type { AppConfig } from '../config/config.js';
-import { answerClientError, answerFrameworkError } from './http-errors.js';
+import { answerClientError, answerFrameworkError } from './answers.js';
 import { trustedProxies } from './trusted-proxies.js';
 
 const HEADERS_MAX_BYTES = 16_384;

@@ -107,7 +107,7 @@ function decode(bytes: Buffer): string | Problem {
   }
 }
 
-// What validation could not bear to look at: it walks a body recursively, pays for every member of it, and takes names
+// What validation must not see: it walks a body recursively, pays for every member of it, and takes names
 // that every object has for known.
 function problemIn(value: unknown, depth: number, seen = { members: 0 }): Problem | null {
   if (typeof value !== 'object' || value === null) {

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { BadRequestError, UriTooLongError } from '../problems/http.errors.js';
 import type { Problem } from '../problems/problem.js';
 import { URL_MAX_LENGTH } from './adapter.js';
-import { answerHeaders } from './http-errors.js';
+import { answerHeaders } from './answers.js';
 import type { Readiness } from './readiness.js';
 import { requestContext } from './request-context.js';
 

@@ -1,8 +1,8 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { type IsTrusted, trustedProxies } from './trusted-proxies.js';
 import { AppConfig } from '../config/config.js';
 import { defineProblem } from '../problems/problem.js';
+import { type IsTrusted, trustedProxies } from './trusted-proxies.js';
 
 /** The tokens were readable on the way; they must not be accepted (HDR-03). */
 const HttpsRequiredError = defineProblem(

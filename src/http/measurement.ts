@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** What is counted and decides nothing: nobody waits for it, and without a listener it is lost. */
+/** What is counted and decides nothing: no caller waits for it, and without a listener it is lost. */
 export interface Measurement<Value extends object> {
   record(value: Value): void;
   /** Returns what ends it. */

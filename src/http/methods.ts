@@ -16,7 +16,7 @@ export function collectMethods(fastify: FastifyInstance): ReadonlyMap<string, Se
 }
 
 /**
- * Answers every other method of an address with 405 and `Allow`. As routes, so that the router itself tells a wrong method
+ * Answers every other method of an address with 405 and `Allow`. As routes, so that the router itself knows a wrong method
  * from a wrong address (404).
  */
 export function refuseOtherMethods(fastify: FastifyInstance, methodsOf: ReadonlyMap<string, Set<string>>): void {

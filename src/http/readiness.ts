@@ -14,12 +14,12 @@ export class Readiness {
     return this.state !== 'serving';
   }
 
-  /** From now on load balancers are told to look elsewhere. Requests that come all the same are still served. */
+  /** From now on `/health/ready` answers 503, so that load balancers look elsewhere. Requests are still served. */
   stop(): void {
     this.state = 'stopping';
   }
 
-  /** From now on clients are told to connect again: to another worker, for the service as a whole goes on. */
+  /** From now on every answer closes its connection, so that clients connect to another worker. */
   leave(): void {
     this.state = 'leaving';
   }

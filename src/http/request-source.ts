@@ -26,7 +26,7 @@ export function sourceOf(request: FastifyRequest): RequestSource {
   };
 }
 
-// A copy: what is cut out of a header keeps all of it in memory, for as long as somebody remembers the device.
+// A copy: what is cut out of a header keeps all of it in memory, for as long as the device is remembered.
 const shortened = (userAgent: string): string =>
   userAgent.length > USER_AGENT_MAX_LENGTH
     ? Buffer.from(userAgent.slice(0, USER_AGENT_MAX_LENGTH)).toString()

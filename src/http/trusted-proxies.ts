@@ -4,7 +4,7 @@ import { BlockList, isIP } from 'node:net';
 export type IsTrusted = (address: string, hop: number) => boolean;
 
 /**
- * Reads TRUST_PROXY: nobody if it is unset, every client's last so many hops for a number, and hosts by address for a
+ * Reads TRUST_PROXY: no proxy if it is unset, every client's last so many hops for a number, and hosts by address for a
  * list of addresses and CIDR ranges.
  */
 export function trustedProxies(trustProxy: string | undefined): IsTrusted {

@@ -43,7 +43,7 @@ const kinds = new Map<string, ProblemKind>();
 
 /**
  * Declares a problem, where it happens: this one line is its class, its answer and its entry in the OpenAPI document.
- * A base class is for what is told apart as a group. Throws where the code is declared already.
+ * A base class is for problems that are caught as a group. Throws where the code is declared already.
  */
 export function defineProblem(code: string, status: number, detail: string, Base = Problem): ProblemClass {
   if (kinds.has(code)) {

@@ -6,8 +6,8 @@ import { EMPTY, type Observable } from 'rxjs';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
-import { SessionStreams } from './session-streams.js';
 import { TooManyRequestsError } from '../problems/problem.js';
+import { SessionStreams } from './session-streams.js';
 
 // What waits for a client that does not read, in characters: some hundreds of events.
 const MAX_PENDING = 65_536;

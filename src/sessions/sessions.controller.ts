@@ -4,12 +4,12 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type Caller, CurrentCaller } from '../http/caller.js';
 import { pageOf, PageQueryDto, requestedPage, START } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
+import { TooManyRequestsError } from '../problems/problem.js';
 import { RenameSessionDto } from './rename-session.dto.js';
 import type { CheckedCaller } from './check/session-checker.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';
 import { SessionNotFoundError } from './sessions.errors.js';
-import { TooManyRequestsError } from '../problems/problem.js';
 
 @ApiTags('sessions')
 @Controller('sessions')
