@@ -7,6 +7,7 @@ import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { AuthResultDto } from '../auth/auth-result.dto.js';
+import { SET_COOKIE } from '../auth/documented-authentication.js';
 import { Grants } from '../auth/grants.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
@@ -27,7 +28,7 @@ export class PasswordsController {
     summary: 'Change your password',
     description: 'Every session ends, this one too; the answer has a fresh one for this device.',
   })
-  @ApiOkResponse({ type: AuthResultDto })
+  @ApiOkResponse({ type: AuthResultDto, headers: SET_COOKIE })
   @ApiProblems(WrongPasswordError, TooManyRequestsError)
   async changePassword(
     @CurrentCaller() caller: CheckedCaller,

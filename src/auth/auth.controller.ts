@@ -31,6 +31,7 @@ import { TooManyRequestsError } from '../problems/problem.js';
 import { EmailTakenError } from '../users/users.errors.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
+import { CLEARED_COOKIE, SET_COOKIE } from './documented-authentication.js';
 import { Grants } from './grants.js';
 import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
 import { TakesRefreshToken } from './jwt-auth.guard.js';
@@ -38,25 +39,6 @@ import { LogoutFilter, RefreshCookieFilter } from './refresh-cookie.filter.js';
 import { RefreshCookie } from './refresh-cookie.js';
 import { AmbiguousRefreshTokenError, EmailNotVerifiedError, InvalidCredentialsError } from './auth.errors.js';
 
-const SET_COOKIE = {
-  'Set-Cookie': {
-    description: 'The refresh token, where it is delivered as a cookie.',
-    schema: {
-      type: 'string',
-      example: '__Host-refresh_token=v1.5b1f…; Max-Age=604800; Path=/; HttpOnly; Secure; SameSite=Strict',
-    },
-  },
-} as const;
-const CLEARED_COOKIE = {
-  'Set-Cookie': {
-    description: 'Clears the refresh token.',
-    schema: { type: 'string', example: '__Host-refresh_token=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Strict' },
-  },
-  'Clear-Site-Data': {
-    description: 'Where the cookie was sent.',
-    schema: { type: 'string', example: '"cookies", "storage"' },
-  },
-} as const;
 // The first one is what Swagger UI fills in.
 const REFRESH_EXAMPLES = {
   cookie: { summary: 'The cookie carries the token', value: {} },
