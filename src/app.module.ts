@@ -21,24 +21,19 @@ import { SessionsModule } from './sessions/sessions.module.js';
 import { SessionEventsModule } from './session-events/session-events.module.js';
 import { UsersModule } from './users/users.module.js';
 
-/** The list of rooms, and the guards in the order of refusal: 403 for the site, 401, 403 for the role, then what is wrong with the body. */
+const CORE = [DatabaseModule, LimitsModule, UsersModule, SessionsModule, AuthModule];
+
+// Each can be deleted: its folder, and its line here. Two more are for the settings to decide, below.
+const FEATURES = [AccountModule, AdminModule, HealthModule, MailLinksModule, SessionEventsModule];
+
+/** The core, the features, and what every request passes: guards in the order in which they refuse. */
 @Module({
-  imports: [
-    DatabaseModule,
-    LimitsModule,
-    UsersModule,
-    SessionsModule,
-    AuthModule,
-    AccountModule,
-    MailLinksModule,
-    AdminModule,
-    SessionEventsModule,
-    HealthModule,
-  ],
+  imports: [...CORE, ...FEATURES],
   providers: [
-    // The later one is asked first.
+    // Of filters the later one is asked first.
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_FILTER, useClass: SchemaFilter },
+    // 403 for another site, 401, 403 for the role, and only then what is wrong with the body.
     { provide: APP_GUARD, useClass: HttpsGuard },
     { provide: APP_GUARD, useClass: CrossSiteGuard },
     { provide: APP_GUARD, useClass: JwtAuthGuard },
@@ -47,9 +42,9 @@ import { UsersModule } from './users/users.module.js';
   ],
 })
 export class AppModule {
-  static with(config: AppConfig): DynamicModule {
+  static forRoot(config: AppConfig): DynamicModule {
     const metrics = config.metricsPort === undefined ? [] : [MetricsModule];
     const page = config.hasAccountPage ? [AccountPageModule] : [];
-    return { module: AppModule, imports: [ConfigModule.with(config), ...metrics, ...page] };
+    return { module: AppModule, imports: [ConfigModule.forRoot(config), ...metrics, ...page] };
   }
 }

@@ -20,10 +20,14 @@ export const NEST_OPTIONS = { bodyParser: false, abortOnError: false } satisfies
 
 /** The whole service, ready to listen. The database is reached, and migrated, on the way. */
 export async function createApp(config: AppConfig, logger: Logger): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), createAdapter(config, logger), {
-    ...NEST_OPTIONS,
-    logger: new NestLogger(logger),
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.forRoot(config),
+    createAdapter(config, logger),
+    {
+      ...NEST_OPTIONS,
+      logger: new NestLogger(logger),
+    },
+  );
   await setUpApp(app, config);
   return app;
 }

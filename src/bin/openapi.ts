@@ -11,7 +11,7 @@ import { openApiDocument } from '../http/openapi/document.js';
 // Preview: modules are looked at and not built, so no database is needed.
 const config = new AppConfig();
 const adapter = createAdapter(config, pino({ level: 'silent' }));
-const app = await NestFactory.create(AppModule.with(config), adapter, { preview: true, logger: false });
+const app = await NestFactory.create(AppModule.forRoot(config), adapter, { preview: true, logger: false });
 
 writeFileSync(
   process.argv[2] ?? 'openapi.json',

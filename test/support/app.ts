@@ -45,7 +45,7 @@ export function useApp(
     t.database = await createDatabase();
     const config = loadConfig({ ...SECRETS, DATABASE_URL: t.database.url, RATE_LIMIT: 'off', ...environment });
     const logger = pino(loggerOptions('info'), { write: (line) => (log += line) });
-    const testing = await Test.createTestingModule({ imports: [AppModule.with(config), ...modules] })
+    const testing = await Test.createTestingModule({ imports: [AppModule.forRoot(config), ...modules] })
       .setLogger(new NestLogger(logger))
       .compile();
     t.app = testing.createNestApplication<NestFastifyApplication>(createAdapter(config, logger), NEST_OPTIONS);
