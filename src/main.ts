@@ -17,6 +17,7 @@ import { configOfProcess } from './config/environment.js';
 import { onDatabase } from './config/load-config.js';
 import { startEmbeddedPostgres } from './database/embedded/embedded-postgres.js';
 import { Readiness } from './http/readiness.js';
+import { answerMetricsOfPrimary, serveMetrics } from './process/metrics-server.js';
 import { RETIRE, type Service, startWorkers } from './process/workers.js';
 
 const FORCED_AFTER_MS = 20_000;
@@ -75,6 +76,8 @@ async function serve(config: AppConfig, logger: Logger): Promise<Service> {
   });
   keepRequestsYoung();
   const app = await createApp(config, logger);
+  if (cluster.isWorker) answerMetricsOfPrimary();
+  const closeMetrics = cluster.isWorker ? null : await serveMetrics(config);
   const connections = new Connections(app.getHttpServer());
   await listen(app, config);
 
@@ -82,6 +85,7 @@ async function serve(config: AppConfig, logger: Logger): Promise<Service> {
   const close = async () => {
     connections.end();
     await app.close();
+    closeMetrics?.();
   };
   // The others take what comes from now on. Whoever has connected here already is about to ask.
   const retire = async () => {

@@ -1,14 +1,16 @@
 import { Module } from '@nestjs/common';
 import { MailModule } from '../mail/mail.module.js';
-import { SessionsModule } from '../sessions/sessions.module.js';
-import { SessionEventsModule } from '../session-events/session-events.module.js';
 import { UsersModule } from '../users/users.module.js';
-import { Metrics } from './metrics.js';
-import { MetricsServer } from './metrics-server.js';
+import { DatabaseMetrics } from './database-metrics.js';
+import { PasswordMetrics } from './password-metrics.js';
+import { ProcessMetrics } from './process-metrics.js';
+import { RequestMetrics } from './request-metrics.js';
+import { RetentionMetrics } from './retention-metrics.js';
+import { SessionMetrics } from './session-metrics.js';
 
-/** What an operator sees. Listens to the other rooms; nobody imports it. */
+/** What an operator sees: counted in the register of prom-client, which the process shows on a port of its own. */
 @Module({
-  imports: [MailModule, SessionsModule, SessionEventsModule, UsersModule],
-  providers: [Metrics, MetricsServer],
+  imports: [MailModule, UsersModule],
+  providers: [DatabaseMetrics, PasswordMetrics, ProcessMetrics, RequestMetrics, RetentionMetrics, SessionMetrics],
 })
 export class MetricsModule {}

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { onHangUp } from './hang-up.js';
 import { StartError } from '../problems/start-error.js';
 import type { AppConfig } from '../config/config.js';
-import { serveMetricsOfWorkers } from '../metrics/metrics-server.js';
+import { serveMetricsOfWorkers } from './metrics-server.js';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
 import { type PastNews, SESSION_CHANNEL, type SessionNews } from '../sessions/session-news.js';
+import { listening, listeningLost } from './session-events.measurements.js';
 import { SessionNewsRepository } from './session-news.repository.js';
 
 // Asked for again every few minutes, by whoever still wants it.
@@ -68,8 +69,15 @@ export class SessionFeed {
     notifications.listen({
       channel: SESSION_CHANNEL,
       heard: (payload) => this.hear(payload),
-      listening: () => this.listening.next(true),
-      lost: () => this.listening.next(false),
+      listening: () => {
+        listening.value = 1;
+        this.listening.next(true);
+      },
+      lost: () => {
+        listening.value = 0;
+        listeningLost.value++;
+        this.listening.next(false);
+      },
     });
   }
 

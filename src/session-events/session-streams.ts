@@ -3,6 +3,7 @@ import { EMPTY, Observable } from 'rxjs';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { AppConfig } from '../config/config.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import { openStreams } from './session-events.measurements.js';
 import { eventIdOf, SessionFeed } from './session-feed.js';
 import { type SessionEnd, SessionLifetime } from './session-lifetime.js';
 import type { PastNews, SessionNews } from '../sessions/session-news.js';
@@ -46,11 +47,6 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       this.isSure = isSure;
       this.remark();
     });
-  }
-
-  /** How many are open. */
-  get count(): number {
-    return [...this.ofUser.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   onApplicationBootstrap(): void {
@@ -153,11 +149,12 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   private add(userId: string, stream: Stream): void {
     const streams = this.ofUser.get(userId) ?? new Set();
     this.ofUser.set(userId, streams.add(stream));
+    openStreams.value++;
   }
 
   private remove(userId: string, stream: Stream): void {
     const streams = this.ofUser.get(userId);
-    streams?.delete(stream);
+    if (streams?.delete(stream)) openStreams.value--;
     if (streams?.size === 0) {
       this.ofUser.delete(userId);
     }

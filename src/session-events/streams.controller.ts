@@ -1,10 +1,10 @@
 import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { EMPTY, type Observable } from 'rxjs';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { CurrentCaller } from '../http/caller.js';
+import { StaysOpen } from '../http/stays-open.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { SessionStreams } from './session-streams.js';
@@ -12,16 +12,13 @@ import { SessionStreams } from './session-streams.js';
 // What waits for a client that does not read, in characters: some hundreds of events.
 const MAX_PENDING = 65_536;
 
-/** In the configuration of a route whose answers last as long as the client wants. */
-export const STAYS_OPEN = 'staysOpen';
-
 @ApiTags('sessions')
 @Controller('sessions')
 export class StreamsController {
   constructor(private readonly streams: SessionStreams) {}
 
   @Sse('events', { maxPendingDataLength: MAX_PENDING })
-  @RouteConfig({ [STAYS_OPEN]: true })
+  @StaysOpen()
   @ApiOperation({
     summary: 'What happens to your devices, as it happens',
     description:

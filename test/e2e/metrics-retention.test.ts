@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { createApp } from '../../src/app.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { Retention } from '../../src/database/retention.js';
+import { serveMetrics } from '../../src/process/metrics-server.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
@@ -10,15 +11,19 @@ import { SECRETS } from '../support/secrets.js';
 let database: TestDatabase;
 let app: NestFastifyApplication;
 let metricsUrl: string;
+let closeMetrics: () => void;
 
 beforeAll(async () => {
   database = await createDatabase();
   const METRICS_PORT = String(await freePort());
   metricsUrl = `http://127.0.0.1:${METRICS_PORT}/metrics`;
-  app = await createApp(loadConfig({ ...SECRETS, DATABASE_URL: database.url, METRICS_PORT }), pino({ enabled: false }));
+  const config = loadConfig({ ...SECRETS, DATABASE_URL: database.url, METRICS_PORT });
+  app = await createApp(config, pino({ enabled: false }));
+  closeMetrics = await serveMetrics(config);
 });
 afterAll(async () => {
   await app?.close();
+  closeMetrics?.();
   await database?.drop();
 });
 

@@ -1,0 +1,32 @@
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { tableCleaned } from '../database/database.measurements.js';
+import { Retention } from '../database/retention.js';
+import { counter, gauge } from './instruments.js';
+
+/** What retention deletes, and whether it works, by table. */
+@Injectable()
+export class RetentionMetrics implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly rows = counter('retention_rows_deleted_total', 'Rows deleted because their time is over.', 'table');
+  private readonly failures = counter('retention_failures_total', 'Deleting them failed.', 'table');
+  private readonly cleanedAt = gauge(
+    'retention_last_success_timestamp_seconds',
+    'When that worked last, or this started.',
+    { labelNames: ['table'], aggregator: 'max' },
+  );
+  readonly onApplicationShutdown = tableCleaned.subscribe(({ table, rows, isFailure }) => {
+    this.rows.inc({ table }, rows);
+    if (isFailure) this.failures.inc({ table });
+    else this.cleanedAt.set({ table }, Date.now() / 1000);
+  });
+
+  constructor(private readonly retention: Retention) {}
+
+  /** By now each module has added its rules. */
+  onApplicationBootstrap(): void {
+    for (const table of this.retention.tables) {
+      this.rows.inc({ table }, 0);
+      this.failures.inc({ table }, 0);
+      this.cleanedAt.set({ table }, Date.now() / 1000);
+    }
+  }
+}

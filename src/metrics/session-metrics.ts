@@ -1,0 +1,60 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { REVOCATION_REASONS, TOKEN_DELIVERIES } from '../sessions/session.entity.js';
+import {
+  CHECK_REFUSALS,
+  checkRefused,
+  checksAnswered,
+  REFRESH_OUTCOMES,
+  refreshAnswered,
+  sessionOpened,
+  sessionsRevoked,
+} from '../sessions/sessions.measurements.js';
+import { counter, histogram, LATENCY_BUCKETS } from './instruments.js';
+
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+const CHECK_RESULTS = ['answered', 'failed'];
+
+/** Sessions from their opening to their end, and what checking them costs. */
+@Injectable()
+export class SessionMetrics implements OnApplicationShutdown {
+  private readonly subscriptions = [...countSessions(), ...measureChecks()];
+
+  onApplicationShutdown(): void {
+    for (const end of this.subscriptions) end();
+  }
+}
+
+function countSessions(): (() => void)[] {
+  const opened = counter('sessions_opened_total', 'Devices signed in.', 'delivery', TOKEN_DELIVERIES);
+  const ended = counter('sessions_ended_total', 'Sessions ended on purpose.', 'reason', REVOCATION_REASONS);
+  const refreshes = counter('refreshes_total', 'Authentic refresh tokens by outcome.', 'outcome', REFRESH_OUTCOMES);
+  return [
+    sessionOpened.subscribe(({ delivery }) => opened.inc({ delivery })),
+    sessionsRevoked.subscribe(({ reason, count }) => ended.inc({ reason }, count)),
+    refreshAnswered.subscribe(({ outcome }) => refreshes.inc({ outcome })),
+  ];
+}
+
+function measureChecks(): (() => void)[] {
+  const batches = histogram('session_check_batch_size', 'Session checks that shared a query.', {
+    buckets: BATCH_BUCKETS,
+  });
+  const seconds = histogram('session_check_duration_seconds', 'Queries for session checks.', {
+    labelNames: ['result'],
+    buckets: LATENCY_BUCKETS,
+  });
+  for (const result of CHECK_RESULTS) seconds.zero({ result });
+  const refused = counter(
+    'session_checks_refused_total',
+    'Requests refused for their session.',
+    'reason',
+    CHECK_REFUSALS,
+  );
+  return [
+    checksAnswered.subscribe(({ size, milliseconds, isFailure }) => {
+      batches.observe(size);
+      seconds.observe({ result: isFailure ? 'failed' : 'answered' }, milliseconds / 1000);
+    }),
+    checkRefused.subscribe(({ reason }) => refused.inc({ reason })),
+  ];
+}
