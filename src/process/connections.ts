@@ -23,15 +23,14 @@ export class Connections {
     });
   }
 
-  /** Takes no new ones. Unlike the HTTP server's own close, it leaves alone those whose next request is on its way. */
+  /** Takes no new ones, and leaves alone those there are. */
   refuseNew(): void {
-    // oxlint-disable-next-line typescript/unbound-method -- bound where it is applied
-    Reflect.apply(NetServer.prototype.close, this.server, []);
+    stopAccepting(this.server);
   }
 
   /**
-   * Takes no new ones, and sees to it that those there are go: after a second each that has no whole request to be
-   * answered, be there half a one or nothing yet; after seven seconds all, whoever does not read their answer too.
+   * Takes no new ones, and closes those there are: after a second each that has no whole request to be answered, be
+   * there half a one or nothing yet; after seven seconds all, those too whose client does not read its answer.
    */
   end(): void {
     this.refuseNew();
@@ -49,4 +48,10 @@ export class Connections {
       }
     }, LOOK_EVERY_MS);
   }
+}
+
+// The HTTP server's own close() ends idle connections at once, and with them requests that are on their way. The one it
+// inherits does not.
+function stopAccepting(server: Server): void {
+  NetServer.prototype.close.call(server);
 }
