@@ -5,6 +5,9 @@ import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 import { ALL_CORES, SERVER_CORE, spawnNode } from './machine.js';
 
+// As the image and `npm start` run it.
+const LATCHKEY_NODE_OPTIONS = ['--no-allocation-site-pretenuring'];
+
 /** A server under test: a process of its own, on a core of its own. */
 export interface Server {
   readonly url: string;
@@ -59,7 +62,10 @@ export const serveLatchkey = async (
   variant: 'strict' | 'stub' | 'pg' | 'typeorm' = 'strict',
   options?: Options,
 ): Promise<Latchkey> =>
-  serve('servers/latchkey.mjs', [variant], latchkeyEnvironment(databaseUrl, await freePort()), options);
+  serve('servers/latchkey.mjs', [variant], latchkeyEnvironment(databaseUrl, await freePort()), {
+    ...options,
+    nodeOptions: [...LATCHKEY_NODE_OPTIONS, ...(options?.nodeOptions ?? [])],
+  });
 
 const latchkeyEnvironment = (databaseUrl: string, metricsPort: number): Record<string, string> => ({
   ...SECRETS,
@@ -78,7 +84,7 @@ export async function serveWorkers(databaseUrl: string, workers: number): Promis
     PORT: String(port),
     WEB_CONCURRENCY: String(workers),
   };
-  const child = spawnNode(['dist/main.js'], env, ALL_CORES);
+  const child = spawnNode([...LATCHKEY_NODE_OPTIONS, 'dist/main.js'], env, ALL_CORES);
   const url = `http://127.0.0.1:${port}`;
   // Shown once all of them listen.
   await until(

@@ -3,7 +3,6 @@
 import { DataSource } from 'typeorm';
 import { createApp } from '../../../dist/app.js';
 import { createLogger } from '../../../dist/process/logger.js';
-import { keepRequestsYoung } from '../../../dist/process/young-generation.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
 import { SessionChecker } from '../../../dist/sessions/check/session-checker.js';
 import { ChecksRepository } from '../../../dist/sessions/check/checks.repository.js';
@@ -59,7 +58,6 @@ if (variant === 'typeorm') {
   };
 }
 
-keepRequestsYoung();
 const config = loadConfig(process.env);
 const app = await createApp(config, createLogger({ level: config.logLevel, isReadable: false }));
 await app.listen({ port: 0, host: '127.0.0.1' });
