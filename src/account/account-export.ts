@@ -6,7 +6,7 @@ import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { ExportLimit } from '../limits/export-limit.js';
 import type { CheckedCaller } from '../sessions/check/session-checker.js';
-import { SessionLifetime } from '../session-events/session-lifetime.js';
+import { SessionWatcher } from '../session-events/session-watcher.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UserDto } from '../users/user.dto.js';
 import { KeptSessionDto } from './account.dto.js';
@@ -18,7 +18,7 @@ const PAGE_ROWS = 250;
 export class AccountExport {
   constructor(
     private readonly limit: ExportLimit,
-    private readonly lifetime: SessionLifetime,
+    private readonly watcher: SessionWatcher,
     private readonly sessions: SessionsService,
     private readonly audit: AuditTrail,
     private readonly config: AppConfig,
@@ -32,7 +32,7 @@ export class AccountExport {
   async open(caller: CheckedCaller, source: RequestSource): Promise<Readable> {
     const { userId, sessionId } = caller;
     const leave = await this.limit.enter(userId);
-    const { signal, release } = this.lifetime.watch(caller);
+    const { signal, release } = this.watcher.watch(caller);
     try {
       const event = { type: 'account_exported', outcome: 'success', userId, sessionId, actorId: userId } as const;
       await this.audit.record(event, source);

@@ -1,19 +1,18 @@
 import { Module } from '@nestjs/common';
 import sql from 'sql-template-tag';
 import { Retention } from '../database/retention.js';
-import { SessionsModule } from '../sessions/sessions.module.js';
+import { SessionEventsRepository } from './session-events.repository.js';
 import { SessionFeed } from './session-feed.js';
-import { SessionLifetime } from './session-lifetime.js';
-import { SessionNewsRepository } from './session-news.repository.js';
 import { SessionStreams } from './session-streams.js';
+import { SessionWatcher } from './session-watcher.js';
 import { StreamsController } from './streams.controller.js';
 
 /** What happens to my devices right now? From the database's notification to an SSE client. */
 @Module({
-  imports: [SessionsModule],
   controllers: [StreamsController],
-  providers: [SessionFeed, SessionLifetime, SessionNewsRepository, SessionStreams],
-  exports: [SessionFeed, SessionLifetime, SessionStreams],
+  providers: [SessionEventsRepository, SessionFeed, SessionStreams, SessionWatcher],
+  // For sockets of an application that is built on the service.
+  exports: [SessionWatcher],
 })
 export class SessionEventsModule {
   constructor(retention: Retention) {

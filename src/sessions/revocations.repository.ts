@@ -8,7 +8,7 @@ import type { Transaction } from '../database/transactions.js';
 import type { User } from '../users/user.entity.js';
 import { describeDevice } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh/refresh-token.js';
-import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
+import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
 import type { RevocationReason, TokenDelivery } from './session.entity.js';
 import { sessionsRevoked } from './sessions.measurements.js';
 import {
@@ -16,7 +16,7 @@ import {
   BY_ITS_USER,
   BY_THE_SERVICE,
   honoursPredecessor,
-  newsOf,
+  eventsOf,
   RECORDED,
   revoke,
   sourceValues,
@@ -100,15 +100,15 @@ export class RevocationsRepository {
     reason: RevocationReason,
     source: RequestSource,
   ): Promise<SessionOwner | null> {
-    const { rows } = await transaction.query<SessionOwner & { news: SessionNews[] }>(sql`
+    const { rows } = await transaction.query<SessionOwner & { events: SessionEvent[] }>(sql`
       WITH ${revoke(sql`s.id = ${id}`, sql`${actorId}::uuid`, reason, source)}
-      SELECT u.id, u.email, ${newsOf(RECORDED)} FROM revoked r JOIN users u ON u.id = r.user_id`);
+      SELECT u.id, u.email, ${eventsOf(RECORDED)} FROM revoked r JOIN users u ON u.id = r.user_id`);
     const [row] = rows;
     if (!row) {
       return null;
     }
-    const { news, ...owner } = row;
-    transaction.afterCommit(() => this.announce(reason, 1, news));
+    const { events, ...owner } = row;
+    transaction.afterCommit(() => this.announce(reason, 1, events));
     return owner;
   }
 
@@ -119,11 +119,11 @@ export class RevocationsRepository {
     reason: RevocationReason,
     source: RequestSource,
   ): Promise<string[]> {
-    const { rows } = await transaction.query<{ ids: string[]; news: SessionNews[] }>(sql`
+    const { rows } = await transaction.query<{ ids: string[]; events: SessionEvent[] }>(sql`
       WITH ${revoke(sql`s.user_id = ${userId}`, sql`${actorId}::uuid`, reason, source)}
-      SELECT ARRAY(SELECT id::text FROM revoked) AS ids, ${newsOf(RECORDED)}`);
-    const { ids, news } = rows[0] ?? { ids: [], news: [] };
-    transaction.afterCommit(() => this.announce(reason, ids.length, news));
+      SELECT ARRAY(SELECT id::text FROM revoked) AS ids, ${eventsOf(RECORDED)}`);
+    const { ids, events } = rows[0] ?? { ids: [], events: [] };
+    transaction.afterCommit(() => this.announce(reason, ids.length, events));
     return ids;
   }
 
@@ -148,19 +148,19 @@ export class RevocationsRepository {
   }
 
   private async count(name: string, reason: RevocationReason, steps: Sql): Promise<number> {
-    const { rows } = await this.database.prepared<{ count: number; news: SessionNews[] }>(
+    const { rows } = await this.database.prepared<{ count: number; events: SessionEvent[] }>(
       name,
-      sql`${steps} SELECT (SELECT count(*) FROM revoked)::integer AS count, ${newsOf(RECORDED)}`,
+      sql`${steps} SELECT (SELECT count(*) FROM revoked)::integer AS count, ${eventsOf(RECORDED)}`,
     );
-    const { count, news } = rows[0] ?? { count: 0, news: [] };
-    this.announce(reason, count, news);
+    const { count, events } = rows[0] ?? { count: 0, events: [] };
+    this.announce(reason, count, events);
     return count;
   }
 
-  private announce(reason: RevocationReason, count: number, news: readonly SessionNews[]): void {
+  private announce(reason: RevocationReason, count: number, events: readonly SessionEvent[]): void {
     if (count > 0) {
       sessionsRevoked.record({ reason, count });
     }
-    this.notifications.notify(SESSION_CHANNEL, news);
+    this.notifications.notify(SESSION_CHANNEL, events);
   }
 }

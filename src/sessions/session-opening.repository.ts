@@ -5,7 +5,7 @@ import { AppConfig } from '../config/config.js';
 import { Notifications } from '../database/notifications.js';
 import type { Transaction } from '../database/transactions.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
-import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
+import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
 import {
   SESSION_WITH_USER_COLUMNS,
   type SessionWithUser,
@@ -14,7 +14,7 @@ import {
 } from './session-with-user.js';
 import type { TokenDelivery } from './session.entity.js';
 import { sessionOpened, sessionsRevoked } from './sessions.measurements.js';
-import { ACTIVE, AUDIT_COLUMNS, BY_THE_SERVICE, newsOf, revoke, sourceValues } from './sessions.sql.js';
+import { ACTIVE, AUDIT_COLUMNS, BY_THE_SERVICE, eventsOf, revoke, sourceValues } from './sessions.sql.js';
 
 export interface NewSession {
   readonly id: string;
@@ -53,19 +53,19 @@ export class SessionOpeningRepository {
       return null;
     }
 
-    type Row = SessionWithUserRow & { surplusCount: number; news: SessionNews[] };
+    type Row = SessionWithUserRow & { surplusCount: number; events: SessionEvent[] };
     const { rows } = await transaction.query<Row>(this.insertion(session, source));
     const [row] = rows;
     if (!row) {
       return null;
     }
-    const { surplusCount, news, ...columns } = row;
+    const { surplusCount, events, ...columns } = row;
     transaction.afterCommit(() => {
       sessionOpened.record({ delivery: session.delivery });
       if (surplusCount > 0) {
         sessionsRevoked.record({ reason: 'session_limit', count: surplusCount });
       }
-      this.notifications.notify(SESSION_CHANNEL, news);
+      this.notifications.notify(SESSION_CHANNEL, events);
     });
     return toSessionWithUser(columns);
   }
@@ -112,7 +112,7 @@ export class SessionOpeningRepository {
         WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
       )
       SELECT ${SESSION_WITH_USER_COLUMNS}, (SELECT count(*) FROM revoked)::integer AS "surplusCount",
-        ${newsOf(sql`SELECT * FROM recorded UNION ALL SELECT * FROM announced`)}
+        ${eventsOf(sql`SELECT * FROM recorded UNION ALL SELECT * FROM announced`)}
       FROM opened s JOIN users u ON u.id = s.user_id`;
   }
 }

@@ -5,10 +5,10 @@ import { In, Repository } from 'typeorm';
 import type { RequestSource } from '../http/request-source.js';
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
-import { SESSION_CHANNEL, type SessionNews } from './session-news.js';
+import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
 import { SESSION_WITH_USER_COLUMNS, type SessionWithUserRow, toSessionWithUser } from './session-with-user.js';
 import { Session } from './session.entity.js';
-import { ACTIVE, AUDIT_COLUMNS, newsOf, RECORDED, sourceValues } from './sessions.sql.js';
+import { ACTIVE, AUDIT_COLUMNS, eventsOf, RECORDED, sourceValues } from './sessions.sql.js';
 
 /** A session that has ended, and when. */
 export interface EndedSession {
@@ -75,7 +75,7 @@ export class SessionsRepository {
 
   /** Names a device. Null if the user has no active session with this id. */
   async rename(id: string, userId: string, deviceName: string, source: RequestSource): Promise<Session | null> {
-    const { rows } = await this.database.query<SessionWithUserRow & { news: SessionNews[] }>(sql`
+    const { rows } = await this.database.query<SessionWithUserRow & { events: SessionEvent[] }>(sql`
       WITH renamed AS (
         UPDATE sessions s SET device_name = ${deviceName} FROM users u
         WHERE s.id = ${id} AND s.user_id = ${userId} AND ${ACTIVE} AND u.id = s.user_id
@@ -85,13 +85,13 @@ export class SessionsRepository {
         SELECT 'session_renamed', 'success', "userId", id, "userId", ${sourceValues(source)} FROM renamed
         RETURNING ${AUDIT_COLUMNS}
       )
-      SELECT renamed.*, ${newsOf(RECORDED)} FROM renamed`);
+      SELECT renamed.*, ${eventsOf(RECORDED)} FROM renamed`);
     const [row] = rows;
     if (!row) {
       return null;
     }
-    const { news, ...columns } = row;
-    this.notifications.notify(SESSION_CHANNEL, news);
+    const { events, ...columns } = row;
+    this.notifications.notify(SESSION_CHANNEL, events);
     return toSessionWithUser(columns).session;
   }
 }

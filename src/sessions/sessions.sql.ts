@@ -1,7 +1,7 @@
-import sql, { raw, type Sql } from 'sql-template-tag';
+import sql, { type Sql } from 'sql-template-tag';
 import type { RequestSource } from '../http/request-source.js';
 import type { RevocationReason } from './session.entity.js';
-import { NEWS_TYPES } from './session-news.js';
+import { AUDITED_TYPES, SESSION_EVENT } from './session-event.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
@@ -43,7 +43,7 @@ export const honoursPredecessor = (graceSeconds: number): Sql => sql`(
 export const sourceValues = ({ ip, userAgent, requestId }: RequestSource): Sql =>
   sql`${ip}, ${userAgent}, ${requestId}`;
 
-/** What {@link newsOf} must know of a row in the audit trail. */
+/** What {@link eventsOf} must know of a row in the audit trail. */
 export const AUDIT_COLUMNS = sql`id, at, type, user_id, session_id, reason`;
 
 /** Whether an event stream is open for the user with this id. */
@@ -51,17 +51,15 @@ export const isWatched = (userId: Sql): Sql => sql`EXISTS (
     SELECT FROM stream_watches w WHERE w.user_id = ${userId} AND w.until > now())`;
 
 /**
- * What to notify once a statement is committed, as an array of {@link SessionNews}: only for users with an open event
+ * What to notify once a statement is committed, as an array of {@link SessionEvent}: only for users with an open event
  * stream, since each notification has its price.
  *
  * @param rows selects what the statement wrote into the audit trail, with {@link AUDIT_COLUMNS}
  */
-export const newsOf = (rows: Sql): Sql => sql`(
-  SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (${rows}) l WHERE l.type IN (${raw(NEWS_TYPES)}) AND ${isWatched(sql`l.user_id`)}
-) AS news`;
+export const eventsOf = (rows: Sql): Sql => sql`(
+  SELECT coalesce(json_agg(${SESSION_EVENT}), '[]')
+  FROM (${rows}) e WHERE e.type IN (${AUDITED_TYPES}) AND ${isWatched(sql`e.user_id`)}
+) AS events`;
 
 export const RECORDED = sql`SELECT * FROM recorded`;
 

@@ -8,7 +8,8 @@ import { WebSocket } from 'ws';
 import { AccessTokens } from '../../src/auth/access-tokens.js';
 import { AuthModule } from '../../src/auth/auth.module.js';
 import { SessionChecker } from '../../src/sessions/check/session-checker.js';
-import { SessionLifetime } from '../../src/session-events/session-lifetime.js';
+import { SessionWatcher } from '../../src/session-events/session-watcher.js';
+import { SessionEventsModule } from '../../src/session-events/session-events.module.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import { useApp } from '../support/app.js';
 import { type Instance, startInstance } from '../support/instance.js';
@@ -23,14 +24,14 @@ class LiveGateway implements OnGatewayConnection {
   constructor(
     private readonly tokens: AccessTokens,
     private readonly checker: SessionChecker,
-    private readonly lifetime: SessionLifetime,
+    private readonly watcher: SessionWatcher,
   ) {}
 
   async handleConnection(socket: WebSocket, { headers }: IncomingMessage): Promise<void> {
     try {
       const token = headers.authorization?.replace('Bearer ', '') ?? '';
       const caller = await this.checker.require(this.tokens.verify(token));
-      const { signal, release } = this.lifetime.watch(caller);
+      const { signal, release } = this.watcher.watch(caller);
       signal.addEventListener('abort', () => socket.close(UNAUTHORIZED, signal.reason.reason));
       socket.on('close', release);
       // Left while the session was checked: that is not said again.
@@ -42,7 +43,7 @@ class LiveGateway implements OnGatewayConnection {
   }
 }
 
-@Module({ imports: [AuthModule, SessionsModule], providers: [LiveGateway] })
+@Module({ imports: [AuthModule, SessionEventsModule, SessionsModule], providers: [LiveGateway] })
 class LiveModule {}
 
 const t = useApp(
@@ -98,7 +99,7 @@ it('watches nothing for a socket that left while its session was checked', async
   const { accessToken } = await t.api.signUp();
   const caller = await t.app.get(SessionChecker).require(t.app.get(AccessTokens).verify(accessToken));
   const watchOnce = () => {
-    const { signal, release } = t.app.get(SessionLifetime).watch(caller);
+    const { signal, release } = t.app.get(SessionWatcher).watch(caller);
     release();
     return signal;
   };
@@ -125,24 +126,24 @@ it('watches nothing for a socket that left while its session was checked', async
 });
 
 it('watches a session no longer than somebody holds it', async () => {
-  const lifetime = t.app.get(SessionLifetime);
+  const watcher = t.app.get(SessionWatcher);
   const caller = await t.app
     .get(SessionChecker)
     .require(t.app.get(AccessTokens).verify((await t.api.signUp()).accessToken));
-  const [one, two] = [lifetime.watch(caller), lifetime.watch(caller)];
+  const [one, two] = [watcher.watch(caller), watcher.watch(caller)];
   expect(one.signal).toBe(two.signal);
   one.release();
   one.release();
-  const three = lifetime.watch(caller);
+  const three = watcher.watch(caller);
   expect(three.signal).toBe(two.signal);
   two.release();
   three.release();
-  const again = lifetime.watch(caller);
+  const again = watcher.watch(caller);
   expect(again.signal).not.toBe(one.signal);
 
   await t.database.query(`DELETE FROM users WHERE id = $1`, [caller.userId]);
   // Nothing tells of this; asking does.
-  lifetime.watch(caller);
+  watcher.watch(caller);
   await until('the watch has seen that the account is gone', () => again.signal.aborted);
   expect(again.signal.reason).toMatchObject({ reason: 'account_deleted' });
   expect(one.signal.aborted).toBe(false);

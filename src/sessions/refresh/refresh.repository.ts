@@ -4,7 +4,7 @@ import type { RequestSource } from '../../http/request-source.js';
 import { AppConfig } from '../../config/config.js';
 import { Database } from '../../database/database.js';
 import { Notifications } from '../../database/notifications.js';
-import { SESSION_CHANNEL, type SessionNews } from '../session-news.js';
+import { SESSION_CHANNEL, type SessionEvent } from '../session-event.js';
 import {
   SESSION_WITH_USER_COLUMNS,
   type SessionWithUser,
@@ -81,7 +81,7 @@ export class RefreshRepository {
     const { isWatched: hasStream, ...columns } = row;
     const rotated = toSessionWithUser(columns);
     if (hasStream) {
-      this.notifications.notify(SESSION_CHANNEL, [newsOfRotation(rotated)]);
+      this.notifications.notify(SESSION_CHANNEL, [eventOfRotation(rotated)]);
     }
     return rotated;
   }
@@ -123,7 +123,7 @@ export class RefreshRepository {
   }
 }
 
-const newsOfRotation = ({ session: { id, userId, rotatedAt }, readAt }: SessionWithUser): SessionNews => ({
+const eventOfRotation = ({ session: { id, userId, rotatedAt }, readAt }: SessionWithUser): SessionEvent => ({
   type: 'session_refreshed',
   eventId: null,
   userId,
