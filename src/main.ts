@@ -12,7 +12,7 @@ import { startWorkers } from './process/workers.js';
 
 const FORCED_AFTER_MS = 20_000;
 
-/** Starts the service, in this process or in workers, and stops it in order when the process is told to. */
+/** Starts the service, in this process or in workers, and stops it in order on SIGTERM or SIGINT. */
 async function main(): Promise<void> {
   const settings = configOfProcess();
   const logger = createLogger({ level: settings.logLevel, isReadable: !settings.isProduction });

@@ -13,7 +13,7 @@ interface GaugeOptions {
   readonly collect?: (gauge: Gauge) => void | Promise<void>;
 }
 
-// All are in the register that prom-client keeps for the process. One of an earlier application in it makes room.
+// All are in the register that prom-client keeps for the process, where each replaces that of an earlier application.
 function named(name: string): string {
   const full = `latchkey_${name}`;
   register.removeSingleMetric(full);

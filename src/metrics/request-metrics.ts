@@ -7,7 +7,7 @@ import { counter, histogram, LATENCY_BUCKETS } from './instruments.js';
 
 const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'];
 
-/** How requests are answered, how fast, and how many are told to wait. */
+/** How requests are answered, how fast, and how many are refused for now. */
 @Injectable()
 export class RequestMetrics implements OnApplicationShutdown {
   readonly onApplicationShutdown: () => void;

@@ -3,8 +3,8 @@ import { isatty } from 'node:tty';
 const hadTerminal = isatty(0);
 
 /**
- * Reloads when an operator sends SIGHUP. A terminal that is closed sends it too, and then the process stops in order:
- * nobody would see it go on.
+ * Reloads when an operator sends SIGHUP. A terminal that is closed sends it too, and then the process stops in order,
+ * since its user expects it to end with the terminal.
  */
 export function onHangUp(reload: () => void): void {
   process.on('SIGHUP', () => {

@@ -30,12 +30,12 @@ export function createLogger({ level, isReadable }: { level: string; isReadable:
     : pino(options, stdout);
 }
 
-/** Lets Nest and our own rooms write into the same log. */
+/** Lets Nest and the service's own modules write into the same log. */
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 
   log(message: unknown, context?: string): void {
-    // What Nest tells of its own start-up is for whoever develops Nest.
+    // What Nest logs of its own start matters to its developers alone.
     const level = context && NEST_CONTEXTS.has(context) ? 'debug' : 'info';
     this.logger[level]({ context }, String(message));
   }

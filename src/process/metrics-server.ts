@@ -12,8 +12,8 @@ const ASK = 'metrics';
 const ANSWERED_WITHIN_MS = 2000;
 
 /**
- * Shows what this process counts, on a port of its own, which nobody outside should reach. Without METRICS_PORT it shows
- * nothing. Returns what closes the port. Throws {@link StartError} where it cannot listen.
+ * Shows what this process counts, on a port of its own, which must not be reachable from outside. Without METRICS_PORT it
+ * shows nothing. Returns what closes the port. Throws {@link StartError} where it cannot listen.
  */
 export const serveMetrics = (config: AppConfig): Promise<() => void> => show(config, () => register.metrics());
 

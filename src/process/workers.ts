@@ -11,7 +11,7 @@ const LONGEST_PAUSE_MS = 30_000;
 // More than a worker needs, whatever its clients do.
 const KILLED_AFTER_MS = 10_000;
 
-/** Tells a worker to finish what it has and go, while others take its place. */
+/** The message to a worker that it is to finish what it has and end, while others take its place. */
 export const RETIRE = 'retire';
 
 /** What answers requests: this process, or the workers it has. */
@@ -74,7 +74,7 @@ class Workers {
     await this.replaceWhereDue();
   }
 
-  /** Tells each to stop, as a service that stands alone is told, and waits until they have. */
+  /** Stops each with the signal that would stop a single process, and waits until they have ended. */
   async stop(signal: NodeJS.Signals): Promise<void> {
     this.isStopping = true;
     await Promise.all(
@@ -157,7 +157,7 @@ async function retire(worker: Worker): Promise<void> {
   }
   const gone = once(worker, 'exit');
   worker.exitedAfterDisconnect = true;
-  // One that cannot be told is on its way out, or is killed.
+  // One that cannot be reached is about to end, or is killed.
   worker.send(RETIRE, () => undefined);
   const timer = setTimeout(() => worker.process.kill('SIGKILL'), KILLED_AFTER_MS);
   await gone;

@@ -31,7 +31,7 @@ const eventsSince = (userIds: readonly string[], since: Sql, sessions: Sql): Sql
   WHERE user_id = ANY(${userIds}::uuid[]) AND rotated_at > ${since} AND ${sessions}`;
 
 const ALL = sql`true`;
-// Refreshes of revoked sessions matter to nobody any more.
+// That it was refreshed no longer matters of a session that is revoked.
 const NOT_REVOKED = sql`revoked_at IS NULL`;
 
 /** What happened to sessions, read from the audit trail and the sessions themselves. Throws what the driver throws. */

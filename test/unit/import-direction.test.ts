@@ -37,6 +37,11 @@ it.each([
     `export { AccountService } from '../account/account.service.js';`,
   ],
   [
+    'metrics-imports-the-core-only',
+    'src/metrics/planted.ts',
+    `export { SessionStreams } from '../session-events/session-streams.js';`,
+  ],
+  [
     'health-is-imported-by-app-module-alone',
     'src/auth/planted.ts',
     `export { HealthModule } from '../health/health.module.js';`,
