@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { configOfProcess } from './src/config/environment.js';
+import { onDatabase } from './src/config/load-config.js';
 import { databaseOptions } from './src/database/database-options.js';
 import { startEmbeddedPostgres } from './src/database/embedded/embedded-postgres.js';
-import { onDatabase } from './src/config/load-config.js';
 
 // The same database as the service's: where none is configured the embedded one, which may be running already.
 const config = configOfProcess();

@@ -1,9 +1,9 @@
 import cluster, { type Address, type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { Logger } from 'pino';
-import { onHangUp } from './hang-up.js';
-import { StartError } from '../problems/start-error.js';
 import type { AppConfig } from '../config/config.js';
+import { StartError } from '../problems/start-error.js';
+import { onHangUp } from './hang-up.js';
 import { serveMetricsOfWorkers } from './metrics-server.js';
 
 const FIRST_PAUSE_MS = 500;
