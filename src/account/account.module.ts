@@ -6,21 +6,36 @@ import { MailModule } from '../mail/mail.module.js';
 import { SessionEventsModule } from '../session-events/session-events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
+import { AccountChanges } from './account-change.js';
 import { AccountController } from './account.controller.js';
 import { AccountExport } from './account-export.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
 import { AccountService } from './account.service.js';
-import { CallerPassword } from './caller-password.js';
 import { DisownController } from './disown.controller.js';
 import { EmailController } from './email.controller.js';
-import { EmailService } from './email.service.js';
+import { EmailChangeService } from './email-change.service.js';
+import { EmailVerificationService } from './email-verification.service.js';
+import { LinkRequestsService } from './link-requests.service.js';
+import { PasswordResetService } from './password-reset.service.js';
 import { PasswordsController } from './passwords.controller.js';
 import { PasswordsService } from './passwords.service.js';
+import { Reauthentication } from './reauthentication.js';
 
 /** What a person does with their account: password, address, export, deletion, and "this was not me". */
 @Module({
   imports: [AuditModule, AuthModule, LimitsModule, MailModule, SessionEventsModule, SessionsModule, UsersModule],
   controllers: [AccountController, PasswordsController, EmailController, DisownController],
-  providers: [AccountService, AccountRecoveryService, AccountExport, CallerPassword, PasswordsService, EmailService],
+  providers: [
+    AccountService,
+    AccountRecoveryService,
+    AccountExport,
+    AccountChanges,
+    Reauthentication,
+    PasswordsService,
+    PasswordResetService,
+    EmailChangeService,
+    EmailVerificationService,
+    LinkRequestsService,
+  ],
 })
 export class AccountModule {}

@@ -9,7 +9,9 @@ import { TooManyRequestsError } from '../problems/problem.js';
 import { EmailTakenError } from '../users/users.errors.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
 import { DisownedDto } from './disown.controller.js';
-import { EmailService } from './email.service.js';
+import { EmailChangeService } from './email-change.service.js';
+import { EmailVerificationService } from './email-verification.service.js';
+import { LinkRequestsService } from './link-requests.service.js';
 import { ChangeEmailDto, MailedTokenDto, VerifyEmailDto } from './passwords.dto.js';
 import {
   InsufficientUserAuthenticationError,
@@ -22,7 +24,9 @@ import {
 @Controller('auth/email')
 export class EmailController {
   constructor(
-    private readonly email: EmailService,
+    private readonly verification: EmailVerificationService,
+    private readonly changes: EmailChangeService,
+    private readonly links: LinkRequestsService,
     private readonly recovery: AccountRecoveryService,
   ) {}
 
@@ -38,7 +42,7 @@ export class EmailController {
   @ApiNoContentResponse({ description: 'Confirmed.' })
   @ApiProblems(InvalidVerificationTokenError, EmailTakenError, TooManyRequestsError)
   verifyEmail(@Body() confirmation: VerifyEmailDto, @Source() source: RequestSource): Promise<void> {
-    return this.email.verify(confirmation, source);
+    return this.verification.verify(confirmation, source);
   }
 
   @Public()
@@ -70,7 +74,7 @@ export class EmailController {
     @Body() change: ChangeEmailDto,
     @Source() source: RequestSource,
   ): Promise<void> {
-    return this.email.change(caller, change, source);
+    return this.changes.request(caller, change, source);
   }
 
   @Post('resend')
@@ -79,6 +83,6 @@ export class EmailController {
   @ApiAcceptedResponse({ description: 'On its way, unless it is confirmed already.' })
   @ApiProblems(TooManyRequestsError)
   resendVerification(@CurrentCaller() caller: CheckedCaller, @Source() source: RequestSource): Promise<void> {
-    return this.email.resend(caller, source);
+    return this.links.requestVerification(caller, source);
   }
 }

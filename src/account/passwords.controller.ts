@@ -11,6 +11,8 @@ import { SET_COOKIE } from '../auth/documented-authentication.js';
 import { Grants } from '../auth/grants.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
+import { LinkRequestsService } from './link-requests.service.js';
+import { PasswordResetService } from './password-reset.service.js';
 import { PasswordsService } from './passwords.service.js';
 import { InvalidResetTokenError, WrongPasswordError } from './account.errors.js';
 
@@ -19,6 +21,8 @@ import { InvalidResetTokenError, WrongPasswordError } from './account.errors.js'
 export class PasswordsController {
   constructor(
     private readonly passwords: PasswordsService,
+    private readonly resets: PasswordResetService,
+    private readonly links: LinkRequestsService,
     private readonly grants: Grants,
   ) {}
 
@@ -49,7 +53,7 @@ export class PasswordsController {
   @ApiAcceptedResponse({ description: 'If there is such an account, a mail is on its way.' })
   @ApiProblems(TooManyRequestsError)
   requestPasswordReset(@Body() { email }: ForgotPasswordDto, @Source() source: RequestSource): Promise<void> {
-    return this.passwords.forgot(email, source);
+    return this.links.requestPasswordReset(email, source);
   }
 
   @Public()
@@ -62,6 +66,6 @@ export class PasswordsController {
   @ApiNoContentResponse({ description: 'Set.' })
   @ApiProblems(InvalidResetTokenError, TooManyRequestsError)
   resetPassword(@Body() { token, newPassword }: ResetPasswordDto, @Source() source: RequestSource): Promise<void> {
-    return this.passwords.reset(token, newPassword, source);
+    return this.resets.reset(token, newPassword, source);
   }
 }

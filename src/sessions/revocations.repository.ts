@@ -4,7 +4,7 @@ import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
-import type { Transaction } from '../database/transactions.js';
+import type { Transaction } from '../database/transaction.js';
 import type { User } from '../users/user.entity.js';
 import { describeDevice } from './device-label.js';
 import type { AuthenticRefreshToken } from './refresh/refresh-token.js';

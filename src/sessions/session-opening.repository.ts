@@ -3,7 +3,7 @@ import sql, { type Sql } from 'sql-template-tag';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { Notifications } from '../database/notifications.js';
-import type { Transaction } from '../database/transactions.js';
+import type { Transaction } from '../database/transaction.js';
 import { describeDevice, fingerprintOf } from './device-label.js';
 import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
 import {

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
-import type { Transaction } from '../database/transactions.js';
+import type { Transaction } from '../database/transaction.js';
 import { RenameLimit } from '../limits/rename-limit.js';
 import { Turns } from '../limits/turns.js';
 import type { User } from '../users/user.entity.js';

@@ -11,9 +11,9 @@ import { InsufficientUserAuthenticationError, WrongPasswordError } from './accou
 
 const MILLISECONDS = 1000;
 
-/** Proof that whoever calls is who signed in, and not somebody who found the device open. */
+/** Proof that the caller is the person who signed in, and not another who found the device unlocked. */
 @Injectable()
-export class CallerPassword {
+export class Reauthentication {
   constructor(
     private readonly users: UsersService,
     private readonly throttle: LoginThrottle,
@@ -22,30 +22,30 @@ export class CallerPassword {
   ) {}
 
   /**
-   * Does work once the caller has given their password, which counts like one at a login. Throws
-   * {@link WrongPasswordError}, also where the work finds that the password is another one by now and answers null.
+   * Verifies the caller's password, which counts like one at a login, and answers the user as they are stored now. Throws
+   * {@link WrongPasswordError}; `too_many_requests`. A change on the word of this must still require the user's
+   * `passwordHash`, since the password may become another one in between.
    *
    * @param failure what the audit trail calls a wrong password here
    */
-  async prove<T>(
+  async verifyPassword(
     { user: { id, email } }: CheckedCaller,
     password: string,
     failure: AuditEventType,
     source: RequestSource,
-    work: (verified: User) => Promise<T | null>,
-  ): Promise<T> {
-    const done = await this.throttle.guard(email, source, async () => {
-      const { isRight, user: verified } = await this.users.verify(email, password);
-      if (!isRight || verified?.id !== id) {
-        await this.audit.record({ type: failure, outcome: 'failure', userId: id }, source);
-        return null;
+  ): Promise<User> {
+    const verified = await this.throttle.guard(email, source, async () => {
+      const { isRight, user } = await this.users.verify(email, password);
+      if (isRight && user?.id === id) {
+        return user;
       }
-      return work(verified);
+      await this.audit.record({ type: failure, outcome: 'failure', userId: id }, source);
+      return null;
     });
-    if (done === null) {
+    if (!verified) {
       throw new WrongPasswordError();
     }
-    return done;
+    return verified;
   }
 
   /**
