@@ -1,24 +1,25 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { ExportLimit } from '../limits/export-limit.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
-import { SessionWatcher } from '../session-events/session-watcher.js';
+import { type CheckedCaller, SessionChecker } from '../sessions/check/session-checker.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UserDto } from '../users/user.dto.js';
 import { KeptSessionDto } from './account.dto.js';
 
 const PAGE_ROWS = 250;
+// So that the end of a session is noticed also while the reader takes nothing.
+const CHECKED_EVERY_MS = 500;
 
 /** Everything that is stored about a user, secrets and their hashes aside. */
 @Injectable()
 export class AccountExport {
   constructor(
     private readonly limit: ExportLimit,
-    private readonly watcher: SessionWatcher,
+    private readonly checker: SessionChecker,
     private readonly sessions: SessionsService,
     private readonly audit: AuditTrail,
     private readonly config: AppConfig,
@@ -26,18 +27,16 @@ export class AccountExport {
 
   /**
    * The document, an ExportDto in JSON, as it is read from the database: a page at a time, each once its reader has taken
-   * the one before. It breaks off, and is no JSON then, where the database fails, the caller's session ends, or the reader
-   * takes nothing for REQUEST_TIMEOUT_MS. Throws as {@link ExportLimit.enter} does.
+   * the one before, and no page after the end of the caller's session. It breaks off, and is no JSON then, where that ends,
+   * the database fails, or the reader takes nothing for REQUEST_TIMEOUT_MS. Throws as {@link ExportLimit.enter} does.
    */
   async open(caller: CheckedCaller, source: RequestSource): Promise<Readable> {
     const { userId, sessionId } = caller;
     const leave = await this.limit.enter(userId);
-    const { signal, release } = this.watcher.watch(caller);
     try {
       const event = { type: 'account_exported', outcome: 'success', userId, sessionId, actorId: userId } as const;
       await this.audit.record(event, source);
     } catch (error) {
-      release();
       leave();
       throw error;
     }
@@ -49,12 +48,16 @@ export class AccountExport {
       () => document.destroy(new Error('Nobody reads the export.')),
       this.config.requestTimeoutMs,
     );
+    const checks = setInterval(
+      () => void this.checker.requireOpen(sessionId).catch((error: Error) => document.destroy(error)),
+      CHECKED_EVERY_MS,
+    );
     document.once('close', () => {
       clearTimeout(patience);
-      release();
+      clearInterval(checks);
       leave();
     });
-    return addAbortSignal(signal, document);
+    return document;
   }
 
   private async *write({ user, userId, sessionId, readAt }: CheckedCaller, taken: () => void): AsyncGenerator<string> {
@@ -72,6 +75,7 @@ export class AccountExport {
       let separator = '';
       for await (const page of items) {
         taken();
+        await this.checker.requireOpen(sessionId);
         yield separator + page;
         separator = ',';
       }

@@ -3,7 +3,6 @@ import { AuditModule } from '../audit/audit.module.js';
 import { AuthModule } from '../auth/auth.module.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { MailModule } from '../mail/mail.module.js';
-import { SessionEventsModule } from '../session-events/session-events.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { AccountChanges } from './account-change.js';
@@ -23,7 +22,7 @@ import { Reauthentication } from './reauthentication.js';
 
 /** What a person does with their account: password, address, export, deletion, and "this was not me". */
 @Module({
-  imports: [AuditModule, AuthModule, LimitsModule, MailModule, SessionEventsModule, SessionsModule, UsersModule],
+  imports: [AuditModule, AuthModule, LimitsModule, MailModule, SessionsModule, UsersModule],
   controllers: [AccountController, PasswordsController, EmailController, DisownController],
   providers: [
     AccountService,

@@ -83,6 +83,21 @@ export class SessionChecker {
     return { userId: user.id, sessionId: session.id, role: user.role, session, user, readAt };
   }
 
+  /**
+   * Requires that a session whose caller {@link require} let in is open still, whatever became of the access token: for an
+   * answer that takes long. As strict, and it shares the query. Throws {@link SessionRevokedError},
+   * {@link SessionExpiredError} or {@link ServiceUnavailableError} as that does.
+   */
+  async requireOpen(sessionId: string): Promise<void> {
+    const state = await this.ask(sessionId);
+    if (!state || state.isRevoked) {
+      throw new SessionRevokedError();
+    }
+    if (state.isExpired) {
+      throw new SessionExpiredError();
+    }
+  }
+
   private ask(sessionId: string): Promise<SessionState | null> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ sessionId, resolve, reject });
