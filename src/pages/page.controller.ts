@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Controller, Get, Header } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { Public } from '../http/public.decorator.js';
-
-const read = (name: string): string => readFileSync(new URL(`public/${name}`, import.meta.url), 'utf8');
+import { read } from './public-files.js';
 
 const INDEX = read('index.html');
 const SCRIPT = read('page.mjs');
