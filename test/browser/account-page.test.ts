@@ -64,6 +64,14 @@ async function enter(page: Page, door: 'Sign in' | 'Sign up', { email, password 
 
 const expectCount = (locator: Locator, count: number) =>
   until(`there are ${count}`, async () => (await locator.count()) === count);
+/** Something that begins, and goes on once it is let. */
+function held() {
+  let begin!: () => void;
+  let end!: () => void;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const release = new Promise<void>((resolve) => (end = resolve));
+  return { begin, begun, end, release };
+}
 const expectFits = async (page: Page) =>
   expect(await page.evaluate('document.documentElement.scrollWidth <= document.documentElement.clientWidth')).toBe(
     true,
@@ -177,8 +185,47 @@ it('shares one sign-in among five tabs, keeps the token from scripts and storage
     ),
   ).toEqual([]);
 
+  // The tabs hear of it from their streams, perhaps before the answer that clears the cookie has arrived.
+  const answered = tabs[2]!.waitForResponse('**/auth/logout');
   await button(tabs[2]!, 'Log out').click();
+  await answered;
   for (const tab of tabs) await tab.getByText('You signed out.').waitFor();
+  expect(await device.cookies()).toEqual([]);
+  await device.close();
+}, 60_000);
+
+it('leaves no cookie when one tab logs out while another refreshes', async () => {
+  const account = someone();
+  const device = await browser.device();
+  const leaving = await open(device, a);
+  await enter(leaving, 'Sign up', account);
+  const refreshing = await open(device, a);
+  await expectCount(cards(refreshing), 1);
+
+  // What the next look at the list finds is that the access token is over. The answer to the refresh then takes long.
+  await refreshing.route(
+    '**/sessions?*',
+    (route) => route.fulfill({ status: 401, json: { code: 'invalid_token', detail: 'Refresh.' } }),
+    { times: 1 },
+  );
+  const refresh = held();
+  await refreshing.route('**/auth/refresh', async (route) => {
+    const response = await route.fetch();
+    refresh.begin();
+    await refresh.release;
+    await route.fulfill({ response });
+  });
+  await a.signIn(account);
+  await refresh.begun;
+
+  const loggedOut = leaving.waitForResponse('**/auth/logout');
+  await button(leaving, 'Log out').click();
+  // As long as a logout that does not wait for the refresh would take.
+  await Promise.race([loggedOut, leaving.waitForTimeout(1000)]);
+  const refreshed = refreshing.waitForResponse('**/auth/refresh');
+  refresh.end();
+  await Promise.all([refreshed, loggedOut]);
+  for (const tab of [leaving, refreshing]) await tab.getByRole('heading', { name: 'Sign in' }).waitFor();
   expect(await device.cookies()).toEqual([]);
   await device.close();
 }, 60_000);

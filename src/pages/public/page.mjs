@@ -46,10 +46,10 @@ async function send(method, path, body) {
 }
 
 /** Calls the API, with a fresh access token where this one is over. Null where nobody is signed in any more. */
-async function call(method, path, body) {
+async function call(method, path, body, { renew = refresh } = {}) {
   let answer = await send(method, path, body);
   if (answer.status === 401 && me) {
-    if (answer.body.code === 'invalid_token' && (await refresh())) {
+    if (answer.body.code === 'invalid_token' && (await renew())) {
       answer = await send(method, path, body);
     }
     if (answer.status === 401) {
@@ -62,24 +62,33 @@ async function call(method, path, body) {
 }
 
 /**
+ * Does what changes the cookie: one tab at a time. Otherwise an answer to a refresh under way could bring the cookie back
+ * that a logout in another tab has just taken away.
+ */
+function inTurn(work) {
+  // Missing where the page came by plain http. What can come back there is the cookie of an ended session: good for nothing.
+  return navigator.locks ? navigator.locks.request('latchkey-cookie', work) : work();
+}
+
+/**
  * Gets an access token by the cookie: one tab at a time, and the others take what it got. Whether somebody is signed
  * in. Throws where the service cannot be reached.
  */
 function refresh() {
   const before = accessToken;
-  const ask = async () => {
-    if (accessToken !== before) return accessToken !== null;
-    const { status, body } = await send('POST', '/auth/refresh');
-    if (status === 200) {
-      enter(body);
-      return true;
-    }
-    if (status !== 401) throw new Refusal(body);
-    leave(body.code);
-    return false;
-  };
-  // Missing where the page came by plain http. Refreshing twice does no harm either: both get the same token.
-  return navigator.locks ? navigator.locks.request('latchkey-refresh', ask) : ask();
+  return inTurn(() => (accessToken === before ? refreshInTurn() : accessToken !== null));
+}
+
+/** The same, where it is this tab's turn already. */
+async function refreshInTurn() {
+  const { status, body } = await send('POST', '/auth/refresh');
+  if (status === 200) {
+    enter(body);
+    return true;
+  }
+  if (status !== 401) throw new Refusal(body);
+  leave(body.code);
+  return false;
 }
 
 // --- Coming and going
@@ -376,10 +385,11 @@ const onSubmit = (form, work, where) =>
     void doing(form.querySelector('button'), work, where);
   });
 
-async function logOut() {
-  await call('POST', '/auth/logout');
-  if (me) leave('logout');
-}
+const logOut = (path = '/auth/logout', reason = 'logout') =>
+  inTurn(async () => {
+    await call('POST', path, undefined, { renew: refreshInTurn });
+    if (me) leave(reason);
+  });
 
 onSubmit(
   $('credentials'),
@@ -410,15 +420,12 @@ for (const turn of document.querySelectorAll('[data-door]')) {
     $('credentials').email.focus();
   });
 }
-onClick($('log-out'), logOut);
+onClick($('log-out'), () => logOut());
 onClick($('log-out-others'), async () => {
   await call('POST', '/auth/logout-others');
   reloadSoon();
 });
-onClick($('log-out-all'), async () => {
-  await call('POST', '/auth/logout-all');
-  if (me) leave('logout_all');
-});
+onClick($('log-out-all'), () => logOut('/auth/logout-all', 'logout_all'));
 on(globalThis, 'offline', () => me && sayUnreachable(null));
 
 /** Who is signed in here? Another tab may know; the cookie does. */
