@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { ExportLimit } from '../limits/export-limit.js';
-import { type CheckedCaller, SessionChecker } from '../sessions/check/session-checker.js';
+import { SessionChecker } from '../sessions/check/session-checker.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UserDto } from '../users/user.dto.js';
 import { KeptSessionDto } from './account.dto.js';
@@ -30,7 +31,7 @@ export class AccountExport {
    * the one before, and no page after the end of the caller's session. It breaks off, and is no JSON then, where that ends,
    * the database fails, or the reader takes nothing for REQUEST_TIMEOUT_MS. Throws as {@link ExportLimit.enter} does.
    */
-  async open(caller: CheckedCaller, source: RequestSource): Promise<Readable> {
+  async open(caller: Caller, source: RequestSource): Promise<Readable> {
     const { userId, sessionId } = caller;
     const leave = await this.limit.enter(userId);
     try {
@@ -60,7 +61,7 @@ export class AccountExport {
     return document;
   }
 
-  private async *write({ user, userId, sessionId, readAt }: CheckedCaller, taken: () => void): AsyncGenerator<string> {
+  private async *write({ user, userId, sessionId, readAt }: Caller, taken: () => void): AsyncGenerator<string> {
     const sessions = mapped(this.sessions.pagesOfAll(userId, PAGE_ROWS), (session) =>
       KeptSessionDto.fromKept(session, sessionId),
     );

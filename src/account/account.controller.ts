@@ -2,10 +2,9 @@ import { Readable } from 'node:stream';
 import { Body, Controller, Get, HttpCode, HttpStatus, Post, Req, Res, StreamableFile } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { CurrentCaller } from '../http/caller.js';
 import { type RequestSource, Source } from '../http/request-source.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { RefreshCookie } from '../auth/refresh-cookie.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { LastAdminError } from '../users/users.errors.js';
@@ -33,7 +32,7 @@ export class AccountController {
   @ApiOkResponse({ type: ExportDto })
   @ApiProblems(TooManyRequestsError)
   async exportAccount(
-    @CurrentCaller() caller: CheckedCaller,
+    @CurrentCaller() caller: Caller,
     @Source() source: RequestSource,
     @Req() { method }: FastifyRequest,
   ): Promise<StreamableFile> {
@@ -49,7 +48,7 @@ export class AccountController {
   @ApiProblems(WrongPasswordError, LastAdminError, TooManyRequestsError)
   async deleteAccount(
     @Req() request: FastifyRequest,
-    @CurrentCaller() caller: CheckedCaller,
+    @CurrentCaller() caller: Caller,
     @Body() { password }: DeleteAccountDto,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,

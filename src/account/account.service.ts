@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { Turns } from '../limits/turns.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import type { User } from '../users/user.entity.js';
 import { requireAnotherAdmin } from '../users/last-admin.js';
 import { UsersService } from '../users/users.service.js';
@@ -23,7 +23,7 @@ export class AccountService {
    * Deletes the caller's account: every session ends at once, and nothing stays but the audit trail for as long as it is
    * kept, and a mail that says so. Throws as {@link Reauthentication.verifyPassword} does; `last_admin`.
    */
-  async delete(caller: CheckedCaller, password: string, source: RequestSource): Promise<void> {
+  async delete(caller: Caller, password: string, source: RequestSource): Promise<void> {
     const user = await this.reauthentication.verifyPassword(caller, password, 'login_failed', source);
     await this.turns.take(user.id, () => this.deleteVerified(user, caller.sessionId, source));
   }

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { Outbox } from '../mail/outbox.js';
 import { describeDevice } from '../sessions/device-label.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { AccountChanges } from './account-change.js';
 import { Reauthentication } from './reauthentication.js';
@@ -27,7 +27,7 @@ export class EmailChangeService {
    * @param email normalised
    */
   async request(
-    caller: CheckedCaller,
+    caller: Caller,
     { email, password }: { email: string; password?: string },
     source: RequestSource,
   ): Promise<void> {

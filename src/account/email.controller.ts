@@ -1,10 +1,9 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { CurrentCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { EmailTakenError } from '../users/users.errors.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
@@ -70,7 +69,7 @@ export class EmailController {
   @ApiAcceptedResponse({ description: 'Mails are on their way, if nobody has the address.' })
   @ApiProblems(InsufficientUserAuthenticationError, WrongPasswordError, TooManyRequestsError)
   requestEmailChange(
-    @CurrentCaller() caller: CheckedCaller,
+    @CurrentCaller() caller: Caller,
     @Body() change: ChangeEmailDto,
     @Source() source: RequestSource,
   ): Promise<void> {
@@ -82,7 +81,7 @@ export class EmailController {
   @ApiOperation({ summary: 'Ask for the mail that confirms your address once more' })
   @ApiAcceptedResponse({ description: 'On its way, unless it is confirmed already.' })
   @ApiProblems(TooManyRequestsError)
-  resendVerification(@CurrentCaller() caller: CheckedCaller, @Source() source: RequestSource): Promise<void> {
+  resendVerification(@CurrentCaller() caller: Caller, @Source() source: RequestSource): Promise<void> {
     return this.links.requestVerification(caller, source);
   }
 }

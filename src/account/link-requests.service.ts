@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { Database } from '../database/database.js';
 import type { RequestSource } from '../http/request-source.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { Outbox } from '../mail/outbox.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 
 /** Mails with a link for the address that an account has. */
 @Injectable()
@@ -29,7 +29,7 @@ export class LinkRequestsService {
 
   /** Mails the link to confirm the caller's address once more. Nothing happens where it is confirmed. */
   async requestVerification(
-    { user: { id: userId, email, emailVerifiedAt } }: CheckedCaller,
+    { user: { id: userId, email, emailVerifiedAt } }: Caller,
     source: RequestSource,
   ): Promise<void> {
     if (emailVerifiedAt) {

@@ -1,14 +1,13 @@
 import { Body, Controller, HttpCode, HttpStatus, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { CurrentCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { AuthResultDto } from '../auth/auth-result.dto.js';
 import { SET_COOKIE } from '../auth/documented-authentication.js';
-import { Grants } from '../auth/grants.js';
+import { TokenResponses } from '../auth/token-response.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { ChangePasswordDto, ForgotPasswordDto, ResetPasswordDto } from './passwords.dto.js';
 import { LinkRequestsService } from './link-requests.service.js';
@@ -23,7 +22,7 @@ export class PasswordsController {
     private readonly passwords: PasswordsService,
     private readonly resets: PasswordResetService,
     private readonly links: LinkRequestsService,
-    private readonly grants: Grants,
+    private readonly tokenResponses: TokenResponses,
   ) {}
 
   @Post('change')
@@ -35,12 +34,12 @@ export class PasswordsController {
   @ApiOkResponse({ type: AuthResultDto, headers: SET_COOKIE })
   @ApiProblems(WrongPasswordError, TooManyRequestsError)
   async changePassword(
-    @CurrentCaller() caller: CheckedCaller,
+    @CurrentCaller() caller: Caller,
     @Body() passwords: ChangePasswordDto,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
-    return this.grants.deliver(reply, await this.passwords.change(caller, passwords, source));
+    return this.tokenResponses.send(reply, await this.passwords.change(caller, passwords, source));
   }
 
   @Public()

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { describeDevice } from '../sessions/device-label.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import type { SessionGrant } from '../sessions/session-with-user.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import type { User } from '../users/user.entity.js';
@@ -25,7 +25,7 @@ export class PasswordsService {
    * as {@link Reauthentication.verifyPassword} does; `validation_failed` for a password we would not keep.
    */
   async change(
-    caller: CheckedCaller,
+    caller: Caller,
     { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
     source: RequestSource,
   ): Promise<SessionGrant> {

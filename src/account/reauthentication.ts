@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
 import { InsufficientUserAuthenticationError, WrongPasswordError } from './account.errors.js';
@@ -29,7 +29,7 @@ export class Reauthentication {
    * @param failure what the audit trail calls a wrong password here
    */
   async verifyPassword(
-    { user: { id, email } }: CheckedCaller,
+    { user: { id, email } }: Caller,
     password: string,
     failure: AuditEventType,
     source: RequestSource,
@@ -52,7 +52,7 @@ export class Reauthentication {
    * Refuses a caller who last gave their password longer ago than REAUTH_MAX_AGE (RA-02). Throws
    * {@link InsufficientUserAuthenticationError}.
    */
-  requireRecent({ session: { authenticatedAt }, readAt }: CheckedCaller): void {
+  requireRecent({ session: { authenticatedAt }, readAt }: Caller): void {
     const maxAgeSeconds = this.config.reauthMaxAgeSeconds;
     if (readAt.getTime() - authenticatedAt.getTime() > maxAgeSeconds * MILLISECONDS) {
       throw new InsufficientUserAuthenticationError(maxAgeSeconds);

@@ -8,12 +8,12 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { RevokedDto } from '../auth/auth-result.dto.js';
 import { RequiresRole } from '../auth/role.guard.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { type Caller, CurrentCaller } from '../http/caller.js';
 import { pageOf, PageQueryDto, requestedPage } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { SessionDto, SessionsPageDto } from '../sessions/session.dto.js';

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import type { Caller } from '../sessions/caller.js';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { Database } from '../database/database.js';
 import type { Transaction } from '../database/transaction.js';
-import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 
 /** Which member of staff does something, why, and from where. */

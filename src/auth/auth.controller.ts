@@ -10,11 +10,10 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Caller, CurrentCaller, OptionalCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { type Caller, CurrentCaller, OptionalCaller } from '../http/caller.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { SessionDto } from '../sessions/session.dto.js';
 import { LogoutService } from '../sessions/logout.service.js';
 import { RefreshService } from '../sessions/refresh/refresh.service.js';
@@ -32,7 +31,7 @@ import { EmailTakenError } from '../users/users.errors.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
 import { CLEARED_COOKIE, SET_COOKIE } from './documented-authentication.js';
-import { Grants } from './grants.js';
+import { TokenResponses } from './token-response.js';
 import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
 import { TakesRefreshToken } from './jwt-auth.guard.js';
 import { LogoutFilter, RefreshCookieFilter } from './refresh-cookie.filter.js';
@@ -55,7 +54,7 @@ export class AuthController {
     private readonly auth: AuthService,
     private readonly refreshes: RefreshService,
     private readonly logouts: LogoutService,
-    private readonly grants: Grants,
+    private readonly tokenResponses: TokenResponses,
     private readonly cookie: RefreshCookie,
   ) {}
 
@@ -80,7 +79,7 @@ export class AuthController {
       void reply.status(HttpStatus.ACCEPTED);
       return undefined;
     }
-    return this.grants.deliver(reply, grant);
+    return this.tokenResponses.send(reply, grant);
   }
 
   @Public()
@@ -94,7 +93,7 @@ export class AuthController {
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
-    return this.grants.deliver(reply, await this.auth.login(credentials, deviceOf(credentials), source));
+    return this.tokenResponses.send(reply, await this.auth.login(credentials, deviceOf(credentials), source));
   }
 
   @Public()
@@ -125,7 +124,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
     const presented = this.cookie.read(request, refreshToken);
-    return this.grants.deliver(reply, await this.refreshes.refresh(presented, source));
+    return this.tokenResponses.send(reply, await this.refreshes.refresh(presented, source));
   }
 
   @TakesRefreshToken()
@@ -187,7 +186,7 @@ export class AuthController {
   @Get('me')
   @ApiOperation({ summary: 'Who am I, and on which device?' })
   @ApiOkResponse({ type: MeDto })
-  getMe(@CurrentCaller() { user, session }: CheckedCaller): MeDto {
+  getMe(@CurrentCaller() { user, session }: Caller): MeDto {
     // Not spread: V8 gave each such object a shape of its own.
     return Object.assign(UserDto.from(user), { session: SessionDto.from(session, session.id) });
   }

@@ -9,7 +9,7 @@ import { UsersModule } from '../users/users.module.js';
 import { ALGORITHM, AccessTokens, JwtKeys, TOKEN_TYPE } from './access-tokens.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
-import { Grants } from './grants.js';
+import { TokenResponses } from './token-response.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
@@ -34,7 +34,7 @@ import { RefreshCookie } from './refresh-cookie.js';
     UsersModule,
   ],
   controllers: [AuthController],
-  providers: [AuthService, Grants, AccessTokens, JwtStrategy, RefreshCookie],
-  exports: [AccessTokens, Grants, JwtStrategy, RefreshCookie],
+  providers: [AuthService, TokenResponses, AccessTokens, JwtStrategy, RefreshCookie],
+  exports: [AccessTokens, TokenResponses, JwtStrategy, RefreshCookie],
 })
 export class AuthModule {}

@@ -3,8 +3,9 @@ import { PassportStrategy } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import { Strategy } from 'passport-jwt';
+import type { Caller } from '../sessions/caller.js';
 import { AppConfig } from '../config/config.js';
-import { type CheckedCaller, SessionChecker, type SessionClaims } from '../sessions/check/session-checker.js';
+import { SessionChecker, type SessionClaims } from '../sessions/check/session-checker.js';
 import { hasOurHeader, JwtKeys, readClaims, verification } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
@@ -43,7 +44,7 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   }
 
   /** The step after the signature: who is calling, if the session is open. Throws as the checker does. */
-  validate(request: FastifyRequest, payload: unknown): Promise<CheckedCaller> {
+  validate(request: FastifyRequest, payload: unknown): Promise<Caller> {
     const claims = readClaims(payload);
     // A copy: what was cut out of a header keeps all of it in memory.
     this.verified.set(Buffer.from(tokenOf(request) ?? '').toString(), claims);
@@ -51,7 +52,7 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   }
 
   /** The same step for a token whose signature was verified within the last minute; null for any other. */
-  validateAgain(request: FastifyRequest): Promise<CheckedCaller> | null {
+  validateAgain(request: FastifyRequest): Promise<Caller> | null {
     const claims = this.verified.get(tokenOf(request) ?? '');
     return claims ? this.checker.require(claims) : null;
   }

@@ -8,11 +8,9 @@ import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { isPooledByTransaction } from './pooling.js';
-import { PreparedStatements } from './prepared-statements.js';
 import { ReservedConnections } from './reserved-connections.js';
 import { Retention } from './retention.js';
 import { Schema } from './schema.js';
-import { Transactions } from './transactions.js';
 import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
 
 const CONNECT_ATTEMPTS = 5;
@@ -38,8 +36,8 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Database, Notifications, PreparedStatements, ReservedConnections, Retention, Schema, Transactions],
-  exports: [Database, Notifications, PreparedStatements, ReservedConnections, Retention, Schema, Transactions],
+  providers: [Database, Notifications, ReservedConnections, Retention, Schema],
+  exports: [Database, Notifications, ReservedConnections, Retention, Schema],
 })
 export class DatabaseModule {}
 

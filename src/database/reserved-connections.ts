@@ -48,11 +48,6 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
     return sendTo<Row>(this.pool, { name, text, values });
   }
 
-  /** @deprecated Use {@link prepared}. */
-  async query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
-    return (await sendTo<Row>(this.pool, { name, text, values })).rows;
-  }
-
   async onApplicationShutdown(): Promise<void> {
     await this.pool.end();
   }

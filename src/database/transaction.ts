@@ -1,5 +1,5 @@
 import type { ClientBase, QueryConfig, QueryResultRow } from 'pg';
-import { Sql } from 'sql-template-tag';
+import type { Sql } from 'sql-template-tag';
 
 /** What a statement brought. */
 export interface Answer<Row> {
@@ -28,15 +28,9 @@ export class Transaction implements Queryable {
 
   constructor(private readonly client: ClientBase) {}
 
-  query<Row extends QueryResultRow>(statement: Sql): Promise<Answer<Row>>;
-  /** @deprecated Takes a text with numbered parameters, and answers as TypeORM does. */
-  query<T>(sql: string, parameters?: unknown[]): Promise<T>;
-  async query(statement: Sql | string, parameters: unknown[] = []): Promise<unknown> {
-    if (statement instanceof Sql) {
-      return answerOf(this.client, statement);
-    }
-    const { command, rows, rowCount } = await this.client.query<QueryResultRow>(statement, parameters);
-    return command === 'UPDATE' || command === 'DELETE' ? [rows, rowCount] : rows;
+  /** Sends a statement as part of it. Throws what the driver throws; then the transaction can only be rolled back. */
+  query<Row extends QueryResultRow>(statement: Sql): Promise<Answer<Row>> {
+    return answerOf(this.client, statement);
   }
 
   /** Does work once the transaction has committed, and not at all where it is rolled back. */

@@ -1,11 +1,16 @@
 import type { RateLimiterPostgres } from 'rate-limiter-flexible';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
 import type { AuditTrail } from '../audit/audit-trail.js';
-import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { refusalOf } from './limiter.js';
 import { limitHit, type LimitName } from './limits.measurements.js';
+
+/** Who is signed in, for the audit trail. */
+export interface SignedIn {
+  readonly userId: string;
+  readonly sessionId: string;
+}
 
 export interface KeyedLimitOptions {
   readonly name: LimitName;
@@ -31,7 +36,7 @@ export class KeyedLimit {
    *
    * @param caller who is signed in, for the trail
    */
-  async consume(key: string, source: RequestSource, caller?: Pick<Caller, 'userId' | 'sessionId'>): Promise<void> {
+  async consume(key: string, source: RequestSource, caller?: SignedIn): Promise<void> {
     const refusal = this.limiter && (await refusalOf(this.limiter.consume(key)));
     if (!refusal) {
       return;

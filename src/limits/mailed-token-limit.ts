@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../http/caller.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
-import type { KeyedLimit } from './keyed-limit.js';
+import { type KeyedLimit, type SignedIn } from './keyed-limit.js';
 import { Limiters } from './limiters.js';
 import { accountKey } from './limiter.js';
 import { networkOf } from './network.js';
@@ -62,13 +61,13 @@ export class MailedTokenLimit {
   }
 
   /** The same for an account that asks for mails to other addresses: its own requests count too, wherever they go. */
-  async consumeChange(email: string, caller: Caller, source: RequestSource): Promise<void> {
+  async consumeChange(email: string, caller: SignedIn, source: RequestSource): Promise<void> {
     await this.changes.consume(caller.userId, source, caller);
     await this.consumeMail(email, source);
   }
 
   /** The same for staff who have a mail sent to a user, by where it goes alone. What strangers ask for does not count. */
-  async consumeStaffMail(email: string, staff: Caller, source: RequestSource): Promise<void> {
+  async consumeStaffMail(email: string, staff: SignedIn, source: RequestSource): Promise<void> {
     await this.recipients.consume(accountKey(`staff ${email}`), source, staff);
   }
 

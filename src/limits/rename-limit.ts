@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../http/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
-import type { KeyedLimit } from './keyed-limit.js';
+import { type KeyedLimit, type SignedIn } from './keyed-limit.js';
 import { Limiters } from './limiters.js';
 
 const MINUTE_SECONDS = 60;
@@ -23,7 +22,7 @@ export class RenameLimit {
   }
 
   /** Counts one. Throws `too_many_requests` beyond the limit. */
-  async consume(caller: Caller, source: RequestSource): Promise<void> {
+  async consume(caller: SignedIn, source: RequestSource): Promise<void> {
     await this.users.consume(caller.userId, source, caller);
   }
 }

@@ -1,6 +1,6 @@
 import type { MessageEvent } from '@nestjs/common';
 import type { Subscriber } from 'rxjs';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import type { Caller } from '../sessions/caller.js';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
 import { eventIdOf } from './heard-events.js';
 import { SessionEnd, type SessionWatch } from './session-watcher.js';
@@ -15,7 +15,7 @@ export class SessionStream {
   private readonly past = new Set<string>();
 
   constructor(
-    readonly caller: CheckedCaller,
+    readonly caller: Caller,
     private readonly watch: SessionWatch,
     private readonly client: Subscriber<MessageEvent>,
   ) {

@@ -1,8 +1,8 @@
 import { Injectable, type MessageEvent, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { EMPTY, Observable } from 'rxjs';
+import type { Caller } from '../sessions/caller.js';
 import { AppConfig } from '../config/config.js';
 import { TooManyRequestsError } from '../problems/problem.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
 import { openStreams } from './session-events.measurements.js';
 import { SessionFeed } from './session-feed.js';
@@ -63,7 +63,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
    * @param lastEventId where an earlier stream was cut, to be sent what was missed since
    * @param closed aborted when the client is gone, whether or not the stream is subscribed to
    */
-  open(caller: CheckedCaller, lastEventId: string | undefined, closed: AbortSignal): Observable<MessageEvent> {
+  open(caller: Caller, lastEventId: string | undefined, closed: AbortSignal): Observable<MessageEvent> {
     // Left while the guards were asking: what is aborted already never says so again, and nothing will subscribe.
     if (closed.aborted) {
       return EMPTY;

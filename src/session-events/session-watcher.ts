@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { BehaviorSubject, distinctUntilChanged } from 'rxjs';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
+import type { Caller } from '../sessions/caller.js';
 import { SessionEventsRepository } from './session-events.repository.js';
 import { SessionFeed } from './session-feed.js';
 
@@ -91,7 +91,7 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
    * Watches the session of a caller whom a guard let in, or {@link SessionChecker.require} found. Where it ended in
    * between, the signal aborts at once.
    */
-  watch({ sessionId, session, readAt }: CheckedCaller): SessionWatch {
+  watch({ sessionId, session, readAt }: Caller): SessionWatch {
     const watched = this.watched.get(sessionId) ?? {
       controller: new AbortController(),
       holders: 0,

@@ -2,10 +2,9 @@ import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@ne
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { EMPTY, type Observable } from 'rxjs';
+import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { CurrentCaller } from '../http/caller.js';
 import { StaysOpen } from '../http/stays-open.js';
-import type { CheckedCaller } from '../sessions/check/session-checker.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { SessionStreams } from './session-streams.js';
 
@@ -42,7 +41,7 @@ export class StreamsController {
   })
   @ApiProblems(TooManyRequestsError)
   streamSessionEvents(
-    @CurrentCaller() caller: CheckedCaller,
+    @CurrentCaller() caller: Caller,
     @Headers('last-event-id') lastEventId: string | undefined,
     @SseSignal() closed: AbortSignal,
     @Req() { method }: FastifyRequest,

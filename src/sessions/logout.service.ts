@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../http/caller.js';
+import type { Caller } from './caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { type PresentedToken, RefreshTokens } from './refresh/refresh-token.js';

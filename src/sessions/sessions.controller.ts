@@ -1,12 +1,11 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { type Caller, CurrentCaller } from './caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { type Caller, CurrentCaller } from '../http/caller.js';
 import { pageOf, PageQueryDto, requestedPage, START } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { RenameSessionDto } from './rename-session.dto.js';
-import type { CheckedCaller } from './check/session-checker.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';
 import { SessionNotFoundError } from './sessions.errors.js';
@@ -32,7 +31,7 @@ export class SessionsController {
   @Get('current')
   @ApiOperation({ summary: 'The session of this request' })
   @ApiOkResponse({ type: SessionDto })
-  getCurrentSession(@CurrentCaller() { session }: CheckedCaller): SessionDto {
+  getCurrentSession(@CurrentCaller() { session }: Caller): SessionDto {
     return SessionDto.from(session, session.id);
   }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
-import type { Caller } from '../http/caller.js';
+import type { Caller } from './caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import type { Transaction } from '../database/transaction.js';
 import { RenameLimit } from '../limits/rename-limit.js';

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { Caller } from '../../http/caller.js';
+import type { Caller } from '../caller.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
 import { AppConfig } from '../../config/config.js';
 import { SessionActivity } from './session-activity.js';
@@ -18,9 +18,6 @@ export interface SessionClaims {
   readonly issuedAt: number;
   readonly expiresAt: number;
 }
-
-/** A caller whose session was open after the request arrived. */
-export interface CheckedCaller extends Caller, Pick<SessionState, 'session' | 'user' | 'readAt'> {}
 
 interface Waiting {
   readonly sessionId: string;
@@ -52,7 +49,7 @@ export class SessionChecker {
    * where the claims contradict the row, {@link SessionRevokedError} or {@link SessionExpiredError} where it is over,
    * {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
    */
-  async require(claims: SessionClaims): Promise<CheckedCaller> {
+  async require(claims: SessionClaims): Promise<Caller> {
     const state = await this.ask(claims.sessionId);
     if (!state) {
       // We signed for it, so it existed: it was ended, and has been cleaned away since. That is long after the end of

@@ -5,15 +5,15 @@ import { AccessTokens } from './access-tokens.js';
 import { AuthResultDto } from './auth-result.dto.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
-/** Hands tokens to whoever signed in, the refresh token in the way they chose. */
+/** Answers a session with its tokens: the refresh token as a cookie or in the body, as was chosen at login. */
 @Injectable()
-export class Grants {
+export class TokenResponses {
   constructor(
     private readonly accessTokens: AccessTokens,
     private readonly cookie: RefreshCookie,
   ) {}
 
-  deliver(reply: FastifyReply, grant: SessionGrant): AuthResultDto {
+  send(reply: FastifyReply, grant: SessionGrant): AuthResultDto {
     if (grant.session.delivery === 'cookie') {
       this.cookie.set(reply, grant.refreshToken, grant);
     }

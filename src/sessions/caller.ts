@@ -1,0 +1,32 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import type { SessionState } from './check/checks.repository.js';
+
+/** Who makes a request: a user with an active session, as the session checker found them after the request arrived. */
+export interface Caller extends Pick<SessionState, 'session' | 'user' | 'readAt'> {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly role: string;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the guard alone. Null where a route is open or a refresh token was sent instead. */
+    user?: Caller | null;
+  }
+}
+
+const callerOf = (context: ExecutionContext): Caller | null =>
+  context.switchToHttp().getRequest<FastifyRequest>().user ?? null;
+
+/** The caller that the guard let in. On a public route there is none, and this throws. */
+export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
+  const caller = callerOf(context);
+  if (!caller) {
+    throw new Error('A route without a caller asks for one.');
+  }
+  return caller;
+});
+
+/** The caller, or null where a refresh token was sent and no good access token. */
+export const OptionalCaller = createParamDecorator((_: unknown, context: ExecutionContext) => callerOf(context));
