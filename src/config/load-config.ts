@@ -55,6 +55,9 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
   if (isProduction && !config.databaseUrl) {
     complaints.push('DATABASE_URL is required in production, such as postgres://user:password@host:5432/latchkey');
   }
+  if (isProduction && !config.hasRateLimits) {
+    complaints.push('RATE_LIMIT must be on in production: off is for benchmarks and tests');
+  }
   if (!config.disclosesRegistration && config.emailVerification !== 'required') {
     complaints.push('EMAIL_VERIFICATION must be required where REGISTRATION_DISCLOSURE is off');
   }

@@ -4,7 +4,7 @@ import { Client } from 'pg';
 import { Api, cookieOf, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
-import { spawnInstance, startInstance } from '../support/instance.js';
+import { spawnInstance, startInstance, withoutLimits } from '../support/instance.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 
@@ -139,7 +139,13 @@ it.each(['production', 'development'])(
     const port = await freePort();
     const full = openSync('/dev/full', 'w');
     const child = spawn(process.execPath, ['dist/main.js'], {
-      env: { PATH: process.env['PATH'], RATE_LIMIT: 'off', ...jsonLog(), NODE_ENV: environment, PORT: String(port) },
+      env: {
+        PATH: process.env['PATH'],
+        ...withoutLimits(environment),
+        ...jsonLog(),
+        NODE_ENV: environment,
+        PORT: String(port),
+      },
       stdio: ['ignore', full, full],
     });
     const api = new Api(`http://127.0.0.1:${port}`);

@@ -105,6 +105,17 @@ describe('production', () => {
   });
 });
 
+describe('RATE_LIMIT=off', () => {
+  it('is refused in production, by its name', () => {
+    expect(refusalOf({ ...PRODUCTION, RATE_LIMIT: 'off' })).toMatch(/^  - RATE_LIMIT must be on in production/m);
+    expect(loadConfig({ ...PRODUCTION, RATE_LIMIT: 'on' }).hasRateLimits).toBe(true);
+  });
+
+  it('is taken elsewhere, such as for a benchmark', () => {
+    expect(loadConfig({ DATA_DIR: folder(), RATE_LIMIT: 'off' }).hasRateLimits).toBe(false);
+  });
+});
+
 describe('bad values', () => {
   it.each([
     ['PORT', '70000'],
