@@ -56,27 +56,27 @@ it('lets a person do everything from the page at /docs', async () => {
   const credentials = someone();
 
   // The laptop: this browser.
-  const registered = await tryOut('authRegister', { body: { ...credentials, deviceName: 'Laptop' } });
+  const registered = await tryOut('register', { body: { ...credentials, deviceName: 'Laptop' } });
   expect(registered.status).toBe(201);
   expect(registered.body).not.toHaveProperty('refreshToken');
   await authorize(registered.body.accessToken);
-  expect((await tryOut('authMe')).body.email).toBe(credentials.email);
+  expect((await tryOut('getMe')).body.email).toBe(credentials.email);
 
   // Another device, which has its tokens in the body, so that this browser's cookie stays the laptop's.
-  const phone = await tryOut('authLogin', { body: { ...credentials, deviceName: 'Phone', tokenDelivery: 'body' } });
+  const phone = await tryOut('login', { body: { ...credentials, deviceName: 'Phone', tokenDelivery: 'body' } });
   expect(phone.status).toBe(200);
-  const listed = await tryOut('sessionsList');
+  const listed = await tryOut('listSessions');
   expect(listed.body.items.map(({ device }: any) => device.name)).toEqual(['Laptop', 'Phone']);
 
   expect(
-    (await tryOut('sessionsRename', { path: phone.body.session.id, body: { deviceName: 'Old phone' } })).status,
+    (await tryOut('renameSession', { path: phone.body.session.id, body: { deviceName: 'Old phone' } })).status,
   ).toBe(200);
-  expect((await tryOut('sessionsEndOne', { path: phone.body.session.id })).status).toBe(204);
+  expect((await tryOut('revokeSession', { path: phone.body.session.id })).status).toBe(204);
   expect((await t.api.me(phone.body.accessToken)).body.code).toBe('session_revoked');
-  expect((await tryOut('sessionsList')).body.items).toHaveLength(1);
+  expect((await tryOut('listSessions')).body.items).toHaveLength(1);
 
   // By the cookie, which no script on the page can see.
-  const refreshed = await tryOut('authRefresh');
+  const refreshed = await tryOut('refresh');
   expect(refreshed.status).toBe(200);
   expect(refreshed.body.session.id).toBe(registered.body.session.id);
   expect(await page.evaluate('document.cookie')).toBe('');
@@ -84,11 +84,11 @@ it('lets a person do everything from the page at /docs', async () => {
   // The page keeps the authorization over a reload.
   await page.reload();
   await page.locator('.opblock').first().waitFor();
-  expect((await tryOut('sessionsCurrent')).status).toBe(200);
+  expect((await tryOut('getCurrentSession')).status).toBe(200);
 
-  expect((await tryOut('authLogout')).status).toBe(204);
+  expect((await tryOut('logout')).status).toBe(204);
   expect(await page.context().cookies()).toEqual([]);
-  expect((await tryOut('authRefresh')).status).toBe(401);
+  expect((await tryOut('refresh')).status).toBe(401);
 
   expect(browser.complaints).toEqual([]);
   if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] });
