@@ -37,6 +37,7 @@ import { TakesRefreshToken } from './jwt-auth.guard.js';
 import { LogoutFilter, RefreshCookieFilter } from './refresh-cookie.filter.js';
 import { RefreshCookie } from './refresh-cookie.js';
 import { AmbiguousRefreshTokenError, EmailNotVerifiedError, InvalidCredentialsError } from './auth.errors.js';
+import { RegistrationService } from './registration.service.js';
 
 // The first one is what Swagger UI fills in.
 const REFRESH_EXAMPLES = {
@@ -50,8 +51,10 @@ const REFRESH_EXAMPLES = {
 @ApiTags('auth')
 @Controller('auth')
 export class AuthController {
+  // Six: each way to a session, or out of it, is a service of its own.
   constructor(
     private readonly auth: AuthService,
+    private readonly registrations: RegistrationService,
     private readonly refreshes: RefreshService,
     private readonly logouts: LogoutService,
     private readonly tokenResponses: TokenResponses,
@@ -74,7 +77,7 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto | undefined> {
     const account = { ...credentials, name: credentials.name ?? null };
-    const grant = await this.auth.register(account, deviceOf(credentials), source);
+    const grant = await this.registrations.register(account, deviceOf(credentials), source);
     if (!grant) {
       void reply.status(HttpStatus.ACCEPTED);
       return undefined;

@@ -7,11 +7,13 @@ import { LimitsModule } from '../limits/limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { ALGORITHM, AccessTokens, JwtKeys, TOKEN_TYPE } from './access-tokens.js';
+import { AddressConfirmation } from './address-confirmation.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
 import { TokenResponses } from './token-response.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
+import { RegistrationService } from './registration.service.js';
 
 /** Who are you? */
 @Module({
@@ -34,7 +36,15 @@ import { RefreshCookie } from './refresh-cookie.js';
     UsersModule,
   ],
   controllers: [AuthController],
-  providers: [AuthService, TokenResponses, AccessTokens, JwtStrategy, RefreshCookie],
+  providers: [
+    AuthService,
+    RegistrationService,
+    AddressConfirmation,
+    TokenResponses,
+    AccessTokens,
+    JwtStrategy,
+    RefreshCookie,
+  ],
   exports: [AccessTokens, TokenResponses, JwtStrategy, RefreshCookie],
 })
 export class AuthModule {}

@@ -60,7 +60,7 @@ const productOf = (userAgent: string): string | null => PRODUCT.exec(userAgent)?
 
 /**
  * What makes a device look like one that was here before: browser, system and the neighbourhood of its address (IPv4 /24,
- * IPv6 /64), but no version, which changes by itself. 16 bytes that tell nobody the address.
+ * IPv6 /64), but no version, which changes by itself. 16 bytes that do not reveal the address.
  */
 export function fingerprintOf({ userAgent, ip }: Pick<RequestSource, 'userAgent' | 'ip'>): Buffer {
   const { browser, os, type } = describeDevice(userAgent);

@@ -67,7 +67,7 @@ const selectList = (columns: Readonly<Record<string, string>>): Sql =>
       .join(',\n        '),
   );
 
-/** What is told of an open session and its user, as {@link OpenSessionRow}: all that a protected request needs. */
+/** An open session and its user, as {@link OpenSessionRow}: all that a protected request needs. */
 export const OPEN_SESSION_COLUMNS = selectList(OPEN_COLUMNS);
 
 /** A session together with its user, as {@link SessionWithUserRow}. */

@@ -101,7 +101,7 @@ export class Session {
   readonly revokedBy!: string | null;
 }
 
-/** What is told of a session while it is open. */
+/** What a protected request may know of its session. */
 export type OpenSession = Omit<
   Session,
   | 'user'

@@ -54,7 +54,7 @@ export class SessionChecker {
     if (!state) {
       // We signed for it, so it existed: it was ended, and has been cleaned away since. That is long after the end of
       // its tokens, unless its user was deleted.
-      this.tellRefused('revoked');
+      this.recordRefused('revoked');
       throw isCurrent(claims, secondsOf(new Date())) ? new SessionRevokedError() : new InvalidAccessTokenError();
     }
 
@@ -65,15 +65,15 @@ export class SessionChecker {
       claims.authenticatedAt !== secondsOf(session.authenticatedAt) ||
       !isCurrent(claims, secondsOf(readAt))
     ) {
-      this.tellRefused('mismatch');
+      this.recordRefused('mismatch');
       throw new InvalidAccessTokenError();
     }
     if (state.isRevoked) {
-      this.tellRefused('revoked');
+      this.recordRefused('revoked');
       throw new SessionRevokedError(session, state.isJustLoggedOut);
     }
     if (state.isExpired) {
-      this.tellRefused('expired');
+      this.recordRefused('expired');
       throw new SessionExpiredError();
     }
     this.activity.note(state, claims.generation);
@@ -139,7 +139,7 @@ export class SessionChecker {
     checksAnswered.record({ size: batch.length, milliseconds: performance.now() - startedAt, isFailure });
   }
 
-  private tellRefused(reason: (typeof CHECK_REFUSALS)[number]): void {
+  private recordRefused(reason: (typeof CHECK_REFUSALS)[number]): void {
     checkRefused.record({ reason });
   }
 }
