@@ -9,11 +9,12 @@ import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { runMigrate } from '../support/migrate.js';
 
-// One role owns the schema, the other serves: with the very statements of the README.
+// One role owns the schema, the other serves: with the very statements of src/process/README.md.
 const suffix = randomBytes(4).toString('hex');
 const OWNER = `latchkey_owner_${suffix}`;
 const RUNTIME = `latchkey_runtime_${suffix}`;
-const [, grants = ''] = /```sql\n([^]*?latchkey_runtime[^]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+const [, grants = ''] =
+  /```sql\n([^]*?latchkey_runtime[^]*?)```/.exec(readFileSync('src/process/README.md', 'utf8')) ?? [];
 
 let database: TestDatabase;
 let ownerUrl: string;

@@ -12,8 +12,8 @@ import { type Instance, startInstance } from '../support/instance.js';
 import { ledger } from '../support/ledger.js';
 import { until } from '../support/until.js';
 
-// Two instances behind Debian's nginx, set up as the README says, with TLS ended in front.
-const [, documented = ''] = /```nginx\n([^]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+// Two instances behind Debian's nginx, set up as src/process/README.md says, with TLS ended in front.
+const [, documented = ''] = /```nginx\n([^]*?)```/.exec(readFileSync('src/process/README.md', 'utf8')) ?? [];
 
 let database: TestDatabase;
 let ports: [number, number];
@@ -182,7 +182,7 @@ describe('while one instance after the other is replaced', () => {
   }, 120_000);
 });
 
-it('sends again what was done and whose answer was lost: what that answers, the README says', async () => {
+it('sends again what was done and whose answer was lost: what that answers, the documentation says', async () => {
   await database.query('DELETE FROM rate_limits');
   const [port, other] = ports;
   const losing = createServer((socket) => {

@@ -61,7 +61,7 @@ async function startPgBouncer(mode: 'session' | 'transaction' | 'statement', poo
   };
 }
 
-/** As the README says, for what no connection can be set to. */
+/** As src/process/README.md says, for what no connection can be set to. */
 async function limitTimeOfRole(): Promise<void> {
   const { username, pathname } = new URL(database.url);
   for (const name of ['statement_timeout', 'idle_in_transaction_session_timeout']) {
