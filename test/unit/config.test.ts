@@ -256,8 +256,9 @@ describe('the documentation', () => {
     expect(ofExample).toEqual(byDefault);
   });
 
-  it('has every variable in the README', () => {
-    const readme = readFileSync('README.md', 'utf8');
-    expect(variables.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+  it('explains every variable in .env.example, in the comment above it', () => {
+    const lines = readFileSync('.env.example', 'utf8').split('\n');
+    const above = (name: string) => lines[lines.findIndex((line) => line.startsWith(`${name}=`)) - 1] ?? '';
+    expect([...variables, ...files].filter((name) => !/^# [\w"]/.test(above(name)))).toEqual([]);
   });
 });
