@@ -1,24 +1,143 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 
-const readme = readFileSync('README.md', 'utf8');
+const read = (path: string): string => readFileSync(path, 'utf8');
+const filesBelow = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => !path.includes('node_modules'))
+    .map((path) => join(folder, path))
+    .filter((path) => statSync(path).isFile());
+const matches = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, found]) => found!);
 
-it('names only tests that are there', () => {
-  const [, table = ''] = /### Requirements and their tests([^]*?)\n### /.exec(readme) ?? [];
-  const [, faults = ''] = /### Faults([^]*?)\n## /.exec(readme) ?? [];
-  const cells = `${table}${faults}`
-    .split('\n')
-    .filter((line) => line.startsWith('|'))
-    .map((line) => line.split('|').at(-2)!);
-  const named = cells.flatMap((cell) => [...cell.matchAll(/`([\w-]+)`/g)].map(([, name]) => name!));
-  expect(named.length).toBeGreaterThan(50);
-  const missing = named.filter(
-    (name) => !['e2e', 'unit', 'nginx', 'pgbouncer'].some((folder) => existsSync(`test/${folder}/${name}.test.ts`)),
+const pages = [
+  '.',
+  '.github',
+  ...readdirSync('src', { recursive: true, encoding: 'utf8' }).map((path) => `src/${path}`),
+]
+  .concat('test', 'test/bench')
+  .filter((path) => statSync(path).isDirectory())
+  .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+  .filter((path) => path.endsWith('.md'));
+const map = read('src/README.md');
+const tests = read('test/README.md');
+
+it('has a README that a stranger finishes', () => {
+  const readme = read('README.md');
+  expect(readme.split('\n').length).toBeLessThan(175);
+  expect(Buffer.byteLength(readme)).toBeLessThan(10_240);
+});
+
+it('has no line that is wider than a screen', () => {
+  expect(pages.length).toBeGreaterThan(7);
+  const wide = pages.flatMap((page) =>
+    read(page)
+      .split('\n')
+      .filter((line) => line.length > 160),
   );
-  expect(missing).toEqual([]);
+  expect(wide).toEqual([]);
+});
+
+it('links only to files and headings that are there', () => {
+  const slugOf = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-');
+  const broken = pages.flatMap((page) =>
+    matches(read(page), /\]\(([^)]+)\)/g)
+      .filter((link) => !/^\w+:/.test(link))
+      .filter((link) => {
+        const [path = '', heading] = link.split('#');
+        const target = path === '' ? page : resolve(dirname(page), path);
+        return (
+          !existsSync(target) ||
+          (heading !== undefined &&
+            !matches(read(target), /^#+ (.+)$/gm)
+              .map(slugOf)
+              .includes(heading))
+        );
+      })
+      .map((link) => `${page}: ${link}`),
+  );
+  expect(broken).toEqual([]);
 });
 
 it('names only scripts that package.json has', () => {
-  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-  const named = new Set([...readme.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name!));
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const named = new Set(pages.flatMap((page) => matches(read(page), /npm run ([\w:-]+)/g)));
+  expect(named.size).toBeGreaterThan(15);
   expect([...named].filter((name) => !(name in scripts))).toEqual([]);
+});
+
+it('names only settings that .env.example has', () => {
+  const settings = new Set(matches(read('.env.example'), /^([A-Z_]+)=/gm));
+  const others = new Set(['FAULT_TIMES', 'FUZZ_SECONDS', 'FUZZ_SEED', 'TEST_DATABASE_URL']);
+  const named = pages.flatMap((page) => matches(read(page), /`([A-Z]+_[A-Z_]+)/g));
+  expect(named.length).toBeGreaterThan(30);
+  // `PASSWORD_HASH_*` is several.
+  const unknown = named.filter((name) => !settings.has(name) && !others.has(name) && !name.endsWith('_'));
+  expect(unknown).toEqual([]);
+});
+
+describe('src/README.md', () => {
+  it('explains every folder, and no other', () => {
+    const folders = readdirSync('src').filter((name) => statSync(`src/${name}`).isDirectory());
+    const [, section = ''] = /^## The folders\n([^]*?)\n## /m.exec(map) ?? [];
+    const named = section.split('\n').flatMap((line) => {
+      const start = /^(?:- |\*\*Around them\*\*: )(.*)$/.exec(line)?.[1] ?? '';
+      return matches(start, /`(\w[\w-]*)\/`/g);
+    });
+    expect(named.filter((name) => existsSync(`src/${name}`)).toSorted()).toEqual(folders.toSorted());
+  });
+
+  it('has the order of imports that is checked', () => {
+    const { forbidden } = createRequire(resolve('package.json'))(resolve('.dependency-cruiser.cjs')) as {
+      forbidden: readonly { readonly name: string }[];
+    };
+    const checked = forbidden.flatMap(({ name }) => /^(\w+)-imports-down-only$/.exec(name)?.[1] ?? []);
+    const [, order = ''] = /^features → (.*)$/m.exec(map) ?? [];
+    expect(order.split(/ → |, /)).toEqual(checked);
+  });
+
+  it('lists the routes of openapi.json', () => {
+    const { paths } = JSON.parse(read('openapi.json')) as { paths: Record<string, Record<string, unknown>> };
+    const routes = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    const [, section = ''] = /^## The routes\n([^]*)/m.exec(map) ?? [];
+    expect(matches(section, /`((?:GET|POST|PATCH|DELETE) [^`]+)`/g).toSorted()).toEqual(routes.toSorted());
+  });
+});
+
+describe('test/README.md', () => {
+  it('says of every requirement and fault which tests show it, and names only tests that are there', () => {
+    const items = tests.slice(tests.indexOf('## Requirements')).split(/^- /m).slice(1);
+    const groups = items.join('').split(/^ {2}Shown by /m);
+    const shown = groups.slice(1).flatMap((group) => matches(group.split('\n\n')[0] ?? '', /`([\w-]+)`/g));
+    expect(shown.length).toBeGreaterThan(100);
+    const folders = ['e2e', 'unit', 'nginx', 'pgbouncer'];
+    const isThere = (name: string) => folders.some((folder) => existsSync(`test/${folder}/${name}.test.ts`));
+    expect(shown.filter((name) => !isThere(name))).toEqual([]);
+    // The last item of each list has the names; nothing but a heading may follow it.
+    const sections = tests.slice(tests.indexOf('## Requirements')).split(/^##+ /m);
+    const lists = sections.filter((section) => section.includes('\n- '));
+    expect(lists.filter((list) => !/\n {2}Shown by [^\n]+(\n {2}[^\n]+)*\n*$/.test(list))).toEqual([]);
+  });
+
+  it('has the sentence of every requirement that is named anywhere', () => {
+    const code = /\b((?:PW|JWT|RT|REV|CK|RA|ADM|ERR|RL|LOG|HDR|IN|AC|ML|OP)-\d\d)\b/g;
+    const known = new Set(matches(tests, /^- \*\*([A-Z]+-\d\d)\*\* /gm));
+    expect(known.size).toBeGreaterThan(90);
+    const files = [...filesBelow('src'), ...filesBelow('test').filter((path) => /\.(ts|mjs|md)$/.test(path)), ...pages];
+    const named = files.flatMap((file) => matches(read(file), code));
+    expect(named.length).toBeGreaterThan(130);
+    expect([...new Set(named)].filter((name) => !known.has(name))).toEqual([]);
+  });
+});
+
+it('shows the gateway of src/sessions/README.md as test/e2e/websocket.test.ts runs it', () => {
+  const [, gateway = ''] = /```ts\n[^]*?(@WebSocketGateway[^]*?)```/.exec(read('src/sessions/README.md')) ?? [];
+  expect(gateway).toContain('handleConnection');
+  expect(read('test/e2e/websocket.test.ts')).toContain(gateway);
 });
