@@ -106,11 +106,11 @@ WITH renamed AS (
 )
 SELECT renamed.*, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news FROM renamed;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events FROM renamed;
 
 -- SessionOpeningRepository.open
 SELECT id FROM users WHERE id = $1 AND password_hash = $2
@@ -189,11 +189,11 @@ SELECT s.id AS "id",
   u.disabled_at AS "disabledAt", (SELECT count(*) FROM revoked)::integer AS "surplusCount",
   (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded UNION ALL SELECT * FROM announced) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded UNION ALL SELECT * FROM announced) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events
 FROM opened s JOIN users u ON u.id = s.user_id;
 
 -- SessionOpeningRepository.forgetDevices
@@ -217,11 +217,11 @@ AND s.expires_at > now()
     RETURNING id, at, type, user_id, session_id, reason
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RevocationsRepository.revokeAllOf, prepared as revoke_sessions_of_user
 WITH
@@ -241,11 +241,11 @@ AND s.expires_at > now()
     RETURNING id, at, type, user_id, session_id, reason
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RevocationsRepository.revokePresented, prepared as revoke_presented_session
 WITH
@@ -273,11 +273,11 @@ AND s.expires_at > now()
     RETURNING id, at, type, user_id, session_id, reason
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RevocationsRepository.revokeAllOfPresented, prepared as revoke_sessions_of_presented
 WITH caller AS MATERIALIZED (
@@ -307,11 +307,11 @@ AND s.expires_at > now()
     RETURNING id, at, type, user_id, session_id, reason
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RevocationsRepository.revokeReused, prepared as revoke_reused_session
 WITH
@@ -339,11 +339,11 @@ AND s.expires_at > now()
     FROM revoked r JOIN users u ON u.id = r.user_id
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RevocationsRepository.revokeOneWithin
 WITH
@@ -364,11 +364,11 @@ AND s.expires_at > now()
   )
 SELECT u.id, u.email, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news FROM revoked r JOIN users u ON u.id = r.user_id;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events FROM revoked r JOIN users u ON u.id = r.user_id;
 
 -- RevocationsRepository.revokeAllWithin
 WITH
@@ -389,11 +389,11 @@ AND s.expires_at > now()
   )
 SELECT ARRAY(SELECT id::text FROM revoked) AS ids, (
   SELECT coalesce(json_agg(json_build_object(
-    'eventId', l.id, 'type', l.type, 'userId', l.user_id, 'sessionId', l.session_id, 'reason', l.reason,
-    'at', floor(extract(epoch FROM l.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) l WHERE l.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = l.user_id AND w.until > now())
-) AS news;
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RevocationsRepository.isActiveWithin
 SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE;
