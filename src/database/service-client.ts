@@ -78,5 +78,5 @@ export class ServiceClient extends Client {
 // the operation, and pg_stat_activity cuts the end off. The id has no characters that could end it.
 function withRequestId(text: string): string {
   const id = requestContext.getStore();
-  return id === undefined ? text : text.replace(/^\s*\w+/, `$& /* ${id} */`);
+  return id === undefined ? text : text.replace(/^\s*(\w+)/, `$1 /* ${id} */`);
 }
