@@ -1,4 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
+import { Logger } from '@nestjs/common';
+
+const logger = new Logger('Measurements');
 
 /** What is counted and decides nothing: no caller waits for it, and without a listener it is lost. */
 export interface Measurement<Value extends object> {
@@ -16,8 +19,13 @@ export function measurement<Value extends object>(name: string): Measurement<Val
     },
     subscribe(listener) {
       const heard = (value: unknown) => {
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing but record() publishes under this name
-        listener(value as Value);
+        try {
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing but record() publishes under this name
+          listener(value as Value);
+        } catch (error) {
+          // Thrown further it would end the process (OP-02).
+          logger.error(`Could not count a ${name}: ${String(error)}`);
+        }
       };
       measured.subscribe(heard);
       return () => {
