@@ -7,6 +7,7 @@ import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { ExportLimit } from '../limits/export-limit.js';
 import { SessionChecker } from '../sessions/check/session-checker.js';
+import { RefusedForGoodError } from '../sessions/sessions.errors.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { UserDto } from '../users/user.dto.js';
 import { KeptSessionDto } from './account.dto.js';
@@ -50,7 +51,8 @@ export class AccountExport {
       this.config.requestTimeoutMs,
     );
     const checks = setInterval(
-      () => void this.checker.requireOpen(sessionId).catch((error: Error) => document.destroy(error)),
+      () =>
+        void this.checker.requireOpen(sessionId).catch((error: Error) => hasEnded(error) && document.destroy(error)),
       CHECKED_EVERY_MS,
     );
     document.once('close', () => {
@@ -85,6 +87,9 @@ export class AccountExport {
     yield '}';
   }
 }
+
+// Before a page is sent an answer is needed; while nothing is sent a silent database is no reason to break off.
+const hasEnded = (error: Error): boolean => error instanceof RefusedForGoodError;
 
 /** The items of each page that has some, as the inside of a JSON array. */
 async function* mapped<T>(pages: AsyncIterable<readonly T[]>, toDto: (item: T) => object): AsyncGenerator<string> {
