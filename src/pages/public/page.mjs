@@ -187,7 +187,8 @@ async function listen(signal) {
       if (answer.status === 401) {
         const { code } = await answer.json();
         if (code === 'invalid_token' && (await refresh())) continue;
-        leave(code);
+        // Where this tab signed out meanwhile it said so already.
+        if (!signal.aborted) leave(code);
         return;
       }
       if (!answer.ok) throw new Refusal(await answer.json());
