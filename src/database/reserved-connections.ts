@@ -21,7 +21,7 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
   private readonly pool: Pool;
 
   constructor(@InjectDataSource() dataSource: DataSource, { sessionCheckTimeoutMs }: AppConfig) {
-    const { options } = poolOf(dataSource);
+    const options: PoolConfig & ServiceClientOptions = poolOf(dataSource).options;
     const settings: PoolConfig & ServiceClientOptions = {
       ...options,
       // Hidden from copies.
@@ -29,7 +29,7 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
       max: CONNECTIONS,
       min: CONNECTIONS,
       // Checks are given up after half of this, so the first is free again by when the other one is.
-      sessionSettings: { statement_timeout: sessionCheckTimeoutMs },
+      sessionSettings: { ...options.sessionSettings, statement_timeout: sessionCheckTimeoutMs },
       query_timeout: sessionCheckTimeoutMs,
     };
     this.pool = new Pool(settings);

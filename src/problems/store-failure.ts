@@ -16,7 +16,7 @@ const NETWORK_CODES = new Set([
 ]);
 // The driver raises these without a code.
 const DRIVER_MESSAGES =
-  /^(Connection terminated|Query read timeout|timeout (expired|exceeded)|Client (has encountered|was closed)|Cannot use a pool after)|Driver not Connected|not queryable/;
+  /^(Connection terminated|Query read timeout|timeout (expired|exceeded)|Client (has encountered|was closed)|Cannot use a pool after)|Driver not Connected|The database is not connected|not queryable/;
 
 /**
  * Whether an error says that the database could not be asked or could not finish: the outcome is unknown and
