@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 
 describe('an access token', () => {
-  it('has exactly the claims and the header of the contract', () => {
+  it('An access token has exactly the claims and the header of the contract', () => {
     const header = JSON.parse(Buffer.from(me.accessToken.split('.')[0]!, 'base64url').toString());
     const claims = claimsOf(me.accessToken);
     expect(header).toEqual({ alg: 'HS256', typ: 'at+jwt' });
@@ -32,11 +32,11 @@ describe('an access token', () => {
     });
   });
 
-  it('is accepted when signed again with the right key: the forger below knows how', async () => {
+  it('An unchanged access token that is signed again with the right key is accepted', async () => {
     expect((await t.api.me(resign(me))).status).toBe(200);
   });
 
-  it('asks the bearer for its own session only, whatever else is sent', async () => {
+  it('Only an access token sent as a bearer token authenticates; a query, a cookie, another header or scheme does not', async () => {
     for (const path of [`/auth/me?access_token=${me.accessToken}`, `/auth/me?token=${me.accessToken}`]) {
       expect(await t.api.call('GET', path)).toMatchObject(INVALID);
     }
@@ -55,7 +55,7 @@ describe('an access token', () => {
     }
   });
 
-  it('tells a challenge apart from a refusal', async () => {
+  it('A request without a token gets a plain challenge, and one with a wrong token also the error invalid_token', async () => {
     expect((await t.api.call('GET', '/auth/me')).headers.get('www-authenticate')).toBe('Bearer realm="latchkey"');
     expect((await t.api.me('nonsense')).headers.get('www-authenticate')).toContain('error="invalid_token"');
   });
@@ -80,7 +80,7 @@ const WRONG = [
 
 describe('the right key with a wrong claim', () => {
   it.each(['iss', 'aud', 'sub', 'sid', 'gen', 'jti', 'iat', 'exp', 'auth_time'])(
-    '%s is refused, and never reaches a row',
+    'A correctly signed access token whose claim %s is missing or wrong is refused',
     async (claim) => {
       for (const value of WRONG) {
         const answer = await t.api.me(resign(me, { [claim]: value }));
@@ -105,40 +105,40 @@ describe('the right key with a wrong claim', () => {
     ['a start to come', () => ({ nbf: now() + 3600 })],
     ['an issue time to come', () => ({ iat: now() + 3600 })],
     ['another time of authentication', () => ({ auth_time: now() - 5000 })],
-  ])('%s is refused', async (_, changes) => {
+  ])('A correctly signed access token with %s is refused', async (_, changes) => {
     expect(await t.api.me(resign(me, changes()))).toMatchObject(INVALID);
   });
 
-  it('a session nobody has is refused', async () => {
+  it('A correctly signed access token for a session that does not exist is refused', async () => {
     expect((await t.api.me(resign(me, { sid: randomUUID() }))).status).toBe(401);
   });
 
-  it('an end inside the skew still passes', async () => {
+  it('An access token that ended within the tolerated clock skew is still accepted', async () => {
     expect((await t.api.me(resign(me, { exp: now() - 10 }))).status).toBe(200);
   });
 });
 
 describe('a wrong header or signature', () => {
   it.each<[string, Record<string, unknown>]>([
-    ['none', { alg: 'none' }],
-    ['None', { alg: 'None' }],
-    ['nOnE', { alg: 'nOnE' }],
-    ['HS512', { alg: 'HS512' }],
-    ['RS256', { alg: 'RS256' }],
+    ['the algorithm none', { alg: 'none' }],
+    ['the algorithm None', { alg: 'None' }],
+    ['the algorithm nOnE', { alg: 'nOnE' }],
+    ['the algorithm HS512', { alg: 'HS512' }],
+    ['the algorithm RS256', { alg: 'RS256' }],
     ['another type', { typ: 'JWT' }],
     ['a refresh type', { typ: 'rt+jwt' }],
     ['no type', { typ: undefined }],
     ['a key of its own', { jwk: { kty: 'oct', k: 'AAAA' } }],
-    ['a key somewhere', { jku: 'https://evil.example/jwks.json' }],
-    ['a certificate somewhere', { x5u: 'https://evil.example/cert.pem' }],
+    ['the address of a key', { jku: 'https://evil.example/jwks.json' }],
+    ['the address of a certificate', { x5u: 'https://evil.example/cert.pem' }],
     ['a key id that is a path', { kid: '../../../../dev/null' }],
-    ['an extension', { crit: ['exp'], exp: 1 }],
-    ['a compressed body', { zip: 'DEF' }],
-  ])('%s is refused', async (_, header) => {
+    ['a critical extension', { crit: ['exp'], exp: 1 }],
+    ['a compression', { zip: 'DEF' }],
+  ])('An access token with %s in its header is refused', async (_, header) => {
     expect(await t.api.me(resign(me, {}, header))).toMatchObject(INVALID);
   });
 
-  it('an unsigned token is refused', async () => {
+  it('An unsigned access token is refused, whichever algorithm its header names', async () => {
     const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     for (const alg of ['none', 'NONE', 'HS256']) {
       expect(await t.api.me(`${part({ alg, typ: 'at+jwt' })}.${part(claimsOf(me.accessToken))}.`)).toMatchObject(
@@ -147,7 +147,7 @@ describe('a wrong header or signature', () => {
     }
   });
 
-  it('another secret, a changed body and a cut signature look all alike', async () => {
+  it('Tokens with a wrong secret, body, signature or form all get the same 401', async () => {
     const [header, claims, signature] = me.accessToken.split('.');
     const admin = Buffer.from(JSON.stringify({ ...claimsOf(me.accessToken), sub: other.user.id })).toString(
       'base64url',
@@ -173,7 +173,7 @@ describe('a wrong header or signature', () => {
     expect([...bodies]).toHaveLength(1);
   });
 
-  it('a token signed with RSA, by a key of the attacker, is refused', async () => {
+  it('An access token signed with an RSA key of an attacker is refused', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const content = `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part(claimsOf(me.accessToken))}`;
@@ -183,7 +183,7 @@ describe('a wrong header or signature', () => {
 });
 
 describe('after all of this', () => {
-  it('both sessions are as they were', async () => {
+  it('Both sessions are still accepted after every forged token was refused', async () => {
     expect((await t.api.me(me.accessToken)).status).toBe(200);
     expect((await t.api.me(other.accessToken)).status).toBe(200);
   });

@@ -82,7 +82,7 @@ async function moveTo(session: AuthResult, email: string, password = PASSWORD): 
 }
 
 describe('a change of address that somebody asks for while the owner sets a new password', () => {
-  it('never happens, whichever is first', async () => {
+  it('A change of address that races a password reset never takes effect, whichever is first', async () => {
     const rounds = Array.from({ length: 6 }, async () => {
       const owner = await a.signUp();
       const token = await resetTokenFor(owner.user.email);
@@ -104,7 +104,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
     }
   }, 90_000);
 
-  it('does not happen either where its mail was claimed for sending before', async () => {
+  it('A password reset cancels a change of address even while its mail is being sent', async () => {
     const owner = await a.signUp();
     const token = await resetTokenFor(owner.user.email);
     const { email } = someone();
@@ -127,7 +127,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
     expect(await emailOf(owner)).toBe(owner.user.email);
   }, 60_000);
 
-  it('is refused once the session that asks was ended, and forgotten with it', async () => {
+  it('A change of address is cancelled when another session ends the one that asked, but not by its own logout', async () => {
     const owner = await a.signUp();
     const other = await a.signIn(owner.credentials);
     const { email } = someone();
@@ -147,7 +147,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
 });
 
 describe('"this was not me"', () => {
-  it('gives the account back: address, sessions and password', async () => {
+  it('The "this was not me" link restores the address, ends every session and makes the owner set a new password', async () => {
     const { owner, thief, link } = await stolen();
     const { email } = someone();
     await moveTo(thief, email);
@@ -174,7 +174,7 @@ describe('"this was not me"', () => {
     expect(await emailOf(owner)).toBe(owner.user.email);
   }, 60_000);
 
-  it('resets nothing for a former address where another session asked for the change', async () => {
+  it('The "this was not me" link neither restores an address that another session changed nor gives a reset token', async () => {
     const { owner, link } = await stolen();
     const { email } = someone();
     await moveTo(owner, email);
@@ -188,7 +188,7 @@ describe('"this was not me"', () => {
 });
 
 describe('the link that undoes a change of address', () => {
-  it('gives the account back a week long, whatever was done with it meanwhile', async () => {
+  it('The link that undoes a change of address works for a week, whatever is changed in between', async () => {
     const owner = await a.signUp();
     const { email: first } = someone();
     const { email: second } = someone();
@@ -216,7 +216,7 @@ describe('the link that undoes a change of address', () => {
     expect(await logIn({ email: owner.user.email, password: NEW_PASSWORD })).toBe(200);
   }, 60_000);
 
-  it('works no longer than a week, nor for an account that was disabled', async () => {
+  it('The link that undoes a change of address fails for a disabled account and after more than a week', async () => {
     const owner = await a.signUp();
     await moveTo(owner, someone().email);
     const link = await mailbox.tokenFor(owner.user.email, SUBJECTS.addressChanged);
@@ -229,7 +229,7 @@ describe('the link that undoes a change of address', () => {
     expect((await undo(a, link)).body.code).toBe('invalid_undo_token');
   }, 60_000);
 
-  it('is not for the address that was left by going back', async () => {
+  it('After a change back to the former address, the address that was left cannot undo it', async () => {
     const owner = await a.signUp();
     const { email } = someone();
     await moveTo(owner, email);
@@ -240,7 +240,7 @@ describe('the link that undoes a change of address', () => {
     expect(await emailOf(owner)).toBe(owner.user.email);
   }, 60_000);
 
-  it('cannot be made useless by registering the former address, or moving to it', async () => {
+  it('A former address cannot be registered or taken by another account, so its undo link keeps working', async () => {
     const owner = await a.signUp();
     const { email: former } = owner.user;
     await moveTo(owner, someone().email);
@@ -257,7 +257,7 @@ describe('the link that undoes a change of address', () => {
     expect(await emailOf(owner)).toBe(former);
   }, 60_000);
 
-  it('keeps the former address for a week, and not longer', async () => {
+  it('A former address can be registered again 8 days after the change of address', async () => {
     const owner = await a.signUp();
     await moveTo(owner, someone().email);
     await database.query(`UPDATE email_changes SET changed_at = changed_at - interval '8 days' WHERE user_id = $1`, [
@@ -267,7 +267,7 @@ describe('the link that undoes a change of address', () => {
   }, 60_000);
 });
 
-it('withdraws every mailed link when an account is disabled', async () => {
+it('Disabling an account withdraws its mailed reset and "this was not me" links, even once it is enabled again', async () => {
   const { owner, link } = await stolen();
   const token = await resetTokenFor(owner.user.email);
   const staff = await a.signUp();
@@ -279,7 +279,7 @@ it('withdraws every mailed link when an account is disabled', async () => {
   expect((await disown(a, link)).body.code).toBe('invalid_disown_token');
 }, 60_000);
 
-it('tells the owner of an account that slept for long of a sign-in, and nobody of their very first', async () => {
+it('A sign-in to an account without known devices mails its owner if the account is old, but not if it is new', async () => {
   const owner = await a.signUp();
   await a.logout(owner.refreshToken);
   await database.query('DELETE FROM known_devices WHERE user_id = $1', [owner.user.id]);

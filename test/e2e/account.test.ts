@@ -8,7 +8,7 @@ const remove = (bearer: string, password: string) =>
   t.api.call('POST', '/auth/me/delete', { bearer, body: { password } });
 
 describe('the history of sessions', () => {
-  it('has what ended, when, why and by whom, the newest end first', async () => {
+  it('The history of sessions shows what ended, when, why and by whom, with the newest end first', async () => {
     const me = await t.api.signUp();
     const [phone, tablet, old, stolen] = await Promise.all([1, 2, 3, 4].map(() => t.api.signIn(me.credentials)));
     await t.api.logout(phone!.refreshToken);
@@ -35,7 +35,7 @@ describe('the history of sessions', () => {
     expect(body.nextCursor).toBeNull();
   });
 
-  it('comes in pages, without a gap or a repetition, and is nobody else’s', async () => {
+  it('The history of sessions comes in pages without gaps or repetitions and shows only sessions of the caller', async () => {
     const me = await t.api.signUp();
     for (let i = 0; i < 5; i++) await t.api.logout((await t.api.signIn(me.credentials)).refreshToken);
     const all = (await history(me.accessToken)).body.items;
@@ -51,7 +51,7 @@ describe('the history of sessions', () => {
     expect((await history(me.accessToken, '?cursor=x')).status).toBe(400);
   });
 
-  it('goes back 90 days', async () => {
+  it('The history of sessions leaves out what ended more than 90 days ago', async () => {
     const me = await t.api.signUp();
     const { refreshToken, session } = await t.api.signIn(me.credentials);
     await t.api.logout(refreshToken);
@@ -65,7 +65,7 @@ describe('the history of sessions', () => {
   });
 });
 
-it('hands over everything that is stored about the caller, and nothing secret', async () => {
+it('An account export contains the caller, their sessions and their events, and events of no other user', async () => {
   const me = await t.api.signUp({ name: 'Ada Lovelace', deviceName: 'Work laptop' });
   await t.api.logout((await t.api.signIn(me.credentials)).refreshToken);
   const { status, body } = await t.api.call('GET', '/auth/me/export', { bearer: me.accessToken });
@@ -80,7 +80,7 @@ it('hands over everything that is stored about the caller, and nothing secret', 
 });
 
 describe('deleting an account', () => {
-  it('ends every session at once and leaves nothing but the audit trail', async () => {
+  it('Deleting an account ends its sessions at once, removes all but the audit trail and frees its address', async () => {
     const me = await t.api.signUp({ name: 'Ada Lovelace' });
     const phone = await t.api.signIn(me.credentials);
     const stranger = await t.api.signUp();
@@ -109,7 +109,7 @@ describe('deleting an account', () => {
     expect((await t.api.me(me.accessToken)).status).toBe(401);
   });
 
-  it('takes the cookie of its devices away when they come back with it', async () => {
+  it('A refresh cookie of a deleted account is refused with 401 and cleared', async () => {
     const credentials = someone();
     const registered = await t.api.register({ ...credentials, tokenDelivery: 'cookie' });
     const cookie = cookieOf(registered);
@@ -119,7 +119,7 @@ describe('deleting an account', () => {
     expect(refused.headers.getSetCookie()[0]).toMatch(/^refresh_token=;/);
   });
 
-  it('needs the password: 403, and nothing changes', async () => {
+  it('Deleting an account with a wrong password answers 403, without one 400, and changes nothing', async () => {
     const me = await t.api.signUp();
     const { status, body } = await remove(me.accessToken, 'not the password');
     expect([status, body.code]).toEqual([403, 'invalid_credentials']);
@@ -127,7 +127,7 @@ describe('deleting an account', () => {
     expect((await t.api.me(me.accessToken)).status).toBe(200);
   });
 
-  it('leaves no session to a login that races it', async () => {
+  it('A login that races the deletion of its account leaves no session', async () => {
     for (let round = 0; round < 10; round++) {
       const me = await t.api.signUp();
       const [removed, ...logins] = await Promise.all([
@@ -142,7 +142,7 @@ describe('deleting an account', () => {
     }
   }, 30_000);
 
-  it('is not for somebody who is not signed in', async () => {
+  it('A request to delete an account without an access token is refused with 401', async () => {
     expect((await t.api.call('POST', '/auth/me/delete', { body: { password: someone().password } })).status).toBe(401);
   });
 });

@@ -85,7 +85,7 @@ const ROUTES: [method: string, path: string][] = [
   ['GET', '/admin/audit'],
 ];
 
-it.each(ROUTES)('%s %s is for staff alone, in every spelling', async (method, path) => {
+it.each(ROUTES)('%s %s is for staff alone, in every spelling of its path', async (method, path) => {
   const { accessToken, user } = await a.signUp();
   const { status, body } = await a.call(method, path, { bearer: accessToken });
   expect([status, body.code]).toEqual([403, 'forbidden']);
@@ -102,7 +102,7 @@ it.each(ROUTES)('%s %s is for staff alone, in every spelling', async (method, pa
   expect(refused.length).toBeGreaterThan(0);
 });
 
-it('is refused 60 times at two instances and told to the trail once a minute for each session', async () => {
+it('A user who is refused 60 times at two instances leaves one audit event a minute for each session', async () => {
   const { accessToken, user, credentials } = await a.signUp();
   const other = await b.signIn(credentials);
   const refuse = (count: number, bearer = accessToken) =>
@@ -124,7 +124,7 @@ it('is refused 60 times at two instances and told to the trail once a minute for
   await restarted.kill('SIGTERM');
 });
 
-it('is granted from the command line, and counts until it is taken away', async () => {
+it('A staff role granted from the command line counts until it is taken away', async () => {
   const { credentials, accessToken, user } = await a.signUp();
   const users = () => b.call('GET', '/admin/users', { bearer: accessToken });
   expect((await users()).status).toBe(403);
@@ -135,7 +135,7 @@ it('is granted from the command line, and counts until it is taken away', async 
   expect(() => grant('nobody@example.com')).toThrow('Command failed');
 });
 
-it('cannot be had through any body', async () => {
+it('A registration with role, isAdmin or disabledAt in its body is refused', async () => {
   for (const extra of [{ role: 'admin' }, { isAdmin: true }, { disabledAt: null }]) {
     const answer = await a.register({
       email: `x-${randomUUID()}@example.com`,
@@ -146,7 +146,7 @@ it('cannot be had through any body', async () => {
   }
 });
 
-it('finds users, and shows no secret of theirs', async () => {
+it('Staff find users by address in any case and page by page, and see no secret of theirs', async () => {
   const { user, credentials } = await a.signUp({ name: 'Ada' });
   const { status, body } = await asStaff(
     'GET',
@@ -163,7 +163,7 @@ it('finds users, and shows no secret of theirs', async () => {
   expect((await asStaff('GET', '/admin/users?limit=0')).status).toBe(400);
 });
 
-it('sees the devices of a user, page by page', async () => {
+it('Staff see the devices of a user page by page', async () => {
   const { user, devices } = await userWithDevices();
   const first = await asStaff('GET', `/admin/users/${user.user.id}/sessions?limit=12`);
   const second = await asStaff('GET', `/admin/users/${user.user.id}/sessions?limit=12&cursor=${first.body.nextCursor}`);
@@ -173,7 +173,7 @@ it('sees the devices of a user, page by page', async () => {
   expect(first.body.items.some(({ current }: { current: boolean }) => current)).toBe(false);
 });
 
-it('ends every session of a user, with or without a reason, and of nobody else', async () => {
+it("Staff end all sessions of one user alone, with or without a reason, and the user's mail and history say so", async () => {
   for (const body of [undefined, {}, { reason: 'Reported as stolen' }]) {
     const { user, devices } = await userWithDevices();
     const stranger = await b.signUp();
@@ -195,7 +195,7 @@ it('ends every session of a user, with or without a reason, and of nobody else',
   }
 }, 60_000);
 
-it('is not shown to a user who exports what is stored about them: only that staff did it', async () => {
+it('An account export shows that staff acted, but not which member of staff or from where', async () => {
   const user = await a.signUp();
   const { id } = user.user;
   const headers = { 'user-agent': 'Staff console/1.0' };
@@ -238,7 +238,7 @@ it('is not shown to a user who exports what is stored about them: only that staf
   expect(events.find(({ type }: any) => type === 'login_failed')).toMatchObject({ ip: '203.0.113.7' });
 });
 
-it('ends one session, whoever it belongs to', async () => {
+it('Staff end a single session of a user, and an ended or unknown session is reported as not found', async () => {
   const { user, devices } = await userWithDevices();
   const [first, second] = devices;
   expect((await asStaff('POST', `/admin/sessions/${second!.session.id}/revoke`, { reason: 'x' })).status).toBe(204);
@@ -250,7 +250,7 @@ it('ends one session, whoever it belongs to', async () => {
   expect(await actionsOf(user.user.id)).toHaveLength(1);
 });
 
-it('disables an account: everything ends at once, nothing gets in; enabled, a login does', async () => {
+it('Disabling an account ends its sessions and refuses logins; enabling it allows logins but restores no session', async () => {
   const { user, devices } = await userWithDevices();
   const { id } = user.user;
   expect((await asStaff('POST', `/admin/users/${id}/disable`, { reason: 'Abuse' })).status).toBe(204);
@@ -269,7 +269,7 @@ it('disables an account: everything ends at once, nothing gets in; enabled, a lo
   ]);
 });
 
-it('leaves no session to a login that races the disabling', async () => {
+it('A login or refresh that races the disabling of its account leaves no session', async () => {
   for (let round = 0; round < 15; round++) {
     const user = await a.signUp();
     const [disabled, ...others] = await Promise.all([
@@ -289,7 +289,7 @@ it('leaves no session to a login that races the disabling', async () => {
   }
 }, 60_000);
 
-it('mails a user the link to set a new password, and changes nothing itself', async () => {
+it('A password reset by staff mails the user a link and leaves the session active', async () => {
   const user = await a.signUp();
   const { status, body } = await asStaff('POST', `/admin/users/${user.user.id}/password/reset`, { reason: 'Asked' });
   expect([status, body]).toEqual([202, null]);
@@ -298,7 +298,7 @@ it('mails a user the link to set a new password, and changes nothing itself', as
   expect(await actionsOf(user.user.id)).toMatchObject([{ type: 'password_reset_by_staff', note: 'Asked' }]);
 });
 
-it('says 404 for an account that is not there, and changes nothing', async () => {
+it('Every staff request for an unknown user is answered with user_not_found', async () => {
   for (const id of [randomUUID(), 'x', staff.session.id]) {
     for (const path of ['sessions/revoke', 'disable', 'enable', 'password/reset']) {
       expect((await asStaff('POST', `/admin/users/${id}/${path}`)).body.code).toBe('user_not_found');
@@ -307,7 +307,7 @@ it('says 404 for an account that is not there, and changes nothing', async () =>
   }
 });
 
-it('reads the audit trail by user, type and time, page by page', async () => {
+it('Staff read the audit trail by user, type and time, page by page', async () => {
   const user = await a.signUp();
   await a.logout((await a.signIn(user.credentials)).refreshToken);
   const { id } = user.user;

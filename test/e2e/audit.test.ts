@@ -14,7 +14,7 @@ const trailOf = (sessionId: string, type: string) =>
     [sessionId, type],
   );
 
-it('tells of a login and of the session it opened, with who, where from and which request', async () => {
+it('The audit trail records each login and the session it opens, with user, address, agent and request', async () => {
   const { credentials, user } = await t.api.signUp();
   const { body } = await t.api.login(credentials, { headers: AGENT });
   for (const type of ['login_succeeded', 'session_created']) {
@@ -32,7 +32,7 @@ it('tells of a login and of the session it opened, with who, where from and whic
   }
 });
 
-it('tells of the first refresh of each day', async () => {
+it('The audit trail records the first refresh of each day', async () => {
   const { refreshToken, session } = await t.api.signUp();
   let token = refreshToken;
   const refresh = async () => {
@@ -47,7 +47,7 @@ it('tells of the first refresh of each day', async () => {
   expect(await trailOf(session.id, 'session_refreshed')).toHaveLength(2);
 });
 
-it('tells of reuse, and that the service ended the session for it', async () => {
+it('The audit trail records reuse, and that the service revoked the session for it', async () => {
   const { refreshToken, session } = await t.api.signUp();
   const { body } = await t.api.refresh(refreshToken);
   await t.api.refresh(body.refreshToken);
@@ -61,7 +61,7 @@ it('tells of reuse, and that the service ended the session for it', async () => 
   ]);
 });
 
-it('tells, once an hour, that a token of an ended session is still tried', async () => {
+it("The audit trail records the use of an ended session's tokens once, however often they are used", async () => {
   const { accessToken, refreshToken, session, user } = await t.api.signUp();
   await t.api.endSession(accessToken, session.id);
   expect(await trailOf(session.id, 'session_revoked')).toEqual([
@@ -84,7 +84,7 @@ it('tells, once an hour, that a token of an ended session is still tried', async
   expect(await trailOf(session.id, 'ended_session_used')).toHaveLength(1);
 });
 
-it('tells of the start and the stop of the service', async () => {
+it('The audit trail records the start and the stop of the service', async () => {
   const database = await createDatabase();
   const typesSoFar = async () =>
     (await database.query<{ type: string }>('SELECT type FROM audit_events ORDER BY at')).map(({ type }) => type);
@@ -95,7 +95,7 @@ it('tells of the start and the stop of the service', async () => {
   await database.drop();
 });
 
-it('keeps no password, token or hash', async () => {
+it('The audit trail contains no password, token or hash', async () => {
   const { credentials, accessToken, refreshToken } = await t.api.signUp();
   const next = await t.api.refresh(refreshToken);
   await t.api.login({ ...credentials, password: 'another password 1' });

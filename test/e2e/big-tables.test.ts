@@ -63,7 +63,7 @@ async function wholeReadsSoFar(table: string): Promise<number> {
 
 const succeeds = async (request: Promise<{ status: number }>) => expect((await request).status).toBeLessThan(300);
 
-it('finds what a user has by an index: history, export and deletion', async () => {
+it('History, list, export, logout, refresh and deletion find the rows of a user by an index in big tables', async () => {
   const { accessToken, refreshToken } = await t.api.signUp();
   const asked: Record<string, () => Promise<unknown>> = {
     history: () => succeeds(t.api.call('GET', '/sessions/history', { bearer: accessToken })),
@@ -83,7 +83,7 @@ it('finds what a user has by an index: history, export and deletion', async () =
   }
 });
 
-it('finds the newest lines of the trail, and those of a user, by an index', async () => {
+it('The newest audit events, and those of one user, are found by an index in a big table', async () => {
   const { accessToken, user } = await t.api.signUp();
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   const search = (query: string) => () => succeeds(t.api.call('GET', `/admin/audit${query}`, { bearer: accessToken }));
@@ -91,7 +91,7 @@ it('finds the newest lines of the trail, and those of a user, by an index', asyn
   expect(await wholeReads('audit_events', search(`?userId=${user.id}`))).toBe(0);
 });
 
-it('finds what is over by an index, the last of it too, when nothing is left', async () => {
+it('The cleanup finds the rows it deletes by an index in big tables, also when none are left', async () => {
   let deleted = 0;
   const sweep = async () => (deleted = await t.app.get(Retention).deleteDue());
   expect(await wholeReads('audit_events', sweep)).toBe(0);
@@ -101,7 +101,7 @@ it('finds what is over by an index, the last of it too, when nothing is left', a
   }
 });
 
-it('would read them whole without these indexes', async () => {
+it('Without their indexes the tables of sessions and audit events are read whole', async () => {
   const { accessToken, user } = await t.api.signUp();
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   await t.database.query('DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx');

@@ -12,7 +12,7 @@ const t = useApp(
   { hasFaults: true },
 );
 
-it('serves protected requests, and is ready, while every connection of the pool is busy', async () => {
+it('While every pooled connection is busy, session checks and readiness still answer, and other requests get 503', async () => {
   const account = await t.api.signUp();
   const leaving = await t.api.signIn(account.credentials);
   const stuck = await Promise.all(Array.from({ length: POOL_SIZE }, () => t.api.signUp()));

@@ -15,7 +15,7 @@ async function exists(id: string): Promise<boolean> {
   return (await t.database.query('SELECT FROM sessions WHERE id = $1', [id])).length === 1;
 }
 
-it('deletes a session 90 days after its absolute end, and not a moment before', async () => {
+it('The cleanup deletes a session 90 days after its absolute end, and not before', async () => {
   const [over, kept, revoked] = await Promise.all([t.api.signUp(), t.api.signUp(), t.api.signUp()]);
   await t.api.logout(revoked.refreshToken);
   const endedAgo = (id: string, interval: string) =>
@@ -32,7 +32,7 @@ it('deletes a session 90 days after its absolute end, and not a moment before', 
   expect((await t.api.me(over.accessToken)).body.code).toBe('session_revoked');
 });
 
-it('keeps reuse recognisable until the absolute end of the session', async () => {
+it('A spent refresh token is still recognised as reuse after the cleanup', async () => {
   const { refreshToken } = await t.api.signUp();
   const { body } = await t.api.refresh(refreshToken);
   await t.api.refresh(body.refreshToken);
@@ -41,7 +41,7 @@ it('keeps reuse recognisable until the absolute end of the session', async () =>
   expect((await t.api.refresh(refreshToken)).body.code).toBe('refresh_token_reused');
 });
 
-it('deletes lines of the audit trail after 365 days, and lets nobody delete them without saying so', async () => {
+it('The cleanup deletes audit events after 365 days, and other attempts to delete them are refused', async () => {
   const { user } = await t.api.signUp();
   for (const days of [366, 364, 29]) {
     await t.database.query(
@@ -66,7 +66,7 @@ it('deletes lines of the audit trail after 365 days, and lets nobody delete them
   expect(left).toEqual([{ reason: '364 days' }, { reason: '29 days' }]);
 });
 
-it('deletes limits whose window ended an hour ago', async () => {
+it('The cleanup deletes rate limits whose window ended more than an hour ago, and keeps newer ones', async () => {
   await t.database.query(
     `INSERT INTO rate_limits (key, points, expire) VALUES
        ('old', 1, 1000 * extract(epoch FROM now() - interval '2 hours')),
@@ -76,7 +76,7 @@ it('deletes limits whose window ended an hour ago', async () => {
   expect(await t.database.query(`SELECT key FROM rate_limits WHERE key IN ('old', 'new')`)).toEqual([{ key: 'new' }]);
 });
 
-it('sweeps each table by itself, and says once what its role may not do', async () => {
+it('The cleanup handles each table by itself and logs once which rights its database role lacks', async () => {
   const { user, session } = await t.api.signUp();
   const admin = new Client({ connectionString: t.database.url });
   await admin.connect();
@@ -134,7 +134,7 @@ it('sweeps each table by itself, and says once what its role may not do', async 
   await until('the service has connected again', async () => (await roleOf().catch(() => role)) !== role);
 });
 
-it('lets logins and refreshes through while it deletes many rows, and leaves alone what others hold', async () => {
+it('The cleanup of many rows lets logins and refreshes through and skips rows that others have locked', async () => {
   const { credentials, user, refreshToken } = await t.api.signUp();
   await t.database.query(
     `INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, created_at, expires_at, idle_expires_at)

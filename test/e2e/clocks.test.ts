@@ -37,13 +37,13 @@ const bothWays = () => [
   { from: fast, to: slow },
 ];
 
-it('says so when an instance starts', () => {
+it("An instance logs at its start by how much its clock differs from the database's", () => {
   for (const instance of [slow, fast]) {
     expect(instance.output()).toMatch(/clock is \d{3} seconds (ahead of|behind) the database's/);
   }
 });
 
-it('takes a token of one at the other, and gives both the same times', async () => {
+it("Instances whose clocks are 20 minutes apart accept each other's access tokens and issue correct times", async () => {
   for (const { from, to } of bothWays()) {
     const { accessToken, expiresIn, session } = await from.api.signUp();
     expect(expiresIn).toBe(60);
@@ -54,7 +54,7 @@ it('takes a token of one at the other, and gives both the same times', async () 
   }
 });
 
-it('rotates, repeats and recognises reuse at either', async () => {
+it("Instances whose clocks are 20 minutes apart rotate, repeat and detect reuse of each other's refresh tokens", async () => {
   for (const { from, to } of bothWays()) {
     const { refreshToken } = await from.api.signUp();
     const second = await to.api.refresh(refreshToken);
@@ -66,7 +66,7 @@ it('rotates, repeats and recognises reuse at either', async () => {
   }
 });
 
-it('ends a session at both with one logout', async () => {
+it('One logout ends a session at two instances whose clocks are 20 minutes apart', async () => {
   for (const { from, to } of bothWays()) {
     const { accessToken, refreshToken } = await from.api.signUp();
     expect((await to.api.logout(refreshToken)).status).toBe(204);
@@ -75,7 +75,7 @@ it('ends a session at both with one logout', async () => {
   }
 });
 
-it('gives a guesser who goes from one to the other no more free tries', async () => {
+it('Alternating between instances whose clocks are 20 minutes apart gives a guesser at most one more try', async () => {
   const { email } = someone();
   await slow.api.register({ email, password: PASSWORD });
   const statuses: number[] = [];

@@ -38,7 +38,7 @@ const SPELLINGS: [string, (path: string) => string][] = [
   ['a space at the end', (path) => `${path}%20`],
 ];
 
-it('refuses every route that is not public: anonymous, forged and revoked, in every spelling of its path', async () => {
+it('Every route that is not public refuses a missing, forged or revoked token in every spelling of its path', async () => {
   const { accessToken, session } = await t.api.signUp();
   await t.api.endSession(accessToken, session.id);
   const { body: document } = await t.api.call('GET', '/docs-json');

@@ -105,7 +105,7 @@ async function failing(
   }
 }
 
-it('tries again by itself what PostgreSQL ended as a deadlock', async () => {
+it('A request that PostgreSQL ends as a deadlock is tried again and succeeds', async () => {
   const { credentials, accessToken } = await api.signUp();
   const others = await Promise.all([api.signIn(credentials), api.signIn(credentials)]);
   const [first, last] = others.map(({ session }) => session.id).toSorted();
@@ -125,7 +125,7 @@ it('tries again by itself what PostgreSQL ended as a deadlock', async () => {
 }, 30_000);
 
 it.each(['40001', '40P01'])(
-  'does again, once, what was rolled back whole (%s)',
+  'A write that is rolled back with SQLSTATE %s is tried again and takes effect once',
   async (sqlstate) => {
     for (const at of ['statement', 'commit'] as const) {
       const { ask, refreshed } = await writers();
@@ -145,7 +145,7 @@ it.each([
   ['a disk that is full', '53100'],
   ['a server that shuts down', '57P01'],
   ['a contention that does not end', '40001'],
-])('answers 503 to a commit that fails for %s, and has done nothing', async (_, sqlstate) => {
+])('A write whose commit fails because of %s answers 503 and changes nothing', async (_, sqlstate) => {
   const { account, refreshed, ask } = await writers();
   await failing({ sqlstate, at: 'commit', times: 1_000_000 }, async () => {
     const rows = [await countOf('sessions'), await countOf('audit_events')];
@@ -165,7 +165,7 @@ it.each([
 });
 
 it.each(['repeatable read', 'serializable'])(
-  'keeps its promises on a database that is %s by default',
+  'On a database whose default isolation is %s, racing refreshes get one token and the cap of sessions holds',
   async (level) => {
     await set('default_transaction_isolation', `'${level}'`);
     await cutAll();
@@ -197,7 +197,7 @@ it.each(['repeatable read', 'serializable'])(
   30_000,
 );
 
-it('answers 503 to writes, and still serves, while the database is read-only, as in a failover', async () => {
+it('While the database is read-only, writes answer 503 and session checks pass, and writes recover afterwards', async () => {
   const { account, ask } = await writers();
   await set('default_transaction_read_only', 'on');
   await until('it is read-only', async () => (await api.register(someone())).status === 503);
@@ -213,7 +213,7 @@ it('answers 503 to writes, and still serves, while the database is read-only, as
   }
 }, 30_000);
 
-it('answers 503 while PostgreSQL has no connection left, and goes on when it has', async () => {
+it('While PostgreSQL has no connection left the service answers 503, and recovers once it has', async () => {
   const { account, ask } = await writers();
   const { rows } = await admin.query<{ max_connections: string }>('SHOW max_connections');
   const taken = [admin];

@@ -16,7 +16,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('keeps what it answered when it is killed right after, and knows a spent token again', async () => {
+it('What was answered just before kill -9 holds after a restart, and a spent refresh token is recognised', async () => {
   for (let round = 0; round < 5; round++) {
     const { api } = await start();
     const laptop = await api.signUp();
@@ -40,7 +40,7 @@ it('keeps what it answered when it is killed right after, and knows a spent toke
   }
 }, 90_000);
 
-it('loses no refresh when it is killed in the middle of many', async () => {
+it('Every device can refresh again after the service is killed in the middle of many refreshes', async () => {
   const { api } = await start();
   const devices = await Promise.all(Array.from({ length: 8 }, () => api.signUp()));
   const newest = new Map(devices.map((device) => [device.session.id, device.refreshToken]));

@@ -50,7 +50,7 @@ async function signedInLongAgo(seconds: number) {
   return { ...body, credentials: account.credentials };
 }
 
-it('takes effect when the new address is confirmed, and both addresses are told', async () => {
+it('A change of address takes effect once the new address is confirmed, and both addresses get mail', async () => {
   const account = await a.signUp();
   const other = await b.signIn(account.credentials);
   const { email: former } = account.credentials;
@@ -78,7 +78,7 @@ it('takes effect when the new address is confirmed, and both addresses are told'
   expect((await verify(a, token)).body.code).toBe('invalid_verification_token');
 });
 
-it('does not tell whether somebody has the new address, and mails them nothing', async () => {
+it('A change to a taken address is answered like any other and mails its owner no confirmation', async () => {
   const [account, owner] = [await a.signUp(), await a.signUp()];
   const taken = await change(a, account, { email: owner.user.email, password: PASSWORD });
   await mailbox.await(account.user.email, REQUESTED);
@@ -88,7 +88,7 @@ it('does not tell whether somebody has the new address, and mails them nothing',
   expect(mailsTo(owner.user.email, CONFIRM)).toEqual([]);
 });
 
-it('gives an address to one account only, whoever asked first', async () => {
+it('When two accounts confirm the same new address at once, only one of them gets it', async () => {
   const { email } = someone();
   const [first, second] = [await a.signUp(), await a.signUp()];
   for (const account of [first, second]) {
@@ -102,7 +102,7 @@ it('gives an address to one account only, whoever asked first', async () => {
   expect(await database.query('SELECT FROM users WHERE email = $1', [email])).toHaveLength(1);
 });
 
-it('honours the last request alone, and none after the password changed', async () => {
+it('Only the last requested change of address can be confirmed, and none after a password change', async () => {
   const account = await a.signUp();
   const [first, last] = [someone(), someone()];
   await change(a, account, { email: first.email, password: PASSWORD });
@@ -116,7 +116,7 @@ it('honours the last request alone, and none after the password changed', async 
   expect((await verify(a, current)).body.code).toBe('invalid_verification_token');
 });
 
-it('takes from the former address what it could do, but not the link that gives the account back', async () => {
+it('A confirmed change of address withdraws the former reset link, but not the "this was not me" link', async () => {
   const account = await a.signUp();
   const thief = (await a.login(account.credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
   const disown = await mailbox.tokenFor(account.user.email, SUBJECTS.newDevice);
@@ -133,7 +133,7 @@ it('takes from the former address what it could do, but not the link that gives 
   expect((await a.me(thief.accessToken)).status).toBe(401);
 });
 
-it('wants the password where it was given too long ago, and says so as RFC 9470 does', async () => {
+it('A change of address asks for the password again after 5 minutes, with the challenge of RFC 9470', async () => {
   const stale = await signedInLongAgo(301);
   const { email } = someone();
   const refused = await change(a, stale, { email });
@@ -150,7 +150,7 @@ it('wants the password where it was given too long ago, and says so as RFC 9470 
   expect((await change(a, await signedInLongAgo(200), { email: someone().email })).status).toBe(202);
 });
 
-it('never wants a password for ending sessions', async () => {
+it('Sessions can be ended without a password, even when it was given long ago', async () => {
   const stale = await signedInLongAgo(100_000);
   const [one] = [await a.signIn(stale.credentials), await a.signIn(stale.credentials)];
   expect((await a.endSession(stale.accessToken, one.session.id)).status).toBe(204);
@@ -158,7 +158,7 @@ it('never wants a password for ending sessions', async () => {
   expect((await a.call('POST', '/auth/logout-all', { bearer: stale.accessToken })).body.revoked).toBe(1);
 });
 
-it('mails and changes nothing for a wrong password', async () => {
+it('A change of address with a wrong password is refused, mails nothing and is recorded as a failure', async () => {
   const account = await a.signUp();
   const { email } = someone();
   expect(await change(a, account, { email, password: 'not the password' })).toMatchObject({

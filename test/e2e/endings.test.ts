@@ -180,7 +180,7 @@ const WAYS: Record<string, Way> = {
 };
 
 it.each(Object.entries(WAYS).flatMap(([way, { variants }]) => Object.keys(variants).map((variant) => [way, variant])))(
-  '%s (%s) ends what it should, at once, in both deliveries, at both instances, and nothing else',
+  'Sessions ended by %s (%s) are refused at once at both instances and in both deliveries, and no others',
   async (way, variant) => {
     const { reason, scope, variants } = WAYS[way!]!;
     for (const [here, there] of [
@@ -223,7 +223,7 @@ const CODES: Record<string, string> = {
   refresh_token_reuse: 'refresh_token_reused',
 };
 
-it('"this was not me" ends the session a mail told of, and the twenty others of the account', async () => {
+it('The "this was not me" link ends the session that its mail names and all others of the account', async () => {
   for (const [here, there] of [
     [a, b],
     [b, a],

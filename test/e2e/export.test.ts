@@ -79,7 +79,7 @@ const hasPlace = ({ user }: AuthResult) =>
     return row!.count === 0;
   });
 
-it('runs one at a time for each user, at two instances, while others are served; and is whole', async () => {
+it('A user has one export at a time over two instances, it is complete, and other users are served meanwhile', async () => {
   const account = await oldAccount();
   const others = await Promise.all(Array.from({ length: 4 }, () => b.signUp()));
   const first = await begin(a, account);
@@ -111,7 +111,7 @@ it('runs one at a time for each user, at two instances, while others are served;
   expect((await exportOf(b, account)).status).toBe(200);
 }, 90_000);
 
-it('has every session, ended ones too, in the order in which they began', async () => {
+it('An export contains every session, ended ones too, in the order in which they began', async () => {
   const account = await a.signUp();
   const { id } = account.user;
   await database.query(
@@ -138,7 +138,7 @@ it('has every session, ended ones too, in the order in which they began', async 
   expect(body.sessions[0]).toMatchObject({ current: false, revokedReason: 'logout' });
 });
 
-it('is two at a time for one instance: the third is told to come back, and another instance serves it', async () => {
+it('An instance runs two exports at a time: it answers a third with 503, and another instance serves it', async () => {
   const [first, second, third] = [await oldAccount(), await oldAccount(), await a.signUp()];
   const held = [await begin(a, first), await begin(a, second)];
   const refused = await exportOf(a, third);
@@ -150,7 +150,7 @@ it('is two at a time for one instance: the third is told to come back, and anoth
   expect((await exportOf(a, third)).status).toBe(200);
 }, 60_000);
 
-it('does nothing for HEAD', async () => {
+it('A HEAD request for the export answers with its headers and neither runs nor records an export', async () => {
   const account = await a.signUp();
   for (let i = 0; i < 3; i++) {
     const response = await fetch(`${a.url}/auth/me/export`, {
@@ -165,7 +165,7 @@ it('does nothing for HEAD', async () => {
   expect(await exportedLines(account)).toBe(1);
 });
 
-it('breaks off when the session ends, wherever it is ended', async () => {
+it('An export breaks off when its session is ended at another instance', async () => {
   const account = await oldAccount();
   const response = await begin(a, account);
   expect((await b.endSession(account.accessToken, account.session.id)).status).toBe(204);
@@ -173,7 +173,7 @@ it('breaks off when the session ends, wherever it is ended', async () => {
   expect(await readOn(response)).toBeNull();
 }, 60_000);
 
-it('breaks off when the database fails, instead of ending as if that were all', async () => {
+it('An export breaks off when the database fails, instead of ending as if it were complete', async () => {
   const account = await oldAccount();
   const response = await begin(a, account);
   await database.query('ALTER TABLE audit_events RENAME TO audit_events_away');
@@ -186,7 +186,7 @@ it('breaks off when the database fails, instead of ending as if that were all', 
   expect((await exportOf(a, account)).status).toBe(200);
 }, 60_000);
 
-it('breaks off when nobody reads it, and makes room', async () => {
+it('An export that is not read breaks off and lets the user start another', async () => {
   const account = await oldAccount();
   const response = await begin(instances[2]!.api, account);
   await hasPlace(account);

@@ -124,7 +124,7 @@ async function outage(
   }
 }
 
-it('answers 503 and loses nothing while PostgreSQL is stopped, and recovers by itself', async () => {
+it('While PostgreSQL is stopped the service answers 503 and loses nothing, and it recovers by itself', async () => {
   await outage(
     'PostgreSQL stopped and started',
     () => postgres.stop(),
@@ -132,7 +132,7 @@ it('answers 503 and loses nothing while PostgreSQL is stopped, and recovers by i
   );
 }, 120_000);
 
-it('answers 503 and loses nothing while PostgreSQL is frozen, and recovers by itself', async () => {
+it('While PostgreSQL is frozen the service answers 503 and loses nothing, and it recovers by itself', async () => {
   await outage(
     'PostgreSQL frozen and let go',
     () => postgres.pause(),
@@ -140,7 +140,7 @@ it('answers 503 and loses nothing while PostgreSQL is frozen, and recovers by it
   );
 }, 120_000);
 
-it('answers 503 and loses nothing when PostgreSQL is killed, and recovers by itself', async () => {
+it('When PostgreSQL is killed the service answers 503 and loses nothing, and it recovers by itself', async () => {
   await outage(
     'PostgreSQL killed and started',
     () => postgres.kill(),
@@ -148,7 +148,7 @@ it('answers 503 and loses nothing when PostgreSQL is killed, and recovers by its
   );
 }, 120_000);
 
-it('answers 503 to what loses its connection, and goes on with new ones', async () => {
+it('Requests that lose their database connection get 503, and the service goes on with new connections', async () => {
   const devices = await Promise.all([1, 2, 3, 4].map(() => api.signUp()));
   const load = underLoad(devices, []);
   const answered = (status: number) => () =>
@@ -178,7 +178,7 @@ it('answers 503 to what loses its connection, and goes on with new ones', async 
   }
 }, 120_000);
 
-it('loses nothing when a client goes away in the middle of its refresh', async () => {
+it('A client that disconnects in the middle of a refresh can refresh again with the same token', async () => {
   const { refreshToken, session } = await api.signUp();
   const holder = new Client({ connectionString: postgres.url });
   await holder.connect();
@@ -210,7 +210,7 @@ it('loses nothing when a client goes away in the middle of its refresh', async (
   expect((await api.refresh(again.body.refreshToken)).status).toBe(200);
 });
 
-it('answers 503 to a statement that runs out of time, and to nothing else', async () => {
+it('A request whose statement runs out of time gets 503, and other requests are served meanwhile', async () => {
   const { refreshToken, session, accessToken } = await api.signUp();
   const holder = new Client({ connectionString: postgres.url });
   await holder.connect();

@@ -60,7 +60,7 @@ async function fillQueue(): Promise<Client> {
   return deaf;
 }
 
-it('begins, renews and ends sessions, and streams hear of it, while nobody can be notified; and then as before', async () => {
+it('While the notification queue is full, requests succeed and streams get every event; notifying resumes afterwards', async () => {
   const account = await a.signUp();
   const other = await b.signIn(account.credentials);
   const streams = await Promise.all([a, b].map((api) => EventStream.open(api, account.accessToken)));

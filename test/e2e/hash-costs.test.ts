@@ -34,7 +34,7 @@ const UNREADABLE = [
   `${PARTS.join('$')}!`,
 ];
 
-it('refuses a login after the same work, whatever is kept of the password', async () => {
+it('A refused login costs the same work for an unknown account and for every kind of stored password hash', async () => {
   const accounts: Record<string, Credentials> = {
     'nobody’s': someone(),
     'as today': { ...(await t.api.signUp()).credentials, password: 'not the password' },
@@ -54,7 +54,7 @@ it('refuses a login after the same work, whatever is kept of the password', asyn
 }, 60_000);
 
 it.each(UNREADABLE)(
-  'answers as for a wrong password where the kept hash is "%s", and says whose it is',
+  'Every password is wrong for the unreadable hash "%s", and the log names the user',
   async (kept) => {
     const { credentials, accessToken, user } = await t.api.signUp();
     await t.database.query('UPDATE users SET password_hash = $2 WHERE id = $1', [user.id, kept]);

@@ -2,7 +2,7 @@ import { useApp } from '../support/app.js';
 
 const t = useApp({ PASSWORD_HASH_PARALLEL: '1', PASSWORD_HASH_QUEUE: '2' }, { hasFaults: true });
 
-it('answers 503 with Retry-After to logins beyond the queue, and serves everything else meanwhile', async () => {
+it('Logins beyond the hashing queue get 503 with Retry-After and no session, while other requests are served', async () => {
   const { accessToken, credentials } = await t.api.signUp();
   const flood = Promise.all(Array.from({ length: 40 }, () => t.api.login(credentials)));
   expect((await t.api.me(accessToken)).status).toBe(200);

@@ -32,7 +32,7 @@ const login = (body: string | Uint8Array<ArrayBuffer> | null, headers: Record<st
   }));
 
 describe('errors', () => {
-  it('are problems for an unknown address', async () => {
+  it('Unknown and malformed addresses are answered with problem documents', async () => {
     expectProblem(await t.api.call('GET', '/nowhere'), 404, 'not_found');
     expectProblem(await t.api.call('POST', '/auth/login/', { body: someone() }), 404, 'not_found');
     expectProblem(await t.api.call('GET', '/%zz'), 400, 'bad_request');
@@ -45,7 +45,7 @@ describe('errors', () => {
     ['OPTIONS', '/auth/login', 'POST'],
     ['GET', '/sessions/5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61', 'DELETE, PATCH'],
     ['DELETE', '/health/live', 'GET, HEAD'],
-  ])('are 405 with Allow for %s %s', async (method, path, allow) => {
+  ])('%s %s is answered with 405 and the methods that are allowed', async (method, path, allow) => {
     const answer = await t.api.call(method, path);
     expectProblem(answer, 405, 'method_not_allowed');
     expect(answer.headers.get('allow')).toBe(allow);
@@ -62,46 +62,46 @@ describe('errors', () => {
     ['a bare quote', '"'],
     ['hundreds of members', `{"email":[${'{},'.repeat(300)}{}]}`],
     ['hundreds of fields', JSON.stringify(Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`field${i}`, 0])))],
-  ])('are 400 for a body with %s', async (_, body) => {
+  ])('A body with %s is refused with 400 as malformed', async (_, body) => {
     expectProblem(await login(body), 400, 'malformed_body');
   });
 
   it.each(['{"constructor":{"toString":1}}', '{"email":{"constructor":1}}', '{"constructor":null}'])(
-    'are 400 for a body that brings a constructor: %s',
+    'The body %s, which has a constructor key, fails validation with 400',
     async (body) => {
       expectProblem(await login(body), 400, 'validation_failed');
     },
   );
 
-  it('are 400 for bytes that are not UTF-8', async () => {
+  it('A body that is not UTF-8 is refused with 400 as malformed', async () => {
     expectProblem(await login(new Uint8Array([0x22, 0xc0, 0xaf, 0x22])), 400, 'malformed_body');
     expectProblem(await login(new Uint8Array([0x22, 0xed, 0xa0, 0x80, 0x22])), 400, 'malformed_body');
     expectProblem(await login('{}', { 'content-type': 'application/json; charset=utf-16' }), 400, 'malformed_body');
   });
 
-  it.each(['[]', '5', '"x"', 'null', 'true', '{}'])('name the fields that are missing in %s', async (body) => {
+  it.each(['[]', '5', '"x"', 'null', 'true', '{}'])('The login body %s fails validation with 400', async (body) => {
     const answer = await login(body);
     expectProblem(answer, 400, 'validation_failed');
   });
 
-  it('name every missing field where there is no body at all', async () => {
+  it('A login without a body is answered with the name of every missing field', async () => {
     const answer = await t.api.call('POST', '/auth/login');
     expectProblem(answer, 400, 'validation_failed');
     expect(answer.body.errors.map(({ field }: { field: string }) => field)).toEqual(['email', 'password']);
   });
 
   it.each([
-    ['no type', {}],
-    ['a form', { 'content-type': 'application/x-www-form-urlencoded' }],
-    ['plain text', { 'content-type': 'text/plain' }],
-    ['something like JSON', { 'content-type': 'application/jsonx' }],
-    ['compression', { ...JSON_TYPE, 'content-encoding': 'gzip' }],
-  ])('are 415 for a body with %s', async (_, headers) => {
+    ['no content type', {}],
+    ['the content type of a form', { 'content-type': 'application/x-www-form-urlencoded' }],
+    ['the content type of plain text', { 'content-type': 'text/plain' }],
+    ['a content type that only starts like JSON', { 'content-type': 'application/jsonx' }],
+    ['a content encoding', { ...JSON_TYPE, 'content-encoding': 'gzip' }],
+  ])('A body sent with %s is refused with 415', async (_, headers) => {
     const body = new TextEncoder().encode(JSON.stringify(someone()));
     expectProblem(await login(body, headers), 415, 'unsupported_media_type');
   });
 
-  it('are 413 for more than 16 kB, announced or not', async () => {
+  it('A body of more than 16 kB is refused with 413, whether its length is announced or not', async () => {
     const big = JSON.stringify({ email: 'x'.repeat(17_000) });
     expectProblem(await login(big), 413, 'body_too_large');
     const answer = await raw(
@@ -115,7 +115,7 @@ describe('errors', () => {
     );
   });
 
-  it('answer broken HTTP in the same shape', async () => {
+  it('Broken HTTP is answered with the fitting status and a problem document', async () => {
     for (const [bytes, status, code] of [
       ['NONSENSE\r\n\r\n', 400, 'bad_request'],
       [`GET / HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
@@ -135,7 +135,7 @@ describe('errors', () => {
     );
   });
 
-  it('come in the order of the contract: address, method, site, caller, body', async () => {
+  it('A request with several faults is refused for the first of address, method, site, caller and body', async () => {
     const evil = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example', 'content-type': 'text/plain' };
     expect((await t.api.call('POST', '/nowhere', { headers: evil, body: 'x' })).status).toBe(404);
     expect((await t.api.call('PUT', '/auth/me', { headers: evil, body: 'x' })).status).toBe(405);
@@ -154,7 +154,7 @@ describe('errors', () => {
 
 describe('fields', () => {
   const bad: [string, Record<string, unknown>][] = [
-    ['an unknown one', { admin: true }],
+    ['an unknown field', { admin: true }],
     ['a role', { role: 'admin' }],
     ['an e-mail that is no string', { email: ['a@example.com'] }],
     ['an e-mail object', { email: { $gt: '' } }],
@@ -164,24 +164,27 @@ describe('fields', () => {
     ['an e-mail with a line break', { email: 'a@example.com\n' }],
     ['an e-mail with NUL', { email: 'a\u0000@example.com' }],
     ['an e-mail beyond ASCII', { email: 'ma\u0131l@example.com' }],
-    ['an e-mail with a look-alike', { email: '\u212Aate@example.com' }],
+    ['an e-mail with a look-alike character', { email: '\u212Aate@example.com' }],
     ['a quoted local part', { email: '"ada"@example.com' }],
-    ['a local part of 65', { email: `${'a'.repeat(65)}@example.com` }],
-    ['an e-mail of 255', { email: `a@${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.${'e'.repeat(66)}.com` }],
+    ['a local part of 65 characters', { email: `${'a'.repeat(65)}@example.com` }],
+    [
+      'an e-mail of 255 characters',
+      { email: `a@${'b'.repeat(60)}.${'c'.repeat(60)}.${'d'.repeat(60)}.${'e'.repeat(66)}.com` },
+    ],
     ['a password that is a number', { password: 12345678 }],
     ['a password with NUL', { password: 'correct\u0000horse' }],
     ['a password with a lone surrogate', { password: 'correct horse \ud800' }],
     ['no password', { password: '' }],
     ['a name that is null', { name: null }],
     ['a name with a line break', { name: 'Ada\nLovelace' }],
-    ['a name that turns the line around', { name: 'Ada \u202e' }],
-    ['a name of 101', { name: 'x'.repeat(101) }],
-    ['a device name of 65', { deviceName: 'x'.repeat(65) }],
+    ['a name that reverses the direction of writing', { name: 'Ada \u202e' }],
+    ['a name of 101 characters', { name: 'x'.repeat(101) }],
+    ['a device name of 65 characters', { deviceName: 'x'.repeat(65) }],
     ['an unknown delivery', { tokenDelivery: 'pigeon' }],
     ['a delivery that is null', { tokenDelivery: null }],
   ];
 
-  it.each(bad)('refuse %s, and nothing is changed', async (_, changes) => {
+  it.each(bad)('A registration with %s is refused and changes nothing', async (_, changes) => {
     const count = () => t.database.query('SELECT count(*) FROM users');
     const before = await count();
     const answer = await t.api.register({ ...someone(), ...changes });
@@ -190,7 +193,7 @@ describe('fields', () => {
     expect(await count()).toEqual(before);
   });
 
-  it('may be any text otherwise', async () => {
+  it('Names of users and devices may be any other text and are returned unchanged', async () => {
     const { status, body } = await t.api.register({
       ...someone(),
       name: "Zoë O'Brien-Łukasz 王 👩‍👩‍👧",
@@ -203,7 +206,7 @@ describe('fields', () => {
 });
 
 describe('headers', () => {
-  it('are strict on every answer', async () => {
+  it('Answers and errors alike have strict security headers and do not name the server software', async () => {
     for (const answer of [
       await t.api.call('GET', '/health/live'),
       await t.api.call('GET', '/nowhere'),
@@ -223,7 +226,7 @@ describe('headers', () => {
     }
   });
 
-  it('keep a request id that is well-formed, and make one otherwise', async () => {
+  it('A well-formed request id is kept, and a malformed one is replaced', async () => {
     const ask = (id: string) => t.api.call('GET', '/health/live', { headers: { 'x-request-id': id } });
     expect((await ask('my-id_1.2')).headers.get('x-request-id')).toBe('my-id_1.2');
     for (const id of ['x'.repeat(65), 'with space', '<script>', 'ümlaut']) {
@@ -231,12 +234,12 @@ describe('headers', () => {
     }
   });
 
-  it('record the user agent, cut to 512 characters, and no more of it than that', async () => {
+  it('The user agent of a session is recorded up to 512 characters', async () => {
     const { body } = await t.api.register(someone(), { headers: { 'user-agent': 'x'.repeat(5000) } });
     expect(body.session.userAgent).toBe('x'.repeat(512));
   });
 
-  it('do not say who is calling: forwarded addresses are ignored', async () => {
+  it('Headers with forwarded addresses do not change the address that a session records', async () => {
     const headers = {
       'x-forwarded-for': '203.0.113.9',
       forwarded: 'for=203.0.113.9',
@@ -260,9 +263,9 @@ describe('a request from a browser', () => {
     ['an old browser on this host', () => ({ origin: `http://${host()}` })],
     ['an old browser on this host over TLS', () => ({ origin: `https://${host()}` })],
     ['an old browser on the public address', () => ({ origin: 'https://latchkey.example.com' })],
-    ['an old browser on an allowed one', () => ({ origin: 'https://app.example.com' })],
+    ['an old browser on an allowed origin', () => ({ origin: 'https://app.example.com' })],
     ['no browser', () => ({})],
-  ])('passes from %s', async (_, headers) => {
+  ])('A registration from %s is accepted', async (_, headers) => {
     expect((await from(headers())).status).toBe(201);
   });
 
@@ -274,14 +277,14 @@ describe('a request from a browser', () => {
       () => ({ 'sec-fetch-site': 'cross-site', origin: 'https://latchkey.example.com' }),
     ],
     ['a sister site', () => ({ 'sec-fetch-site': 'same-site', origin: 'https://blog.example.com' })],
-    ['a site it has no word for', () => ({ 'sec-fetch-site': 'other', origin: 'https://app.example.com' })],
-    ['a site it says nothing of', () => ({ 'sec-fetch-site': '', origin: 'https://evil.example' })],
-    ['an old browser elsewhere', () => ({ origin: 'https://evil.example' })],
+    ['an unknown kind of site', () => ({ 'sec-fetch-site': 'other', origin: 'https://app.example.com' })],
+    ['an unnamed kind of site', () => ({ 'sec-fetch-site': '', origin: 'https://evil.example' })],
+    ['an old browser on another site', () => ({ origin: 'https://evil.example' })],
     ['an old browser on another port', () => ({ origin: 'http://127.0.0.1:1' })],
     ['an opaque origin', () => ({ origin: 'null' })],
-    ['an origin that starts like ours', () => ({ origin: 'https://app.example.com.evil.example' })],
+    ['an origin that starts like an allowed one', () => ({ origin: 'https://app.example.com.evil.example' })],
     ['another scheme of an allowed host', () => ({ origin: 'http://app.example.com' })],
-  ])('is refused from %s, sets no cookie and changes nothing', async (_, headers) => {
+  ])('A registration from %s is refused, sets no cookie and changes nothing', async (_, headers) => {
     const credentials = someone();
     const answer = await t.api.register(
       { ...credentials, tokenDelivery: 'cookie' },
@@ -292,7 +295,7 @@ describe('a request from a browser', () => {
     expect((await t.api.login(credentials)).status).toBe(401);
   });
 
-  it('may read from anywhere, but only allowed origins may see the answer', async () => {
+  it('A read from any origin is answered, but only allowed origins get the CORS headers to see the answer', async () => {
     const ask = (origin: string) =>
       t.api.call('GET', '/health/live', { headers: { origin, 'sec-fetch-site': 'cross-site' } });
     const allowed = await ask('https://app.example.com');
@@ -315,7 +318,7 @@ describe('a request from a browser', () => {
 });
 
 describe('health', () => {
-  it('is live and ready', async () => {
+  it('A running service answers 200 to its liveness and readiness checks', async () => {
     expect(await t.api.call('GET', '/health/live')).toMatchObject({ status: 200, body: { status: 'ok' } });
     expect(await t.api.call('GET', '/health/ready')).toMatchObject({ status: 200, body: { status: 'ok' } });
   });
@@ -323,7 +326,7 @@ describe('health', () => {
 
 describe('the pages of Swagger UI', () => {
   it.each(['/docs', '/docs/', '/docs-json', '/docs-yaml', '/docs/swagger-ui-init.js', '/docs/nowhere.js'])(
-    'are not stored, and say how they are written: %s',
+    'The answer to %s is not stored by caches and declares UTF-8',
     async (path) => {
       const { headers } = await t.api.call('GET', path);
       expect(headers.get('cache-control')).toBe('no-store');
@@ -331,21 +334,21 @@ describe('the pages of Swagger UI', () => {
     },
   );
 
-  it('may run their own scripts alone, and the API none', async () => {
+  it('The documentation page may run its own scripts alone, and an API answer may run none', async () => {
     const page = await t.api.call('GET', '/docs');
     expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'; script-src 'self';/);
     const json = await t.api.call('GET', '/docs-json');
     expect(json.headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'");
   });
 
-  it('leave their static files to the cache', async () => {
+  it('Static files of the documentation page may be cached', async () => {
     expect((await t.api.call('GET', '/docs/swagger-ui.css')).headers.get('cache-control')).toMatch(/^public/);
   });
 });
 
 describe('what came out of attacks', () => {
   it.each(['a@\ud800.com', 'x@bücher.de', 'X@BÜCHER.de', 'a@exa\u202emple.com', 'a@x\u00ad.com', 'ａ@example.com'])(
-    'an e-mail that is not ASCII is refused: %j',
+    'The e-mail address %j, which is not ASCII, is refused at login and registration',
     async (email) => {
       for (const route of ['login', 'register']) {
         const answer = await t.api.call('POST', `/auth/${route}`, { body: { ...someone(), email } });
@@ -355,7 +358,7 @@ describe('what came out of attacks', () => {
     },
   );
 
-  it.each(['constructor', 'toString', 'hasOwnProperty', 'valueOf'])('a field named %s is refused', async (name) => {
+  it.each(['constructor', 'toString', 'hasOwnProperty', 'valueOf'])('A field named %s is refused', async (name) => {
     const answer: Answer = await login(JSON.stringify({ ...someone(), [name]: 1 }));
     expectProblem(answer, 400, 'validation_failed');
     expect(answer.body.errors).toEqual([{ field: name, message: `property ${name} should not exist` }]);
@@ -364,7 +367,7 @@ describe('what came out of attacks', () => {
   });
 
   it.each(['2020-W01-1', '2020', '2020-01-01T00:00:00,5Z', '20200101', '2020-001', '2020-01-01T00:00:00.000Z '])(
-    'a cursor we did not write is refused: %s',
+    'A cursor with the time %s, which the service never writes, is refused',
     async (time) => {
       const { accessToken } = await t.api.signUp();
       const cursor = Buffer.from(`${time} ffffffff-ffff-ffff-ffff-ffffffffffff`).toString('base64url');
@@ -372,7 +375,7 @@ describe('what came out of attacks', () => {
     },
   );
 
-  it.each(['garbage', ';;;', '/', ' '])('what is no media type waits for its turn: %s', async (type) => {
+  it.each(['garbage', ';;;', '/', ' '])('The content type "%s" is refused after all other faults', async (type) => {
     const call = (method: string, path: string, headers = {}) =>
       t.api.call(method, path, { body: '{}', headers: { 'content-type': type, ...headers } });
     expectProblem(await call('POST', '/nowhere'), 404, 'not_found');
@@ -383,7 +386,7 @@ describe('what came out of attacks', () => {
   });
 
   it.each(['/auth/logout-others', '/nowhere', '/auth/me', '/auth/login'])(
-    'a connection ends with an endless body that is refused for something else: %s',
+    'A refused request to %s with an oversized body closes its connection',
     async (path) => {
       const chunk = 'x'.repeat(1_000_000);
       const answer = await raw(
@@ -395,18 +398,18 @@ describe('what came out of attacks', () => {
     },
   );
 
-  it('a request without a host, or with an expectation, gets an answer like any other', async () => {
+  it('A request without a host is refused with 400, and one with an unknown expectation is answered', async () => {
     const hostless = await raw('GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n');
     expect(hostless).toMatch(/^HTTP\/1\.1 400 [^]*"code":"bad_request"/);
     const expecting = await raw('GET /health/live HTTP/1.1\r\nHost: x\r\nExpect: bogus\r\nConnection: close\r\n\r\n');
     expect(expecting).toMatch(/^HTTP\/1\.1 200 [^]*no-store/i);
   });
 
-  it.each(['PROPFIND', 'MKCOL', 'SEARCH', 'PURGE'])('%s is a method like any other', async (method) => {
+  it.each(['PROPFIND', 'MKCOL', 'SEARCH', 'PURGE'])('A login with method %s is answered with 405', async (method) => {
     expectProblem(await t.api.call(method, '/auth/login'), 405, 'method_not_allowed');
   });
 
-  it('an id of any length is an id nobody has', async () => {
+  it('A session id of 2000 characters is answered like any unknown id', async () => {
     const { accessToken } = await t.api.signUp();
     expectProblem(await t.api.endSession(accessToken, 'a'.repeat(2000)), 404, 'session_not_found');
     expectProblem(await t.api.call('DELETE', `/sessions/${'a'.repeat(2000)}`), 401, 'invalid_token');
@@ -419,7 +422,7 @@ describe('what came out of attacks', () => {
     ['ex.com:8443', 'https://ex.com', 403],
     ['a.'.repeat(126), `http://${'a.'.repeat(126)}`, 401],
     ['a.'.repeat(200), `http://${'a.'.repeat(200)}`, 403],
-  ])('a default port may be written in Host: %s for %s', async (host, origin, status) => {
+  ])('The site check compares host %s with origin %s and ignores a default port', async (host, origin, status) => {
     const body = JSON.stringify(someone());
     const answer = await raw(
       `POST /auth/login HTTP/1.1\r\nHost: ${host}\r\nOrigin: ${origin}\r\nContent-Type: application/json\r\n` +
@@ -428,7 +431,7 @@ describe('what came out of attacks', () => {
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
   });
 
-  it('a token with something after it is none', async () => {
+  it('An access token with something after it is refused', async () => {
     const { accessToken } = await t.api.signUp();
     expectProblem(await t.api.me(`${accessToken} junk`), 401, 'invalid_token');
   });

@@ -26,7 +26,7 @@ const both = <T>(ask: (api: Api) => Promise<T>): Promise<T[]> => Promise.all([a,
 const statuses = async ({ accessToken }: AuthResult) =>
   (await both((api) => api.me(accessToken))).map(({ status }) => status);
 
-it('lets three devices in, one out and then all, at once on both instances', async () => {
+it('Of three devices, a logout ends one and a logout of all ends the rest, at once at both instances', async () => {
   const laptop = await a.signUp();
   const phone = await b.signIn(laptop.credentials);
   const tablet = await a.signIn(laptop.credentials);
@@ -46,7 +46,7 @@ it('lets three devices in, one out and then all, at once on both instances', asy
   }
 });
 
-it('never serves a request that started after the answer to a revocation, asked by 64 connections all the time', async () => {
+it('Under 64 busy connections, no request that starts after the answer to a revocation is served', async () => {
   const REVOCATIONS = 300;
   const owner = await a.signUp();
   const devices: AuthResult[] = [];
@@ -83,7 +83,7 @@ it('never serves a request that started after the answer to a revocation, asked 
   expect(after.filter(({ status, code }) => status !== 401 || code !== 'session_revoked')).toEqual([]);
 }, 120_000);
 
-it('gives 50 callers over both instances one and the same successor, 200 times', async () => {
+it('Refreshing one token 50 times at once over two instances gives one and the same successor, 200 times', async () => {
   const { refreshToken, session } = await a.signUp();
   let token = refreshToken;
   for (let round = 1; round <= 200; round++) {
@@ -102,7 +102,7 @@ it('gives 50 callers over both instances one and the same successor, 200 times',
 const ROUNDS = 500;
 
 it.each(['logout', 'logout-all'] as const)(
-  'leaves no token alive when a refresh races %s, 500 times',
+  'No token works after a refresh races a %s, in any of 500 rounds',
   async (end) => {
     const user = await a.signUp();
     const tally = { refreshFirst: 0, endFirst: 0 };
@@ -136,7 +136,7 @@ it.each(['logout', 'logout-all'] as const)(
   240_000,
 );
 
-it('keeps the cap of sessions when both instances log the same user in', async () => {
+it('The cap of sessions holds when one user logs in at two instances at once', async () => {
   const small = await Promise.all(
     [1, 2].map(() => startInstance({ env: { DATABASE_URL: database.url, MAX_SESSIONS_PER_USER: '3' } })),
   );
