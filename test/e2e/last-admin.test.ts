@@ -70,7 +70,7 @@ async function atOnce<T>(ids: readonly string[], work: readonly (() => Promise<T
   }
 }
 
-it('can be neither disabled nor deleted nor demoted: 409, and nothing changes', async () => {
+it('The last enabled admin can be neither disabled, deleted nor demoted, and a refusal changes nothing', async () => {
   const admin = await signUpAdmin();
   const disabled = await signUpAdmin();
   expect((await disable(a, admin, disabled)).status).toBe(204);
@@ -90,7 +90,7 @@ it('can be neither disabled nor deleted nor demoted: 409, and nothing changes', 
   expect((await disable(b, admin, admin)).status).toBe(204);
 });
 
-it('is left of two who disable each other at the same moment, at two instances', async () => {
+it('Of two admins who disable each other at the same moment at two instances, one stays enabled', async () => {
   for (let round = 0; round < 5; round++) {
     const [first, second] = [await signUpAdmin(), await signUpAdmin()];
     const ids = [first.user.id, second.user.id];
@@ -102,14 +102,14 @@ it('is left of two who disable each other at the same moment, at two instances',
   }
 }, 60_000);
 
-it('is left of two who delete their accounts at the same moment', async () => {
+it('Of two admins who delete their accounts at the same moment, one stays', async () => {
   const [first, second] = [await signUpAdmin(), await signUpAdmin()];
   const answers = await atOnce([first.user.id, second.user.id], [() => remove(a, first), () => remove(b, second)]);
   expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
   expect(await enabledAdmins()).toHaveLength(1);
 });
 
-it('does not make anybody wait who is no admin', async () => {
+it('A user who is no admin can delete the account while the row of an admin is locked', async () => {
   const [admin, user] = [await signUpAdmin(), await a.signUp()];
   const held = await holdUsers(database, [admin.user.id]);
   expect((await remove(a, user)).status).toBe(204);
@@ -120,7 +120,7 @@ describe('the command line', () => {
   // Each call is a process of its own.
   jest.setTimeout(60_000);
 
-  it('makes an admin a user again, from the next request on, and tells the trail once', async () => {
+  it('The command admin:revoke makes an admin a user from the next request on, and the audit trail records it once', async () => {
     const [admin] = [await signUpAdmin(), await signUpAdmin()];
     const users = () => b.call('GET', '/admin/users', { bearer: admin.accessToken });
     expect((await users()).status).toBe(200);
@@ -134,7 +134,7 @@ describe('the command line', () => {
     ]);
   });
 
-  it('enables an account that no admin can enable', async () => {
+  it('The command admin:enable enables the account of the only admin, and the audit trail records it once', async () => {
     const admin = await signUpAdmin();
     await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [admin.user.id]);
     expect((await b.login(admin.credentials)).status).toBe(401);
@@ -145,7 +145,7 @@ describe('the command line', () => {
     ]);
   });
 
-  it('says of an admin it makes that they cannot log in, and why', async () => {
+  it('The command admin:grant says when the new admin cannot log in, and why', async () => {
     const { credentials, user } = await a.signUp();
     const good = command('grant', credentials.email);
     expect([good.code, good.output]).toEqual([0, `${credentials.email} is an admin from the next request on.\n`]);
@@ -160,7 +160,7 @@ describe('the command line', () => {
     expect(await trailOf(user.id, 'role_granted')).toHaveLength(1);
   });
 
-  it('says that there is nobody, and how to call it', () => {
+  it('The command admin:revoke reports an unknown address, and every admin command without one prints its usage', () => {
     expect(command('revoke', 'nobody@example.com')).toEqual({
       code: 1,
       output: 'Nobody has registered as nobody@example.com.\n',

@@ -65,7 +65,7 @@ function expectThrottled({ status, headers, body }: Answer): number {
 }
 
 describe('guessing the password of one account', () => {
-  it('from one address gets 5 tries, and then even the right password waits', async () => {
+  it('After 5 wrong passwords for one account from one address even the right password must wait', async () => {
     const { credentials } = await signUp();
     const address = somewhere();
     const answers: Answer[] = [];
@@ -80,7 +80,7 @@ describe('guessing the password of one account', () => {
     expect((await a.login(credentials, from(address))).status).toBe(200);
   });
 
-  it('from many addresses, at two instances, gets no more', async () => {
+  it('Guesses at one account from many addresses at two instances get 5 tries in all', async () => {
     const { credentials } = await signUp();
     const looked = await evaluatedDuring(async () => {
       for (let i = 0; i < 15; i++) await guess(credentials.email, somewhere(), i % 2 ? a : b);
@@ -88,7 +88,7 @@ describe('guessing the password of one account', () => {
     expect(looked).toBe(5);
   });
 
-  it('with 100 at once, from many addresses and at two instances, gets no more', async () => {
+  it('Of 100 simultaneous guesses at one account from many addresses at two instances only 5 are checked', async () => {
     const { credentials } = await signUp();
     let answers: Answer[] = [];
     const looked = await evaluatedDuring(async () => {
@@ -101,7 +101,7 @@ describe('guessing the password of one account', () => {
     answers.filter(({ status }) => status !== 401).forEach(expectThrottled);
   });
 
-  it('waits twice as long after each failure, up to 15 minutes', async () => {
+  it('After each further failure an account waits twice as long for the next try, up to 15 minutes', async () => {
     const { credentials } = await signUp();
     for (let i = 0; i < 5; i++) await guess(credentials.email);
     const delays: number[] = [];
@@ -113,7 +113,7 @@ describe('guessing the password of one account', () => {
     expect(delays).toEqual([60, 120, 240, 480, 900, 900]);
   });
 
-  it('one at a time where the delay is over, though 50 come at once', async () => {
+  it('Once the delay of an account is over, only one of 50 simultaneous guesses is checked', async () => {
     const { credentials } = await signUp();
     for (let i = 0; i < 5; i++) await guess(credentials.email);
     await letGatesPass();
@@ -123,7 +123,7 @@ describe('guessing the password of one account', () => {
     expect(looked).toBe(1);
   });
 
-  it('ends for the day at 100 failures in a row', async () => {
+  it('After 100 failed logins in a row even the right password must wait for about a day', async () => {
     const { credentials } = await signUp();
     for (let i = 0; i < 5; i++) await guess(credentials.email);
     await database.query(`UPDATE rate_limits SET points = 95 WHERE key LIKE 'login_delayed:%'`);
@@ -135,7 +135,7 @@ describe('guessing the password of one account', () => {
     expect((await a.login(credentials, from(somewhere()))).status).toBe(200);
   });
 
-  it('is forgotten when the right password comes', async () => {
+  it('A login with the right password resets the count of failures of its account', async () => {
     const { credentials } = await signUp();
     for (let round = 0; round < 3; round++) {
       for (let i = 0; i < 4; i++) expect((await guess(credentials.email)).status).toBe(401);
@@ -147,14 +147,14 @@ describe('guessing the password of one account', () => {
     for (let i = 0; i < 5; i++) expect((await guess(credentials.email)).status).toBe(401);
   });
 
-  it('leaves its live sessions alone', async () => {
+  it('Guessing at the password of an account does not affect its live sessions', async () => {
     const { credentials, accessToken, refreshToken } = await signUp();
     for (let i = 0; i < 6; i++) await guess(credentials.email);
     expect((await a.me(accessToken)).status).toBe(200);
     expect((await b.refresh(refreshToken)).status).toBe(200);
   });
 
-  it('is not told apart from guessing at an account that is not there', async () => {
+  it('Guesses at a known and at an unknown account get the same answers', async () => {
     const known = (await signUp()).credentials.email;
     const unknown = someone().email;
     const seen = await Promise.all(
@@ -173,7 +173,7 @@ describe('guessing the password of one account', () => {
     expect(seen[0]![6]).toMatchObject({ status: 429 });
   });
 
-  it('goes on where it was after a restart', async () => {
+  it('The login delay of an account also applies at an instance that starts later', async () => {
     const { credentials } = await signUp();
     for (let i = 0; i < 5; i++) await guess(credentials.email);
     const restarted = await start();
@@ -182,7 +182,7 @@ describe('guessing the password of one account', () => {
     await letGatesPass();
   });
 
-  it('leaves a trail: each failure, and that the account was made to wait', async () => {
+  it('The audit trail records each failed login, and once that the account was throttled', async () => {
     const { credentials, user } = await signUp();
     const address = somewhere();
     for (let i = 0; i < 9; i++) await guess(credentials.email, address);
@@ -200,7 +200,7 @@ describe('guessing the password of one account', () => {
 });
 
 describe('guessing at many accounts', () => {
-  it('from one address gets 20 tries a minute, in a row and at once', async () => {
+  it('One address gets 20 guesses a minute at different accounts, in a row or at once', async () => {
     for (const together of [false, true]) {
       const address = somewhere();
       const guesses = Array.from({ length: 60 }, (_, i) => () => guess(someone().email, address, i % 2 ? a : b));
@@ -222,19 +222,19 @@ describe('guessing at many accounts', () => {
   });
 
   it.each([
-    ['the addresses of one IPv6 /64', (i: number) => `2001:db8:1:2::${i.toString(16)}`, 20],
-    ['IPv6 addresses of different /64', (i: number) => `2001:db8:2:${i.toString(16)}::1`, 40],
-    ['spellings of one IPv6 address', (i: number) => (i % 2 ? '2001:DB8:3:0:0::7' : '2001:db8:3::7'), 20],
-    ['an IPv4 address and the same in IPv6', (i: number) => (i % 2 ? '::ffff:198.51.100.7' : '198.51.100.7'), 20],
-    ['IPv4 addresses in IPv6', (i: number) => `::ffff:203.0.113.${i}`, 40],
-  ])('counts %s', async (_, addressOf, expected) => {
+    ['the addresses of one IPv6 /64 count as one', (i: number) => `2001:db8:1:2::${i.toString(16)}`, 20],
+    ['IPv6 addresses of different /64 count separately', (i: number) => `2001:db8:2:${i.toString(16)}::1`, 40],
+    ['spellings of one IPv6 address count as one', (i: number) => (i % 2 ? '2001:DB8:3:0:0::7' : '2001:db8:3::7'), 20],
+    ['both forms of an IPv4 address count as one', (i: number) => (i % 2 ? '::ffff:198.51.100.7' : '198.51.100.7'), 20],
+    ['IPv4 addresses in IPv6 count separately', (i: number) => `::ffff:203.0.113.${i}`, 40],
+  ])('In the limit of guesses per address, %s', async (_, addressOf, expected) => {
     const looked = await evaluatedDuring(async () => {
       for (let i = 1; i <= 40; i++) await guess(someone().email, addressOf(i));
     });
     expect(looked).toBe(expected);
   });
 
-  it('does not hold a right password against anybody', async () => {
+  it('Logins with the right password do not count against the limit of their address', async () => {
     const { credentials } = await signUp();
     const address = somewhere();
     for (let i = 0; i < 30; i++) {
@@ -244,7 +244,7 @@ describe('guessing at many accounts', () => {
 });
 
 describe('registering', () => {
-  it('is allowed 10 times an hour from one address; a refused password makes no difference', async () => {
+  it('One address may register 10 accounts an hour, and a refused password does not count', async () => {
     const address = somewhere();
     const register = (password?: string) =>
       b.register({ ...someone(), ...(password !== undefined && { password }) }, from(address));
@@ -261,7 +261,7 @@ describe('asking for mails', () => {
   const throttled = (userId: string, type: string) =>
     database.query('SELECT reason FROM audit_events WHERE user_id = $1 AND type = $2', [userId, type]);
 
-  it('is allowed 20 times an hour from one address, whomever they go to, known or not', async () => {
+  it('One address may ask for 20 password resets an hour, for known and unknown accounts alike', async () => {
     const known = [await signUp(), await signUp()].map(({ credentials }) => credentials.email);
     const address = somewhere();
     const forgot = (email: string, from_ = address, api = a) =>
@@ -288,7 +288,7 @@ describe('asking for mails', () => {
     expect((await forgot((await signUp()).credentials.email, somewhere())).status).toBe(202);
   });
 
-  it('for changes of address is allowed 3 times an hour for one account, from anywhere and to anybody', async () => {
+  it('One account may ask for 3 e-mail changes an hour, whatever addresses it asks from and changes to', async () => {
     const { accessToken, user } = await signUp();
     const other = await signUp();
     const change = (bearer: string, i: number) =>
@@ -305,7 +305,7 @@ describe('asking for mails', () => {
     expect((await change(other.accessToken, 0)).status).toBe(202);
   });
 
-  it('counts every kind of them from one address together', async () => {
+  it('Mails of different kinds that one address asks for count together against its limit', async () => {
     const address = somewhere();
     const accounts = await Promise.all(Array.from({ length: 11 }, signUp));
     const answers = [];
@@ -317,7 +317,7 @@ describe('asking for mails', () => {
     expect(statusesOf(answers)).toEqual([...Array.from({ length: 20 }, () => 202), 429, 429]);
   });
 
-  it('of staff for a user is allowed 3 times an hour, and strangers use up nothing of it', async () => {
+  it('Staff may send a user 3 password resets an hour, and requests of strangers do not count', async () => {
     const [staff, user] = [await signUp(), await signUp()];
     await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
     const { email } = user.credentials;
@@ -335,7 +335,7 @@ describe('asking for mails', () => {
 });
 
 describe('naming a device', () => {
-  it('is allowed 30 times a minute for one user, from whichever device', async () => {
+  it('One user may rename a device 30 times a minute, counted over all devices and instances', async () => {
     const { accessToken, session, user, credentials } = await signUp();
     const phone = await a.login(credentials, from(somewhere()));
     const rename = (api: Api, bearer: string, deviceName: string) =>
@@ -362,7 +362,7 @@ describe('naming a device', () => {
 });
 
 describe('refreshing', () => {
-  it('is allowed 30 times a minute for one session, and nothing is spent by a refusal', async () => {
+  it('One session may refresh 30 times a minute, and a throttled refresh does not spend its token', async () => {
     const { refreshToken, session } = await signUp();
     let token = refreshToken;
     for (let i = 0; i < 30; i++) {
@@ -386,7 +386,7 @@ describe('refreshing', () => {
     expect((await b.refresh(token)).status).toBe(200);
   });
 
-  it('does not count those who get the same successor', async () => {
+  it('Refreshes that get the same successor do not count against the limit of their session', async () => {
     const { refreshToken } = await signUp();
     const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => (i % 2 ? a : b).refresh(refreshToken)));
     expect(new Set(statusesOf(answers))).toEqual(new Set([200]));
@@ -394,7 +394,7 @@ describe('refreshing', () => {
   });
 });
 
-it('answers 503 to a login while the store of the limits is away, and never lets it through unlimited', async () => {
+it('While the store of the rate limits does not answer, a login gets 503 instead of passing unlimited', async () => {
   const postgres = await startPostgres();
   const instance = await start(postgres.url);
   const credentials = someone();

@@ -174,13 +174,13 @@ const PLACES: Record<string, Place> = {
   'a reason of staff': field(`/admin/users/${id}/sessions/revoke`, 'reason'),
 };
 
-it('knows a quadratic expression when it meets one: the one that cookies were read with', async () => {
+it('The measurement of processor time recognises the quadratic expression that once read cookies', async () => {
   const cookie = /^[ \t]*([^=]*)=(.*?)[ \t]*$/s;
   expect(await isDear((length) => cookie.exec(filled('a= ', 'x')(length)), HEADER)).toBe(false);
   expect(await isDear((length) => cookie.exec(filled(' ', 'x')(length)), HEADER)).toBe(true);
 });
 
-it('reads whatever a request is filled with in one pass', async () => {
+it('The work for a request grows no faster than its length, whichever part is long and whatever fills it', async () => {
   const works: { name: string; work: Work; length: number; microseconds: number }[] = [];
   for (const [place, { send: ask, length, texts }] of Object.entries(PLACES)) {
     for (const text of texts) {
@@ -201,7 +201,7 @@ it.each<[string, number, (text: string) => unknown]>([
   ['a password', BODY, (text) => isTooLong(text)],
   ['Last-Event-ID', HEADER, (text) => t.app.get(SessionFeed).findMissed({ userId: id, readAt: new Date() }, text, [])],
 ])(
-  'reads %s in one pass',
+  'The work of reading %s grows no faster than its length',
   async (_, length, read) => {
     // Another text each time, since some are remembered; many, since each is soon read.
     let salt = 0;

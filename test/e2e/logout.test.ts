@@ -30,7 +30,7 @@ async function aMinuteLater<T>(sessionId: string, ask: () => Promise<T>): Promis
 }
 
 describe('logout', () => {
-  it('by refresh token ends that session alone, at once', async () => {
+  it('A logout by refresh token revokes that session alone, at once', async () => {
     const laptop = await t.api.signUp();
     const phone = await t.api.signIn(laptop.credentials);
     expect((await t.api.logout(phone.refreshToken)).status).toBe(204);
@@ -40,7 +40,7 @@ describe('logout', () => {
     expect(await revocationsOf(phone.session.id)).toEqual([{ reason: 'logout', by: laptop.user.id, events: 1 }]);
   });
 
-  it('by cookie clears it, and the site data with it', async () => {
+  it('A logout by cookie revokes the session and clears the cookie and the site data', async () => {
     const login = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     const answer = await t.api.call('POST', '/auth/logout', { cookie: cookieOf(login) });
     expect(answer.status).toBe(204);
@@ -49,7 +49,7 @@ describe('logout', () => {
     expect(await t.api.me(login.body.accessToken)).toMatchObject(REVOKED);
   });
 
-  it('by access token ends its session, and clears no site data for a caller without cookie', async () => {
+  it('A logout by access token revokes its session, and clears no site data when there is no cookie', async () => {
     const { accessToken, session, user } = await t.api.signUp();
     const answer = await t.api.call('POST', '/auth/logout', { bearer: accessToken });
     expect(answer.status).toBe(204);
@@ -58,7 +58,7 @@ describe('logout', () => {
     expect(await revocationsOf(session.id)).toEqual([{ reason: 'logout', by: user.id, events: 1 }]);
   });
 
-  it('works with an expired access token beside a good refresh token', async () => {
+  it('A logout with an expired access token beside a good refresh token works', async () => {
     const login = await t.api.signUp();
     const expired = resign(login, { exp: Math.floor(Date.now() / 1000) - 100 });
     expect((await t.api.me(expired)).status).toBe(401);
@@ -70,7 +70,7 @@ describe('logout', () => {
     expect(await t.api.me(login.accessToken)).toMatchObject(REVOKED);
   });
 
-  it('lets a good refresh token decide alone', async () => {
+  it('A logout with tokens of two sessions revokes only the session of the good refresh token', async () => {
     const a = await t.api.signUp();
     const b = await t.api.signUp();
     await t.api.call('POST', '/auth/logout', { bearer: b.accessToken, body: { refreshToken: a.refreshToken } });
@@ -78,14 +78,14 @@ describe('logout', () => {
     expect((await t.api.me(b.accessToken)).status).toBe(200);
   });
 
-  it('takes the predecessor of a refresh whose answer was lost', async () => {
+  it('A logout accepts the predecessor of a refresh whose answer was lost', async () => {
     const { refreshToken, session } = await t.api.signUp();
     await t.api.refresh(refreshToken);
     expect((await t.api.logout(refreshToken)).status).toBe(204);
     expect(await revocationsOf(session.id)).toMatchObject([{ reason: 'logout', events: 1 }]);
   });
 
-  it('falls back to the access token where the refresh token is no good', async () => {
+  it('A logout falls back to the access token when the refresh token is invalid', async () => {
     const { accessToken, session } = await t.api.signUp();
     const answer = await t.api.call('POST', '/auth/logout', {
       bearer: accessToken,
@@ -95,7 +95,7 @@ describe('logout', () => {
     expect(await revocationsOf(session.id)).toMatchObject([{ reason: 'logout' }]);
   });
 
-  it('says 400 with neither, without telling what was wrong, and clears the cookie', async () => {
+  it('A logout with a refused cookie and no good access token gets 400 without the reason, and its cookie is cleared', async () => {
     const ended = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     await t.api.call('POST', '/auth/logout', { cookie: cookieOf(ended) });
     const bodies = new Set<string>();
@@ -113,7 +113,7 @@ describe('logout', () => {
     expect([...bodies][0]).toContain('invalid_refresh_token');
   });
 
-  it('says 401 with no credentials at all, or with a refused access token alone', async () => {
+  it('A logout with no credentials, or with a refused access token alone, is answered 401', async () => {
     const answer = await t.api.call('POST', '/auth/logout');
     expect(answer).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
     expect(answer.headers.getSetCookie()).toEqual([expect.stringMatching(CLEARED)]);
@@ -123,7 +123,7 @@ describe('logout', () => {
     expect(await aMinuteLater(session.id, logout)).toMatchObject(REVOKED);
   });
 
-  it('may be sent once more, as a proxy does that lost the answer: the second finds it done', async () => {
+  it('A logout that is sent again is answered 204 each time and recorded once', async () => {
     const byBody = await t.api.signUp();
     const byCookie = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     const byBearer = await t.api.signUp();
@@ -147,7 +147,7 @@ describe('logout', () => {
     }
   });
 
-  it('is refused as ever to what was ended otherwise, and an older token is reuse even then', async () => {
+  it('A logout of a session revoked otherwise is refused, and an older token of a logged-out session is still reuse', async () => {
     const { accessToken, refreshToken, session } = await t.api.signUp();
     await t.api.endSession(accessToken, session.id);
     expect((await t.api.logout(refreshToken)).status).toBe(400);
@@ -161,7 +161,7 @@ describe('logout', () => {
     expect(await t.api.refresh(first.refreshToken)).toMatchObject({ body: { code: 'refresh_token_reused' } });
   });
 
-  it('by a token that was logged out ends the session of the caller beside it all the same', async () => {
+  it('A logout with a logged-out refresh token revokes the session of the access token beside it', async () => {
     const old = await t.api.signUp();
     await t.api.logout(old.refreshToken);
     const { accessToken } = await t.api.signIn(old.credentials);
@@ -170,7 +170,7 @@ describe('logout', () => {
     expect(await t.api.me(accessToken)).toMatchObject(REVOKED);
   });
 
-  it('takes an older token for reuse here too, and the session ends', async () => {
+  it('A logout with an older refresh token is reuse and revokes its session', async () => {
     const first = await t.api.signUp();
     const second = (await t.api.refresh(first.refreshToken)).body;
     const third = (await t.api.refresh(second.refreshToken)).body;
@@ -186,7 +186,7 @@ describe('logout', () => {
 });
 
 describe('logout-all', () => {
-  it.each(['refresh token', 'access token'])('by %s ends every session of the user, and of nobody else', async (by) => {
+  it.each(['refresh token', 'access token'])('A logout-all by %s revokes all sessions of its user only', async (by) => {
     const first = await t.api.signUp();
     const stranger = await t.api.signUp();
     const second = await t.api.signIn(first.credentials);
@@ -205,7 +205,7 @@ describe('logout-all', () => {
     expect((await t.api.me(stranger.accessToken)).status).toBe(200);
   });
 
-  it('needs a token of an active session', async () => {
+  it('A logout-all needs a token of an active session', async () => {
     const first = await t.api.signUp();
     const other = await t.api.signIn(first.credentials);
     await t.api.logout(first.refreshToken);
@@ -216,14 +216,14 @@ describe('logout-all', () => {
     expect((await t.api.me(other.accessToken)).status).toBe(200);
   });
 
-  it('takes the predecessor of a refresh whose answer was lost', async () => {
+  it('A logout-all accepts the predecessor of a refresh whose answer was lost', async () => {
     const { refreshToken, accessToken } = await t.api.signUp();
     await t.api.refresh(refreshToken);
     expect(await t.api.logoutAll(refreshToken)).toMatchObject({ status: 200, body: { revoked: 1 } });
     expect(await t.api.me(accessToken)).toMatchObject(REVOKED);
   });
 
-  it('takes an older token for reuse: its session ends, and no other', async () => {
+  it('A logout-all with an older refresh token is reuse and revokes that session alone', async () => {
     const first = await t.api.signUp();
     const other = await t.api.signIn(first.credentials);
     const second = (await t.api.refresh(first.refreshToken)).body;
@@ -236,7 +236,7 @@ describe('logout-all', () => {
     expect((await t.api.me(other.accessToken)).status).toBe(200);
   });
 
-  it('counts what it ended, each once, when two callers do it together', async () => {
+  it('Two simultaneous logout-alls of one user count each revoked session once between them', async () => {
     const first = await t.api.signUp();
     const second = await t.api.signIn(first.credentials);
     for (let i = 0; i < 8; i++) await t.api.signIn(first.credentials);
@@ -247,7 +247,7 @@ describe('logout-all', () => {
 });
 
 describe('logout-others', () => {
-  it('ends every session but that of the caller', async () => {
+  it('A logout-others revokes every session of the user but that of the caller', async () => {
     const first = await t.api.signUp();
     const second = await t.api.signIn(first.credentials);
     expect(await t.api.logoutOthers(second.accessToken)).toMatchObject({ status: 200, body: { revoked: 1 } });
@@ -259,7 +259,7 @@ describe('logout-others', () => {
 });
 
 describe('the audit trail', () => {
-  it('refuses to be changed, for superusers too', async () => {
+  it('The audit trail refuses to be changed or deleted, even by superusers', async () => {
     await t.api.signUp();
     for (const sql of [
       `UPDATE audit_events SET reason = 'nothing'`,
@@ -273,7 +273,7 @@ describe('the audit trail', () => {
   });
 });
 
-it('waits for a refresh that began before its session expired, and ends what came of it', async () => {
+it('A logout-all waits for a refresh that began before its session expired, and revokes what came of it', async () => {
   const { credentials, refreshToken, session } = await t.api.signUp();
   const other = await t.api.signIn(credentials);
   await t.database.query(`UPDATE sessions SET idle_expires_at = now() + interval '2 seconds' WHERE id = $1`, [

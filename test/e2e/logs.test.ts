@@ -24,7 +24,7 @@ const jsonLog = () => ({
   REFRESH_TOKEN_SECRET: 'Xc5t-8Wm1-hQ2j-Rk9d-Fv6n-Bs4g-Zp7l-Eu0y',
 });
 
-it('is one JSON record per line, whatever a client sends', async () => {
+it('The log is one JSON record per line, whatever a client sends', async () => {
   const instance = await startInstance({ env: jsonLog() });
   const { api } = instance;
   const hostile = [
@@ -53,7 +53,7 @@ it('is one JSON record per line, whatever a client sends', async () => {
   expect(instance.output()).not.toContain('\u001b');
 });
 
-it('has none of the secrets of a whole run, nor has the audit trail', async () => {
+it('Neither the log nor the audit trail contains any of the secrets of a whole run', async () => {
   const instance = await startInstance({ env: jsonLog() });
   const { api } = instance;
   const secrets: string[] = [];
@@ -91,7 +91,7 @@ it('has none of the secrets of a whole run, nor has the audit trail', async () =
   }
 });
 
-it('takes the id of a request to the database', async () => {
+it('A database statement carries the id of the request that it belongs to', async () => {
   const instance = await startInstance({ env: { DATABASE_URL: database.url } });
   const { credentials, user } = await instance.api.signUp();
   const holder = new Client({ connectionString: database.url });
@@ -112,7 +112,7 @@ it('takes the id of a request to the database', async () => {
 });
 
 it.each(['production', 'development'])(
-  'goes on serving in %s when nobody reads the log any more',
+  'In %s the service goes on serving when its log has no reader any more',
   async (environment) => {
     const port = await freePort();
     const { child } = spawnInstance({ env: { ...jsonLog(), NODE_ENV: environment, PORT: String(port) } });
@@ -134,7 +134,7 @@ it.each(['production', 'development'])(
 );
 
 it.each(['production', 'development'])(
-  'goes on serving in %s when the log goes to a full disk',
+  'In %s the service goes on serving when its log goes to a full disk',
   async (environment) => {
     const port = await freePort();
     const full = openSync('/dev/full', 'w');
