@@ -54,7 +54,7 @@ const received = (emails: readonly string[]) =>
     .map(({ to }) => to)
     .toSorted();
 
-it('sends each mail once, though two instances look for them', async () => {
+it('Each mail is sent once, though two instances look for mails to send', async () => {
   const patient = { SMTP_TIMEOUT_MS: '10000' };
   const [a, b] = [await start(patient), await start(patient)];
   const emails = [...(await register(a.api, 20)), ...(await register(b.api, 20))];
@@ -63,7 +63,7 @@ it('sends each mail once, though two instances look for them', async () => {
   expect(new Set(mailbox.mails.map(({ messageId }) => messageId)).size).toBe(mailbox.mails.length);
 }, 90_000);
 
-it('loses and blocks nothing while the mail server is down, and sends each mail once when it is back', async () => {
+it('Mails that wait while the mail server is down block no registration and are sent once when it is back', async () => {
   const { api } = await start({ LOG_LEVEL: 'silent' });
   await mailbox.stop();
   const emails = await register(api, 5);
@@ -75,7 +75,7 @@ it('loses and blocks nothing while the mail server is down, and sends each mail 
   expect(received(emails)).toEqual(emails.toSorted());
 }, 90_000);
 
-it('gives up at once what is refused for good, and keeps nobody waiting for it', async () => {
+it('A mail that is refused for good is given up at once and delays no other mail', async () => {
   const { api } = await start({ LOG_LEVEL: 'silent' });
   const [{ email }] = [someone()];
   const gone = Array.from({ length: 12 }, () => ({ ...someone(), email: `gone-${someone().email}` }));
@@ -91,7 +91,7 @@ it('gives up at once what is refused for good, and keeps nobody waiting for it',
   expect(mailbox.mails.filter(({ to }) => to.startsWith('gone-'))).toEqual([]);
 }, 90_000);
 
-it('sends several at a time', async () => {
+it('The service hands several mails to the mail server at the same time', async () => {
   const { api } = await start({ SMTP_TIMEOUT_MS: '20000' });
   await mailbox.stop();
   await mailbox.start({ isSlow: true });
@@ -105,7 +105,7 @@ it('sends several at a time', async () => {
   }
 }, 150_000);
 
-it('sends no mail whose link is over, counts the life of a link from what it tells of, and gives up after three days', async () => {
+it('Overdue mails are given up and not sent, and the life of a link counts from the request for its mail', async () => {
   const { api } = await start({ SMTP_URL: '', NODE_ENV: 'production', ...PRODUCTION_SECRETS, LOG_LEVEL: 'info' });
   const [stale, late, recent] = await register(api, 3);
   const age = (email: string, interval: string, kinds: string[]) =>
@@ -134,7 +134,7 @@ it('sends no mail whose link is over, counts the life of a link from what it tel
   expect(given.map(({ reason }) => reason).toSorted()).toEqual(['email_verification', 'password_changed']);
 }, 90_000);
 
-it('says nothing that a stranger wrote, and links to nothing but this service', async () => {
+it('Mails contain nothing that a stranger wrote and link to nothing but this service', async () => {
   const lure = 'Your account is locked. Open https://evil.test/unlock to keep it/1.0';
   const { api } = await start();
   const me = { ...someone(), name: 'Open https://evil.test now' };
@@ -165,7 +165,7 @@ it('says nothing that a stranger wrote, and links to nothing but this service', 
   }
 }, 60_000);
 
-it('sends what was committed before it was killed, at another instance or after a restart', async () => {
+it('Mails that were committed before an instance was killed are sent by the next one that starts', async () => {
   const instance = await start();
   const emails = await register(instance.api, 5);
   // Right after the answers: some are not sent, and one may be on its way.
@@ -175,7 +175,7 @@ it('sends what was committed before it was killed, at another instance or after 
   expect([...new Set(received(emails))]).toEqual(emails.toSorted());
 }, 90_000);
 
-it('is a file where there is no mail server, for its owner alone, and the log says where', async () => {
+it('Without a mail server a mail becomes a file that only its owner may read, and the log names it', async () => {
   const DATA_DIR = temporaryFolder();
   const instance = await start({ SMTP_URL: '', DATA_DIR, LOG_LEVEL: 'info' });
   const [email] = await register(instance.api, 1);
@@ -192,7 +192,7 @@ it('is a file where there is no mail server, for its owner alone, and the log sa
   expect(text).toContain('http://localhost:3000/auth/email/verify?token=');
 }, 30_000);
 
-it('is kept in production while there is no mail server', async () => {
+it('In production without a mail server mails are kept until an instance can send them', async () => {
   const instance = await start({
     SMTP_URL: '',
     NODE_ENV: 'production',
@@ -208,13 +208,13 @@ it('is kept in production while there is no mail server', async () => {
   await sender.kill('SIGTERM');
 }, 30_000);
 
-it('with EMAIL_VERIFICATION=off does not ask to confirm an address', async () => {
+it('With EMAIL_VERIFICATION=off a registration sends no mail to confirm the address', async () => {
   const { api } = await start({ EMAIL_VERIFICATION: 'off' });
   await register(api, 1);
   expect(await database.query('SELECT FROM mails')).toEqual([]);
 });
 
-it('is asked for 3 times an hour per account, known or not, and tokens are tried 20 times a minute', async () => {
+it('An account gets 3 password resets an hour, known or not, and one address tries 20 mailed tokens a minute', async () => {
   const { api } = await start({ RATE_LIMIT: 'on' });
   const ask = (email: string) => api.call('POST', '/auth/password/forgot', { body: { email } });
   const [known] = await register(api, 1);
@@ -236,7 +236,7 @@ it('is asked for 3 times an hour per account, known or not, and tokens are tried
   expect(tries.filter(({ status }) => status === 429)).toHaveLength(10);
 }, 30_000);
 
-it('shares the counter of failed logins with changing the password', async () => {
+it('Wrong passwords at a login and at a password change share one counter', async () => {
   const { api } = await start({ RATE_LIMIT: 'on', LOGIN_DELAY_SECONDS: '60' });
   const { accessToken, credentials } = await api.signUp();
   const statuses = [];

@@ -30,7 +30,7 @@ async function megabytesKept(times: number, work: (i: number) => unknown): Promi
   return (process.memoryUsage().heapUsed - before) / 1e6;
 }
 
-it('measures what is kept', async () => {
+it('The measurement of the heap notices texts that are kept', async () => {
   const kept: string[] = [];
   expect(await megabytesKept(TIMES, (i) => kept.push(`${i}${'x'.repeat(HEADER)}`.toUpperCase()))).toBeGreaterThan(
     MEGABYTES,
@@ -38,7 +38,7 @@ it('measures what is kept', async () => {
   expect(kept).toHaveLength(TIMES);
 });
 
-it('remembers one token once, in however many spellings it comes', async () => {
+it('The service remembers one access token once, in however many spellings it comes', async () => {
   const statuses = new Set<number>();
   const kept = await megabytesKept(TIMES, async (i) => {
     statuses.add((await ask(`${i % 2 ? 'Bearer' : 'BEARER'}${' '.repeat(HEADER - i)}${me.accessToken}`)).status);
@@ -47,7 +47,7 @@ it('remembers one token once, in however many spellings it comes', async () => {
   expect(kept).toBeLessThan(MEGABYTES);
 }, 60_000);
 
-it('remembers of many tokens no more than the tokens', async () => {
+it('The service remembers no more of many padded access tokens than the tokens themselves', async () => {
   const statuses = new Set<number>();
   const kept = await megabytesKept(TIMES, async () => {
     statuses.add((await ask(`Bearer${' '.repeat(HEADER)}${resign(me)}`)).status);
@@ -56,7 +56,7 @@ it('remembers of many tokens no more than the tokens', async () => {
   expect(kept).toBeLessThan(MEGABYTES);
 }, 60_000);
 
-it('remembers of user agents no more than it shows', async () => {
+it('The service remembers no more of long user agents than it shows', async () => {
   const logIn = (i: number) => t.api.login(me.credentials, { headers: { 'user-agent': `${i} ${'x'.repeat(HEADER)}` } });
   await megabytesKept(20, logIn);
   expect(await megabytesKept(100, (i) => logIn(20 + i))).toBeLessThan(1);

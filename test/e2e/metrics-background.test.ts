@@ -45,7 +45,7 @@ async function valueOf(name: string): Promise<number | undefined> {
   return value === undefined ? undefined : Number(value);
 }
 
-it('shows the mails that wait, how many and how long, once for all workers', async () => {
+it('The metrics show how many mails wait and for how long, once for all workers', async () => {
   const before = (await valueOf('mail_backlog')) ?? NaN;
   const { status } = await instance.api.register(someone());
   expect(status).toBe(201);
@@ -63,7 +63,7 @@ it('shows the mails that wait, how many and how long, once for all workers', asy
   expect([await valueOf('mail_backlog'), await valueOf('mail_backlog_oldest_seconds')]).toEqual([0, 0]);
 }, 30_000);
 
-it('shows that the database cannot tell of ended sessions, and how often that was so', async () => {
+it('The metrics show when the workers do not listen for ended sessions, and how often they lost the connection', async () => {
   await until('all workers listen', async () => (await valueOf('listening')) === 1);
   const lost = (await valueOf('listening_lost_total')) ?? NaN;
   proxy.cut();
@@ -77,7 +77,7 @@ it('shows that the database cannot tell of ended sessions, and how often that wa
   await until('the mails are counted', async () => (await valueOf('mail_backlog')) === 0);
 }, 30_000);
 
-it('shows nothing of a database that does not answer, and does not wait for it', async () => {
+it('While the database does not answer, the metrics leave out what it knows and do not wait for it', async () => {
   proxy.hold();
   expect(await valueOf('mail_backlog')).toBeUndefined();
   expect(await valueOf('notify_queue_usage_ratio')).toBeUndefined();
@@ -86,7 +86,7 @@ it('shows nothing of a database that does not answer, and does not wait for it',
   await until('the mails are counted', async () => (await valueOf('mail_backlog')) === 0);
 }, 30_000);
 
-it('shows how full the queue of NOTIFY is, where somebody listens and does not read', async () => {
+it('The metrics show how full the NOTIFY queue is when a listener does not read it', async () => {
   const deaf = new Client({ connectionString: database.url });
   await deaf.connect();
   try {

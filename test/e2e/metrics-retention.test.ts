@@ -33,7 +33,7 @@ async function retention(what: string): Promise<Record<string, number>> {
   return Object.fromEntries([...found].map(([, table, value]) => [table!, Number(value)]));
 }
 
-it('shows what retention deletes of each table, when that worked last, and where it fails', async () => {
+it('The metrics show what retention deletes of each table, when that last worked, and where it fails', async () => {
   const startedAt = await retention('last_success_timestamp_seconds');
   expect(Object.keys(startedAt)).toEqual(expect.arrayContaining(['sessions', 'audit_events', 'mailed_tokens']));
   expect(Object.values(await retention('rows_deleted_total')).every((count) => count === 0)).toBe(true);

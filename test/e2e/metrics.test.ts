@@ -34,7 +34,7 @@ function valueOf(text: string, name: string, labels: Record<string, string> = {}
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
-it('counts what happens, by what matters', async () => {
+it('The metrics count sessions, refreshes, refusals and requests by reason or outcome', async () => {
   const { api } = instance;
   const account = await api.signUp();
   const second = await api.refresh(account.refreshToken);
@@ -63,7 +63,7 @@ it('counts what happens, by what matters', async () => {
   );
 });
 
-it('had each counter from the start, or its first burst would be no increase', async () => {
+it('The metrics have every counter from the start, so that its first events show as an increase', async () => {
   const series = (text: string) =>
     [...text.matchAll(/^(latchkey_\w+_total(?:\{.*\})?|latchkey_session_check_duration_seconds_count\{.*\}) /gm)].map(
       ([, name]) => name,
@@ -76,7 +76,7 @@ it('had each counter from the start, or its first burst would be no increase', a
   expect(atStart).toContain('latchkey_http_answers_total{class="5xx"} 0');
 });
 
-it('counts a stream as an answer, and how long it stayed open as no latency', async () => {
+it('The metrics count an event stream as an answer, but not the time it stayed open as latency', async () => {
   const { accessToken, refreshToken } = await instance.api.signUp();
   const ofStreams = async () => {
     const text = await scrape();
@@ -100,12 +100,12 @@ it('counts a stream as an answer, and how long it stayed open as no latency', as
   expect((await ofStreams()).latency).toBe(before.latency + 1);
 });
 
-it('says what is running', async () => {
+it('The metrics show the running versions of the service and of Node.js', async () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
   expect(await scrape()).toContain(`latchkey_build_info{version="${version}",node="${process.versions.node}"} 1`);
 });
 
-it('has no label that a client can make up', async () => {
+it('No label of the metrics contains what a client made up', async () => {
   await instance.api.call('GET', '/made/up/by/a/client');
   await instance.api.endSession((await instance.api.register(someone())).body.accessToken, 'made-up-id');
   const text = await scrape();
@@ -113,7 +113,7 @@ it('has no label that a client can make up', async () => {
   expect(text).toContain('route="/sessions/:id"');
 });
 
-it('shows every metric that the dashboard and the alerts name', async () => {
+it('The service shows every metric that the dashboard and the alerts name', async () => {
   const names = ['src/metrics/grafana-dashboard.json', 'src/metrics/alerts.yaml'].flatMap((path) =>
     [...readFileSync(path, 'utf8').matchAll(/\b(?:latchkey|nodejs|process)_\w+/g)].map(([name]) => name),
   );
@@ -123,7 +123,7 @@ it('shows every metric that the dashboard and the alerts name', async () => {
   expect(names.filter((name) => !shown.has(name))).toEqual([]);
 });
 
-it('is not to be had at the door of the service', async () => {
+it('The metrics are served only at /metrics of their own port', async () => {
   expect((await instance.api.call('GET', '/metrics')).status).toBe(404);
   expect((await fetch(`${metricsUrl}/`)).status).toBe(404);
 });

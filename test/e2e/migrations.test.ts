@@ -48,7 +48,7 @@ let database: TestDatabase;
 
 afterEach(() => database.drop());
 
-it('lets instances start together on an empty database: one migrates, all serve', async () => {
+it('Instances that start together on an empty database migrate it once, and all serve', async () => {
   database = await createDatabase({ isEmpty: true });
   const env = { DATABASE_URL: database.url };
   const instances = await Promise.all([1, 2, 3].map(() => startInstance({ env })));
@@ -63,13 +63,13 @@ it('lets instances start together on an empty database: one migrates, all serve'
   }
 }, 60_000);
 
-it('runs once, however many ask at the same moment', async () => {
+it('Migrations run once, however many callers ask at the same moment', async () => {
   database = await createDatabase({ isEmpty: true });
   const ran = await Promise.all(Array.from({ length: 8 }, () => migrate(optionsOf(database))));
   expect(ran.map((names) => names.length).toSorted((a, b) => a - b)).toEqual([0, 0, 0, 0, 0, 0, 0, migrations.length]);
 });
 
-it('finds nothing to do at the next start, and keeps what is there', async () => {
+it('A restart on a migrated database keeps the sessions that are there', async () => {
   database = await createDatabase();
   const env = { DATABASE_URL: database.url };
   const first = await startInstance({ env });
@@ -80,7 +80,7 @@ it('finds nothing to do at the next start, and keeps what is there', async () =>
   await second.kill('SIGTERM');
 });
 
-it('runs and reverts migrations from the command line', async () => {
+it('The TypeORM command line runs and reverts all migrations', async () => {
   database = await createDatabase({ isEmpty: true });
   await typeorm('migration:run', database.url);
   expect(await tablesOf(database)).toEqual(TABLES);
@@ -91,7 +91,7 @@ it('runs and reverts migrations from the command line', async () => {
   expect(await tablesOf(database)).toEqual(TABLES);
 }, 180_000);
 
-it('runs and reverts them in the image, where there is nothing but the compiled code and DATABASE_URL', async () => {
+it('The compiled migrate command runs and reverts migrations with nothing but DATABASE_URL', async () => {
   database = await createDatabase({ isEmpty: true });
   expect(await runMigrate(database.url)).toContain(`Migrations: ${migrations.map(({ name }) => name).join(', ')}`);
   expect(await runMigrate(database.url)).toContain('The schema is up to date.');
@@ -99,7 +99,7 @@ it('runs and reverts them in the image, where there is nothing but the compiled 
   expect(await runMigrate(database.url)).toContain(`Migrations: ${migrations.at(-1)!.name}\n`);
 }, 60_000);
 
-it('leaves a table alone that a long statement uses, and lets requests pass until it gets it', async () => {
+it('A migration that waits for a table in long use lets requests pass meanwhile', async () => {
   database = await createDatabase();
   const instance = await startInstance({ env: { DATABASE_URL: database.url } });
   const { accessToken } = await instance.api.signUp();
@@ -132,7 +132,7 @@ it('leaves a table alone that a long statement uses, and lets requests pass unti
   }
 }, 60_000);
 
-it('is unavailable, not broken, while the schema is not the one it knows, and well again with it', async () => {
+it('The service answers 503 while the schema lacks a migration, and serves again once it is there', async () => {
   database = await createDatabase();
   const instance = await startInstance({ env: { DATABASE_URL: database.url } });
   const { api } = instance;
@@ -158,7 +158,7 @@ it('is unavailable, not broken, while the schema is not the one it knows, and we
   }
 }, 60_000);
 
-it('goes on, and starts, on the schema of a later release', async () => {
+it('The service goes on, and starts, on the schema of a later release', async () => {
   database = await createDatabase();
   const env = { DATABASE_URL: database.url };
   const running = await startInstance({ env });
@@ -169,7 +169,7 @@ it('goes on, and starts, on the schema of a later release', async () => {
   await Promise.all([running, started].map((instance) => instance.kill('SIGTERM')));
 }, 60_000);
 
-it('makes with migrations what the entities describe', async () => {
+it('The migrations make the schema that the entities describe', async () => {
   database = await createDatabase();
   await expect(typeorm('migration:generate', database.url, '--check', 'check')).resolves.toContain('No changes');
 
@@ -181,7 +181,7 @@ it.each([
   ['UPDATE', `UPDATE audit_events SET outcome = 'failure'`],
   ['DELETE', 'DELETE FROM audit_events'],
   ['TRUNCATE', 'TRUNCATE audit_events'],
-])('keeps the audit trail from %s, even by a superuser who switched triggers off', async (_, statement) => {
+])('The audit trail refuses %s, even by a superuser who switched triggers off', async (_, statement) => {
   database = await createDatabase();
   await database.query(`INSERT INTO audit_events (type, outcome) VALUES ('login_failed', 'failure')`);
   for (const role of ['origin', 'replica']) {

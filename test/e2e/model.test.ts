@@ -239,7 +239,7 @@ class Delete extends Step {
   }
 }
 
-it('lets live exactly the tokens a small model says, whatever is done in whatever order', async () => {
+it('After any operations in any order exactly those tokens work that a small model says', async () => {
   const pick = fc.nat(20);
   const steps = [
     pick.map((n) => new Login(n)),

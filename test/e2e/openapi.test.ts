@@ -109,11 +109,11 @@ function* schemasIn(schema: any): Generator<any> {
   }
 }
 
-it('is the file openapi.json: run "npm run openapi" and commit it where this fails', () => {
+it('The file openapi.json is the document that the service serves: where it is not, run "npm run openapi" and commit it', () => {
   expect(JSON.parse(readFileSync('openapi.json', 'utf8'))).toEqual(document);
 });
 
-it('is version 3.1 and describes every route and status of the contract, and no other', () => {
+it('The OpenAPI document is version 3.1 and describes every route and status of the contract, and no other', () => {
   expect(document.openapi).toMatch(/^3\.1\./);
   expect(operations.map(([name]) => name).toSorted()).toEqual(Object.keys(ROUTES).toSorted());
   for (const [name, { responses }] of operations) {
@@ -124,7 +124,7 @@ it('is version 3.1 and describes every route and status of the contract, and no 
   }
 });
 
-it('gives every route a summary, an id, and what it needs', () => {
+it('The OpenAPI document gives every route a summary, an id of its own and what it needs for authentication', () => {
   expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'refreshCookie']);
   expect(new Set(operations.map(([, { operationId }]) => operationId)).size).toBe(operations.length);
   for (const [name, { summary, security }] of operations) {
@@ -132,11 +132,11 @@ it('gives every route a summary, an id, and what it needs', () => {
   }
 });
 
-it('gives every operation the id that a generated client will call', () => {
+it('The OpenAPI document gives every operation the id that a generated client calls', () => {
   expect(Object.fromEntries(operations.map(([name, { operationId }]) => [name, operationId]))).toEqual(OPERATION_IDS);
 });
 
-it('says a shared answer once, and refers to it', () => {
+it('The OpenAPI document defines error answers once and refers to them', () => {
   const answers = Object.values<any>(document.paths)
     .flatMap((methods) => Object.values<any>(methods))
     .flatMap(({ responses }) => Object.entries<any>(responses));
@@ -145,7 +145,7 @@ it('says a shared answer once, and refers to it', () => {
   }
 });
 
-it('gives every field that is sent or answered an example, and every error one of each code', () => {
+it('The OpenAPI document has an example for every field, and its examples of errors match the catalogue of codes', () => {
   const details = new Map(declaredProblems().map(({ code, detail }) => [code, detail]));
   for (const [, { requestBody, responses }] of operations) {
     const success = Object.entries<any>(responses).filter(([status]) => status.startsWith('2'));
@@ -168,11 +168,11 @@ it('gives every field that is sent or answered an example, and every error one o
   }
 });
 
-it('lists the whole catalogue of error codes', () => {
+it('The OpenAPI document lists the whole catalogue of error codes', () => {
   expect(document.components.schemas.ProblemCode.enum).toEqual(declaredProblems().map(({ code }) => code));
 });
 
-it('describes the headers that clients act on', () => {
+it('The OpenAPI document describes the headers that clients act on', () => {
   expect(paths['/auth/login'].post.responses['200'].headers).toHaveProperty('Set-Cookie');
   expect(paths['/auth/logout'].post.responses['204'].headers).toHaveProperty('Clear-Site-Data');
   expect(paths['/auth/me'].get.responses['401'].headers).toHaveProperty('WWW-Authenticate');
