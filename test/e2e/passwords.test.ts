@@ -75,7 +75,7 @@ const reasonsOf = async (userId: string) =>
   ).map(({ reason }) => reason);
 
 describe('changing a password', () => {
-  it('ends every session, and gives the caller a fresh one of the same kind', async () => {
+  it('A password change revokes every session and gives the caller a new one with the same device name', async () => {
     const me = await a.signUp({ deviceName: 'Work laptop' });
     const stranger = await b.signUp();
     const devices = await manyDevices(me.credentials);
@@ -96,7 +96,7 @@ describe('changing a password', () => {
     expect(mail!.text).toContain('Every device was logged out');
   });
 
-  it('by cookie answers with a cookie, and nothing in the body', async () => {
+  it('A password change in a cookie session answers with a cookie and no refresh token in the body', async () => {
     const credentials = someone();
     const { body } = await a.register({ ...credentials, tokenDelivery: 'cookie' });
     const changed = await change(body.accessToken);
@@ -104,7 +104,7 @@ describe('changing a password', () => {
     expect((await b.refreshByCookie(cookieOf(changed))).status).toBe(200);
   });
 
-  it('needs the current password: 403, and nothing ends', async () => {
+  it('A password change without the right current password gets 403 and ends no session', async () => {
     const me = await a.signUp();
     const { status, body } = await change(me.accessToken, NEW_PASSWORD, 'not the password');
     expect([status, body.code]).toEqual([403, 'invalid_credentials']);
@@ -115,14 +115,14 @@ describe('changing a password', () => {
   it.each([
     ['short', 'newPassword must have at least 8 characters'],
     ['password123', /most common/],
-  ])('refuses a new one that we would not keep: %s', async (newPassword, message) => {
+  ])('A password change refuses a weak new password: %s', async (newPassword, message) => {
     const me = await a.signUp();
     const { status, body } = await change(me.accessToken, newPassword);
     expect([status, body.errors[0].field]).toEqual([400, 'newPassword']);
     expect(body.errors[0].message).toMatch(message);
   });
 
-  it('has one winner of many at once', async () => {
+  it('Of many simultaneous password changes exactly one succeeds', async () => {
     const me = await a.signUp();
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, i) => change(me.accessToken, `${NEW_PASSWORD} ${i}`, PASSWORD, i % 2 ? a : b)),
@@ -133,7 +133,7 @@ describe('changing a password', () => {
     );
   });
 
-  it('leaves no session to a login with the old password that races it', async () => {
+  it('A login with the old password that races a password change leaves no session', async () => {
     for (let round = 0; round < 15; round++) {
       const me = await a.signUp();
       const [changed, ...logins] = await Promise.all([
@@ -149,7 +149,7 @@ describe('changing a password', () => {
     }
   }, 60_000);
 
-  it('leaves nothing to a refresh that races it', async () => {
+  it('A refresh that races a password change leaves no valid token', async () => {
     for (let round = 0; round < 20; round++) {
       const me = await a.signUp();
       const [changed, refreshed] = await Promise.all([change(me.accessToken), b.refresh(me.refreshToken)]);
@@ -163,7 +163,7 @@ describe('changing a password', () => {
 });
 
 describe('a forgotten password', () => {
-  it('is set anew with the token of a mail: every session ends, nobody is signed in', async () => {
+  it('A password reset by a mailed token revokes every session, opens none and confirms the address', async () => {
     const me = await a.signUp();
     const stranger = await b.signUp();
     const devices = await manyDevices(me.credentials);
@@ -182,7 +182,7 @@ describe('a forgotten password', () => {
     expect(again.body.user.emailVerified).toBe(true);
   });
 
-  it('leads to the configured address, whatever the request says', async () => {
+  it('The mailed link of a password reset leads to the configured address, whatever the request says', async () => {
     const { credentials } = await a.signUp();
     await a.call('POST', '/auth/password/forgot', {
       body: { email: credentials.email },
@@ -194,7 +194,7 @@ describe('a forgotten password', () => {
     expect(mail!.text + mail!.html).not.toContain('evil');
   });
 
-  it('is answered the same whether or not there is such an account', async () => {
+  it('Asking for a password reset gets the same answer whether or not the account exists', async () => {
     const { credentials } = await a.signUp();
     const [known, unknown] = [await forgot(credentials.email), await forgot(someone().email)];
     const bare = ({ status, headers, body }: typeof known) => ({
@@ -206,7 +206,7 @@ describe('a forgotten password', () => {
     expect(known.status).toBe(202);
   });
 
-  it('works once, and its siblings die with it', async () => {
+  it('A reset token works once, and the other reset tokens of its account become invalid with it', async () => {
     const { credentials } = await a.signUp();
     const first = await resetTokenFor(credentials.email);
     const second = await resetTokenFor(credentials.email, 2);
@@ -216,7 +216,7 @@ describe('a forgotten password', () => {
     }
   });
 
-  it('works for one of many at once', async () => {
+  it('Of many simultaneous uses of one reset token exactly one succeeds', async () => {
     const { credentials } = await a.signUp();
     const token = await resetTokenFor(credentials.email);
     const answers = await Promise.all(
@@ -226,14 +226,14 @@ describe('a forgotten password', () => {
     expect(answers.filter(({ body }) => body?.code === 'invalid_reset_token')).toHaveLength(7);
   });
 
-  it('keeps its token when the new password is refused', async () => {
+  it('A reset token stays valid when the new password is refused', async () => {
     const { credentials } = await a.signUp();
     const token = await resetTokenFor(credentials.email);
     expect((await reset(token, 'short')).body.code).toBe('validation_failed');
     expect((await reset(token)).status).toBe(204);
   });
 
-  it('has tokens that expire, are stored as a hash, and are good for nothing else', async () => {
+  it('A reset token expires, is stored only as a hash and works for nothing else', async () => {
     const me = await a.signUp();
     const token = await resetTokenFor(me.credentials.email);
     const rows = await database.query<{ row: string }>(
@@ -252,7 +252,7 @@ describe('a forgotten password', () => {
     expect((await reset(token)).body.code).toBe('invalid_reset_token');
   });
 
-  it('of a disabled account is no way in', async () => {
+  it('A disabled account can neither use its reset token nor get another one by mail', async () => {
     const { credentials, user } = await a.signUp();
     const token = await resetTokenFor(credentials.email);
     await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
@@ -265,7 +265,7 @@ describe('a forgotten password', () => {
 });
 
 describe('an address', () => {
-  it('is confirmed with the token of the mail, once', async () => {
+  it('An address is confirmed by the token of its mail, once, and a confirmed address gets no further mail', async () => {
     const { credentials, accessToken, user } = await a.signUp();
     expect(user.emailVerified).toBe(false);
     const token = await mailbox.tokenFor(credentials.email, SUBJECTS.verification);
@@ -277,7 +277,7 @@ describe('an address', () => {
     expect(await database.query('SELECT FROM mails WHERE user_id = $1', [user.id])).toEqual([]);
   });
 
-  it('can be asked to be confirmed again', async () => {
+  it('A user can ask for another mail that confirms the address', async () => {
     const { credentials, accessToken } = await a.signUp();
     await mailbox.tokenFor(credentials.email, SUBJECTS.verification);
     expect((await b.call('POST', '/auth/email/resend', { bearer: accessToken })).status).toBe(202);
@@ -292,7 +292,7 @@ describe('a sign-in from a new device', () => {
   };
   const signIn = async (credentials: Credentials) => (await a.login(credentials, { headers: PHONE })).body;
 
-  it('is told by mail: what, where and when; one that is known is not', async () => {
+  it('A login from a new device is mailed with device, IP address and time, and one from a known device is not', async () => {
     const { credentials, user } = await a.signUp();
     await a.signIn(credentials);
     await signIn(credentials);
@@ -309,7 +309,7 @@ describe('a sign-in from a new device', () => {
     await mailbox.await(credentials.email, SUBJECTS.newDevice, 2);
   });
 
-  it('is undone with the link: every session ends, the password stops working, and a reset is offered', async () => {
+  it('The token of a new-device mail revokes every session, invalidates the password and offers a reset', async () => {
     const me = await a.signUp();
     const thief = await signIn(me.credentials);
     const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
@@ -323,7 +323,7 @@ describe('a sign-in from a new device', () => {
     expect((await a.login({ ...me.credentials, password: NEW_PASSWORD })).status).toBe(200);
   });
 
-  it('opening a link of a mail changes nothing', async () => {
+  it('Opening a link of a mail changes nothing', async () => {
     const me = await a.signUp();
     const thief = await signIn(me.credentials);
     const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
@@ -339,7 +339,7 @@ describe('a sign-in from a new device', () => {
   });
 });
 
-it('tells by mail that a spent refresh token came back', async () => {
+it('The reuse of a spent refresh token is reported to its user by mail', async () => {
   const { credentials, refreshToken } = await a.signUp();
   const second = (await a.refresh(refreshToken)).body;
   await a.refresh(second.refreshToken);

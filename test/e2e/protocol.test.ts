@@ -25,7 +25,7 @@ describe('what two readers could read in two ways is refused', () => {
   const request = (headers: string) => `POST /auth/refresh HTTP/1.1\r\n${headers}\r\nConnection: close\r\n\r\n${body}`;
   const plain = `Host: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
 
-  it('takes the same request when it is plain', async () => {
+  it('A request with one length, one type and one host is read and answered by its route', async () => {
     expect(await raw(instance.url, request(plain))).toMatch(/^HTTP\/1\.1 401 [^]*"code":"invalid_refresh_token"/);
   });
 
@@ -46,7 +46,7 @@ describe('what two readers could read in two ways is refused', () => {
     ['two types', `${plain}\r\nContent-Type: application/json`],
     ['two credentials', `${plain}\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b`],
     ['a NUL', `${plain}\r\nX: a\0b`],
-  ])('%s', async (_, headers) => {
+  ])('A request with %s is answered 400 once, and none of it is read as a second request', async (_, headers) => {
     const answer = await raw(instance.url, request(headers));
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toContain('"code":"bad_request"');
@@ -54,7 +54,7 @@ describe('what two readers could read in two ways is refused', () => {
     expect(answer.match(/HTTP\/1\.1 /g)).toHaveLength(1);
   });
 
-  it('and what is behind it is no second request', async () => {
+  it('A request that is hidden behind an ambiguous length is not read as a second one', async () => {
     const smuggled = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
     const answer = await raw(
       instance.url,
@@ -74,7 +74,7 @@ describe('a client that is too slow is told so, and let go', () => {
     ['with an announced body that never comes', `${head}Content-Length: 100\r\n\r\n`, ''],
     ['with a body that comes byte by byte', `${head}Content-Length: 10000\r\n\r\n`, ' '],
     ['with chunks that never end', `${head}Transfer-Encoding: chunked\r\n\r\n`, '1\r\n \r\n'],
-  ])('%s', async (_, bytes, drop) => {
+  ])('A client %s is answered 408 and disconnected', async (_, bytes, drop) => {
     let dripping: NodeJS.Timeout | undefined;
     const answer = await raw(instance.url, bytes, (socket) => {
       dripping = setInterval(() => socket.writable && socket.write(drop), 100);
@@ -84,7 +84,7 @@ describe('a client that is too slow is told so, and let go', () => {
   });
 });
 
-it('serves while thousands of sockets are open and say nothing, and closes them', async () => {
+it('The service serves while thousands of silent sockets are open, and closes them', async () => {
   const { hostname, port } = new URL(instance.url);
   const { accessToken } = await instance.api.signUp();
   let open = 0;

@@ -27,7 +27,7 @@ async function addressSeen(api: Api, headers: Record<string, string>): Promise<s
   return body.session.ip;
 }
 
-it('believes no proxy header unless told to', async () => {
+it('With TRUST_PROXY=off the service believes no proxy header', async () => {
   const api = await startBehind('off');
   for (const name of ['X-Forwarded-For', 'X-Real-IP', 'CF-Connecting-IP', 'True-Client-IP', 'X-Client-IP']) {
     expect([name, await addressSeen(api, { [name]: '203.0.113.9' })]).toEqual([name, '127.0.0.1']);
@@ -36,7 +36,7 @@ it('believes no proxy header unless told to', async () => {
 });
 
 it.each([['1'], ['127.0.0.1'], ['10.0.0.0/8, 127.0.0.0/8']])(
-  'takes from a proxy trusted by TRUST_PROXY=%s what the proxy itself added, and nothing that came before',
+  'From a proxy trusted by TRUST_PROXY=%s the service takes the address the proxy added, and none before it',
   async (trustProxy) => {
     const api = await startBehind(trustProxy);
     expect(await addressSeen(api, {})).toBe('127.0.0.1');
@@ -49,18 +49,18 @@ it.each([['1'], ['127.0.0.1'], ['10.0.0.0/8, 127.0.0.0/8']])(
   },
 );
 
-it('counts hops from its own side', async () => {
+it('With TRUST_PROXY=2 the service takes the second forwarded address from the end', async () => {
   const api = await startBehind('2');
   const headers = { 'X-Forwarded-For': '198.51.100.66, 203.0.113.9, 10.0.0.5' };
   expect(await addressSeen(api, headers)).toBe('203.0.113.9');
 });
 
-it('does not believe a proxy that is none of the trusted ones', async () => {
+it('The service does not believe the forwarded address of a proxy that is not trusted', async () => {
   const api = await startBehind('10.0.0.0/8');
   expect(await addressSeen(api, { 'X-Forwarded-For': '203.0.113.9' })).toBe('127.0.0.1');
 });
 
-it('refuses what the proxy received over plain http, and does not redirect it', async () => {
+it('A request that a trusted proxy received over plain HTTP is refused with 403 and not redirected', async () => {
   const api = await startBehind('1', { COOKIE_SECURE: 'on' });
   const { credentials, accessToken } = await api.signUp();
   const insecure = { headers: { 'X-Forwarded-Proto': 'http' } };
@@ -73,7 +73,7 @@ it('refuses what the proxy received over plain http, and does not redirect it', 
   expect((await api.call('GET', '/health/ready')).status).toBe(200);
 });
 
-it('does not let a stranger say that it came over plain http', async () => {
+it('A header of a client that is no trusted proxy does not make its request count as plain HTTP', async () => {
   const api = await startBehind('10.0.0.0/8', { COOKIE_SECURE: 'on' });
   const { accessToken } = await api.signUp();
   for (const protocol of ['http', 'https']) {

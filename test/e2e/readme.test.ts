@@ -25,7 +25,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('prints what the README says when its story is pasted into bash, however often', async () => {
+it('The example of the README, pasted into bash once and again, prints what the README says', async () => {
   expect(story).toContain(`API=${ADDRESS}`);
   const pasted = story.replace(ADDRESS, instance.url);
   for (const time of ['first', 'second']) {

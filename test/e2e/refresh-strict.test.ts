@@ -2,7 +2,7 @@ import { useApp } from '../support/app.js';
 
 const t = useApp({ REFRESH_GRACE_SECONDS: '0' });
 
-it('takes a second use for reuse at once when the grace is 0', async () => {
+it('With a grace of 0 seconds the second use of a refresh token is reuse and revokes its session', async () => {
   const { refreshToken, session } = await t.api.signUp();
   const next = await t.api.refresh(refreshToken);
   expect(next.status).toBe(200);
@@ -12,7 +12,7 @@ it('takes a second use for reuse at once when the grace is 0', async () => {
   expect(row).toEqual({ revoked_reason: 'refresh_token_reuse' });
 });
 
-it('leaves at most one live successor of 16 callers when the grace is 0', async () => {
+it('With a grace of 0 seconds one of 16 simultaneous refreshes succeeds and the others are reuse', async () => {
   const { refreshToken } = await t.api.signUp();
   const answers = await Promise.all(Array.from({ length: 16 }, () => t.api.refresh(refreshToken)));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);

@@ -37,7 +37,7 @@ async function stateOf(id: string) {
 }
 
 describe('rotation', () => {
-  it('moves to the next generation; the absolute end stays, the idle end moves', async () => {
+  it('A refresh moves to the next generation and extends the idle end of the session, but not its absolute end', async () => {
     const first = await t.api.signUp();
     await t.database.query(
       `UPDATE sessions SET idle_expires_at = now() + interval '1 hour', authenticated_at = authenticated_at - interval '1 day' WHERE id = $1`,
@@ -56,7 +56,7 @@ describe('rotation', () => {
     expect((await t.api.me(next.accessToken)).status).toBe(200);
   });
 
-  it('never moves the idle end past the absolute one, and no access token outlives either', async () => {
+  it('A refresh never moves the idle end past the absolute end, and its access token outlives neither', async () => {
     const first = await t.api.signUp();
     await t.database.query(`UPDATE sessions SET expires_at = now() + interval '100 seconds' WHERE id = $1`, [
       first.session.id,
@@ -67,7 +67,7 @@ describe('rotation', () => {
     expect(Number(claimsOf(next.accessToken)['exp']) * 1000).toBeLessThanOrEqual(Date.parse(next.session.expiresAt));
   });
 
-  it('gives 50 callers with one token the same successor', async () => {
+  it('Fifty simultaneous refreshes with one token get the same successor', async () => {
     const first = await t.api.signUp();
     const answers = await Promise.all(Array.from({ length: 50 }, () => t.api.refresh(first.refreshToken)));
     expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
@@ -76,7 +76,7 @@ describe('rotation', () => {
     await refreshed(answers[0]!.body.refreshToken);
   });
 
-  it('by cookie sets the successor and its rest of life', async () => {
+  it('A refresh by cookie sets the successor in a cookie with its remaining life', async () => {
     const first = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     const next = await t.api.refreshByCookie(cookieOf(first));
     expect(next.status).toBe(200);
@@ -87,14 +87,14 @@ describe('rotation', () => {
 });
 
 describe('a predecessor', () => {
-  it('is honoured inside the window, though its successor is in use', async () => {
+  it('A predecessor token is accepted inside the grace window, though its successor is in use', async () => {
     const first = await t.api.signUp();
     const next = await refreshed(first.refreshToken);
     await use(next);
     expect((await refreshed(first.refreshToken)).refreshToken).toBe(next.refreshToken);
   });
 
-  it('is honoured long after, while nobody used its successor: the answer was lost', async () => {
+  it('A predecessor token is accepted after the grace window while its successor was never used', async () => {
     const first = await t.api.signUp();
     const next = await refreshed(first.refreshToken);
     await pastTheGrace(first.session.id);
@@ -103,7 +103,7 @@ describe('a predecessor', () => {
     expect((await t.api.me(healed.accessToken)).status).toBe(200);
   });
 
-  it('is reuse outside the window once its successor is in use: that session ends, and no other', async () => {
+  it('A predecessor token is reuse after the grace window once its successor is in use, and revokes that session alone', async () => {
     const first = await t.api.signUp();
     const other = await t.api.signIn(first.credentials);
     const next = await refreshed(first.refreshToken);
@@ -127,7 +127,7 @@ describe('a predecessor', () => {
     expect(events).toEqual([{ reason: 'refresh_token_reuse', actor_id: null }]);
   });
 
-  it('does not count as used through an access token of its own generation', async () => {
+  it('The use of an access token from before a refresh does not count as use of the successor', async () => {
     const first = await t.api.signUp();
     await refreshed(first.refreshToken);
     await use(first);
@@ -141,7 +141,7 @@ describe('an older token', () => {
     ['two generations old', 2, 0],
     ['five generations old', 5, 0],
     ['the very first of seven', 7, 0],
-  ])('that is %s is reuse, inside the window too', async (_, rotations, index) => {
+  ])('A refresh token that is %s is reuse, inside the grace window too', async (_, rotations, index) => {
     const first = await t.api.signUp();
     const tokens = [first.refreshToken];
     for (let i = 0; i < rotations; i++) {
@@ -152,7 +152,7 @@ describe('an older token', () => {
     expect((await stateOf(first.session.id)).revoked_reason).toBe('refresh_token_reuse');
   });
 
-  it('takes its cookie along when it is refused', async () => {
+  it('A refresh by cookie that is refused as reuse clears the cookie', async () => {
     const first = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     const second = await t.api.refreshByCookie(cookieOf(first));
     await t.api.refreshByCookie(cookieOf(second));
@@ -165,7 +165,7 @@ describe('an older token', () => {
 });
 
 describe('a token that is not good', () => {
-  it('ends nothing when it is forged, truncated or nonsense, and clears no cookie', async () => {
+  it('A forged, truncated or nonsense refresh token is refused, ends no session and clears no cookie', async () => {
     const { refreshToken, accessToken, session } = await t.api.signUp();
     const parts = partsOf(refreshToken);
     const bad = [
@@ -201,7 +201,7 @@ describe('a token that is not good', () => {
     await refreshed(refreshToken);
   });
 
-  it('ends nothing when an old generation is forged with the secret but another nonce', async () => {
+  it('An old generation that is forged with the secret but another nonce is refused and ends no session', async () => {
     const first = await t.api.signUp();
     let token = first.refreshToken;
     for (let i = 0; i < 3; i++) token = (await refreshed(token)).refreshToken;
@@ -214,7 +214,7 @@ describe('a token that is not good', () => {
     await refreshed(token);
   });
 
-  it('is 401 when missing and 400 when it is no string', async () => {
+  it('A refresh gets 401 when its token is missing and 400 when it is no string', async () => {
     expect(await t.api.call('POST', '/auth/refresh')).toMatchObject({
       status: 401,
       body: { code: 'invalid_refresh_token' },
@@ -234,8 +234,8 @@ describe('a token that is not good', () => {
   it.each([
     ['past its idle end', expire('idle_expires_at'), 'session_expired'],
     ['past its absolute end', expire('expires_at'), 'session_expired'],
-    ['that was ended', (id: string, accessToken: string) => t.api.endSession(accessToken, id), 'session_revoked'],
-  ])('of a session %s is refused, and loses its cookie', async (_, end, code) => {
+    ['that was revoked', (id: string, accessToken: string) => t.api.endSession(accessToken, id), 'session_revoked'],
+  ])('The refresh and access tokens of a session %s are refused, and the cookie is cleared', async (_, end, code) => {
     const answer = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     await end(answer.body.session.id, answer.body.accessToken);
     const refused = await t.api.refreshByCookie(cookieOf(answer));
@@ -244,14 +244,14 @@ describe('a token that is not good', () => {
     expect(await t.api.me(answer.body.accessToken)).toMatchObject({ status: 401, body: { code } });
   });
 
-  it('of a disabled user is refused, and so is the access token', async () => {
+  it('The refresh and access tokens of a disabled user are refused', async () => {
     const { refreshToken, accessToken, user } = await t.api.signUp();
     await t.database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
     expect(await t.api.refresh(refreshToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
     expect(await t.api.me(accessToken)).toMatchObject({ status: 401, body: { code: 'session_revoked' } });
   });
 
-  it('that is spent stays recognised after its session was ended', async () => {
+  it('A spent refresh token is still recognised as reuse after the logout of its session', async () => {
     const first = await t.api.signUp();
     const second = await refreshed(first.refreshToken);
     const third = await refreshed(second.refreshToken);

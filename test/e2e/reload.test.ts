@@ -64,7 +64,7 @@ const statuses = async (accessToken: string) => {
   return [...new Set(answers.map(({ status }) => status))];
 };
 
-it('replaces every worker whatever clients hold open: an old secret opens nothing any more, the new one everywhere', async () => {
+it('A SIGHUP replaces every worker whatever clients hold open: tokens of the old secrets work nowhere any more', async () => {
   const old = await instance.api.signUp();
   const sockets = await holdSockets(instance, old.accessToken);
   const before = workers();
@@ -85,7 +85,7 @@ it('replaces every worker whatever clients hold open: an old secret opens nothin
   sockets.forEach((socket) => socket.destroy());
 }, 120_000);
 
-it('replaces them once more where it is asked while it does so', async () => {
+it('A SIGHUP that comes while workers are being replaced replaces them once more', async () => {
   const [before, first] = [workers(), replacements()];
   writeSecrets('three');
   instance.process.kill('SIGHUP');
@@ -96,7 +96,7 @@ it('replaces them once more where it is asked while it does so', async () => {
   expect(await statuses((await instance.api.signUp()).accessToken)).toEqual([200]);
 }, 120_000);
 
-it('is not hurt by a signal that the whole group gets, which its primary sends again', async () => {
+it('A SIGHUP to the whole process group replaces every worker, and a SIGTERM to it lets running requests finish', async () => {
   const [before, count] = [workers(), replacements()];
   process.kill(-instance.process.pid!, 'SIGHUP');
   await until('all are replaced', () => replacements() > count);
@@ -114,7 +114,7 @@ it('is not hurt by a signal that the whole group gets, which its primary sends a
   expect(await gone).toBe(0);
 }, 120_000);
 
-it('writes JSON lines alone', () => {
+it('A service that replaced its workers has written nothing but JSON lines', () => {
   const lines = instance.output().trim().split('\n');
   expect(lines.filter((line) => !line.startsWith('{') || !line.endsWith('}'))).toEqual([]);
   expect(lines.filter((line) => line.includes('Metrics at'))).toHaveLength(1);

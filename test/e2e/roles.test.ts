@@ -60,7 +60,7 @@ async function refusedStart(): Promise<string> {
   return output();
 }
 
-it('says who must migrate where the role may not, and may not read where it was granted nothing', async () => {
+it('A start whose database role may not migrate, or may not read, fails and says what is missing', async () => {
   expect(await refusedStart()).toMatch(
     /lacks migrations that the role in DATABASE_URL may not make .*CreateUsersSessionsAndAudit1795000000000.* Run "node dist\/bin\/migrate.js" as the owner/,
   );
@@ -95,7 +95,7 @@ describe('the role that serves', () => {
     return answer.body;
   }
 
-  it('may do all that any route does', async () => {
+  it('The database role that only serves may do all that any route does', async () => {
     const { api } = instance;
     await walk('GET /health/live');
     await walk('GET /health/ready');
@@ -166,7 +166,7 @@ describe('the role that serves', () => {
     expect(instance.output()).not.toContain('permission denied');
   }, 60_000);
 
-  it('may neither change the schema nor switch off what keeps the audit trail', async () => {
+  it('The database role that only serves may neither change the schema nor switch off what protects the audit trail', async () => {
     for (const statement of [
       'ALTER TABLE audit_events DISABLE TRIGGER ALL',
       'DROP TRIGGER audit_events_append_only ON audit_events',

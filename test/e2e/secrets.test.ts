@@ -169,7 +169,7 @@ async function expectPredecessorToLogOut(): Promise<void> {
   }
 }
 
-it('replaces both in three steps, and refuses nobody', async () => {
+it('Replacing both secrets in three steps refuses no client, and reuse is noticed at every step', async () => {
   const clients = new Clients(await signUpAll());
   for (const secrets of [listed(OLD, NEW), listed(NEW, OLD), listed(NEW)]) {
     await clients.goOn();
@@ -192,7 +192,7 @@ it('replaces both in three steps, and refuses nobody', async () => {
   expect((await fleet.apis[0].me(resign(me, {}, {}, OLD.JWT_SECRET))).status).toBe(401);
 }, 300_000);
 
-it('refuses some where they are replaced in one step: the count above is one', async () => {
+it('Replacing both secrets in one step refuses some refreshes and some access tokens', async () => {
   const clients = new Clients(await signUpAll());
   await clients.goOn();
   await fleet.replaceNext(listed(NEW, OLD));
