@@ -77,7 +77,7 @@ const expectFits = async (page: Page) =>
     true,
   );
 
-it('shows the devices of two browsers on two instances, and signs one out from the other at once', async () => {
+it('The account page shows the devices of two browsers on two instances, and signs one out from the other at once', async () => {
   const account = { ...someone(), email: 'ada@example.com' };
   const [laptop, phone] = [
     await browser.device({ viewport: { width: 900, height: 800 } }),
@@ -129,7 +129,7 @@ it('shows the devices of two browsers on two instances, and signs one out from t
   await Promise.all([laptop, phone].map((device) => device.close()));
 }, 60_000);
 
-it('logs out everywhere, and all others', async () => {
+it('The account page logs out all other devices, and logs out everywhere', async () => {
   const account = someone();
   const devices = await Promise.all(Array.from({ length: 3 }, () => browser.device()));
   const pages: Page[] = [];
@@ -159,7 +159,7 @@ it('logs out everywhere, and all others', async () => {
   await Promise.all(devices.map((device) => device.close()));
 }, 60_000);
 
-it('shares one sign-in among five tabs, keeps the token from scripts and storage, and they do not fight', async () => {
+it('Five tabs of the account page share one sign-in without conflict, and no script or storage has its token', async () => {
   const account = someone();
   const device = await browser.device();
   const first = await open(device, a);
@@ -194,7 +194,7 @@ it('shares one sign-in among five tabs, keeps the token from scripts and storage
   await device.close();
 }, 60_000);
 
-it('leaves no cookie when one tab logs out while another refreshes', async () => {
+it('No cookie is left when one tab of the account page logs out while another refreshes', async () => {
   const account = someone();
   const device = await browser.device();
   const leaving = await open(device, a);
@@ -230,7 +230,7 @@ it('leaves no cookie when one tab logs out while another refreshes', async () =>
   await device.close();
 }, 60_000);
 
-it('says that it is offline, and catches up by itself', async () => {
+it('The account page says that it is offline, and catches up by itself', async () => {
   const account = someone();
   const device = await browser.device();
   const page = await open(device, a);
@@ -249,7 +249,7 @@ it('says that it is offline, and catches up by itself', async () => {
   await device.close();
 }, 60_000);
 
-it('tells what was wrong, and gives nothing away', async () => {
+it('The account page says what was wrong without disclosing accounts, and works by the keyboard alone', async () => {
   const account = someone();
   await a.signUp({ email: account.email });
   const device = await browser.device();
@@ -281,7 +281,7 @@ it('tells what was wrong, and gives nothing away', async () => {
   await device.close();
 }, 60_000);
 
-it('shows the list, and says why it is not live, where no more streams may be opened', async () => {
+it('Where no more streams may be opened the account page shows the list and says why it is not live', async () => {
   const narrow = await startInstance({ env: { DATABASE_URL: database.url, MAX_STREAMS_PER_SESSION: '1' } });
   const device = await browser.device();
   const first = await open(device, narrow.api);
@@ -294,7 +294,7 @@ it('shows the list, and says why it is not live, where no more streams may be op
   await narrow.kill('SIGTERM');
 }, 60_000);
 
-it('is not there where it is not wanted', async () => {
+it('With ACCOUNT_PAGE=off there is no account page', async () => {
   const without = await startInstance({ env: { DATABASE_URL: database.url, ACCOUNT_PAGE: 'off' } });
   for (const path of ['/', '/page/page.mjs']) {
     expect((await without.api.call('GET', path)).body.code).toBe('not_found');

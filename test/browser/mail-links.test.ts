@@ -53,7 +53,7 @@ async function openLink(to: string, subject: string): Promise<void> {
   await page.waitForURL((url) => url.search === '');
 }
 
-it('confirms an address, once its button is pressed', async () => {
+it('The link of a confirmation mail confirms the address once the button of its page is pressed', async () => {
   const { accessToken, user } = await api.signUp();
   await openLink(user.email, SUBJECTS.verification);
   expect((await api.me(accessToken)).body.emailVerified).toBe(false);
@@ -64,7 +64,7 @@ it('confirms an address, once its button is pressed', async () => {
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
 });
 
-it('sets a new password, and ends every session', async () => {
+it('The link of a reset mail leads to a new password, which revokes every session', async () => {
   const { accessToken, user } = await api.signUp();
   await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
   await openLink(user.email, SUBJECTS.reset);
@@ -83,7 +83,7 @@ it('sets a new password, and ends every session', async () => {
   expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
 });
 
-it('takes an account back from a strange device, and goes on to a new password', async () => {
+it('The link of a new-device mail logs out every device and leads to a new password', async () => {
   const { user, accessToken } = await api.signUp();
   const credentials = { email: user.email, password: PASSWORD };
   const thief = (await api.login(credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
@@ -98,7 +98,7 @@ it('takes an account back from a strange device, and goes on to a new password',
   expect((await api.login(credentials)).status).toBe(401);
 });
 
-it('gives a former address its account back, and goes on to a new password', async () => {
+it('The link of a changed-address mail gives the former address its account back and leads to a new password', async () => {
   const { user, accessToken } = await api.signUp();
   const { email } = someone();
   await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });

@@ -50,7 +50,7 @@ async function authorize(accessToken: string): Promise<void> {
   await dialog.getByRole('button', { name: 'Close', exact: true }).last().click();
 }
 
-it('lets a person do everything from the page at /docs', async () => {
+it('A person can register, manage devices, refresh and log out from the page at /docs', async () => {
   await page.goto(`${t.api.url}/docs`);
   await page.locator('.opblock').first().waitFor();
   const credentials = someone();

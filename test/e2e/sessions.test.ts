@@ -9,7 +9,7 @@ const IPHONE =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1';
 
 describe('the device list', () => {
-  it('shows the current device first, then the newest, and says what each is', async () => {
+  it('The device list shows the current device first, then the newest, with the browser and system of each', async () => {
     const first = await t.api.signUp();
     const laptop = (await t.api.login(first.credentials, { headers: { 'user-agent': FIREFOX } })).body;
     const phone = (
@@ -57,7 +57,7 @@ describe('the device list', () => {
     ['Opera/9.80 (Windows NT 6.1) Presto/2.12.388 Version/12.16', 'Opera on Windows'],
     ['Mozilla/5.0 (X11; Linux x86_64) Unheard-of/1.0', 'Mozilla on Linux'],
     ['', 'Unknown device'],
-  ])('is not written by a stranger: %s is %s', async (userAgent, label) => {
+  ])('The device list labels the user agent "%s" as "%s"', async (userAgent, label) => {
     const { credentials } = await t.api.signUp();
     const { body } = await t.api.login(credentials, { headers: { 'user-agent': userAgent } });
     const { device } = (await t.api.sessions(body.accessToken)).body.items[0]!;
@@ -67,14 +67,14 @@ describe('the device list', () => {
     }
   });
 
-  it('knows every browser that its parser knows', () => {
+  it('The device list knows every browser that the parser of user agents knows', () => {
     const rules = readFileSync('node_modules/bowser/src/parser-browsers.js', 'utf8');
     const names = [...rules.matchAll(/name: '([^']+)'/g)].map(([, name]) => name!);
     expect(names.length).toBeGreaterThan(50);
     expect(names.filter((name) => !BROWSERS.has(name))).toEqual([]);
   });
 
-  it('comes in pages that leave nothing out and show nothing twice', async () => {
+  it('The device list comes in pages that leave nothing out and show nothing twice', async () => {
     const first = await t.api.signUp();
     for (let i = 0; i < 6; i++) await t.api.signIn(first.credentials);
 
@@ -107,7 +107,7 @@ describe('the device list', () => {
     '?cursor=nonsense',
     '?cursor=',
     '?page=2',
-  ])('refuses %s', async (query) => {
+  ])('The device list refuses the query %s', async (query) => {
     const { accessToken } = await t.api.signUp();
     expect(await t.api.sessions(accessToken, query)).toMatchObject({
       status: 400,
@@ -115,7 +115,7 @@ describe('the device list', () => {
     });
   });
 
-  it('shows only active sessions of the caller', async () => {
+  it('The device list shows only active sessions of the caller', async () => {
     const first = await t.api.signUp();
     const expired = await t.api.signIn(first.credentials);
     const ended = await t.api.signIn(first.credentials);
@@ -128,14 +128,14 @@ describe('the device list', () => {
     expect((await t.api.sessions(first.accessToken)).body.items.map(({ id }) => id)).toEqual([first.session.id]);
   });
 
-  it('tells the session of the request', async () => {
+  it('GET /sessions/current answers with the session of the request', async () => {
     const { accessToken, session } = await t.api.signUp();
     expect((await t.api.call('GET', '/sessions/current', { bearer: accessToken })).body).toEqual(session);
   });
 });
 
 describe('naming a device', () => {
-  it('gives it a name of the own', async () => {
+  it('A user can give a device a name', async () => {
     const { accessToken, session } = await t.api.signUp();
     const answer = await t.api.call('PATCH', `/sessions/${session.id}`, {
       bearer: accessToken,
@@ -148,7 +148,7 @@ describe('naming a device', () => {
   });
 
   it.each([[''], [' '], ['x'.repeat(65)], ['a\u0000b'], ['a\nb'], ['a\u202eb'], [null], [5], [['a']], [{}]])(
-    'refuses %j',
+    'A device cannot be given the name %j',
     async (deviceName) => {
       const { accessToken, session } = await t.api.signUp();
       const answer = await t.api.call('PATCH', `/sessions/${session.id}`, {
@@ -164,7 +164,7 @@ describe('naming a device', () => {
 });
 
 describe('logging out one device', () => {
-  it('ends exactly that one', async () => {
+  it('Logging out one device revokes its session and no other', async () => {
     const laptop = await t.api.signUp();
     const phone = await t.api.signIn(laptop.credentials);
     const tablet = await t.api.signIn(laptop.credentials);
@@ -181,7 +181,7 @@ describe('logging out one device', () => {
     expect(row).toEqual({ revoked_reason: 'revoked_by_user', revoked_by: laptop.user.id });
   });
 
-  it('answers unknown, ended, foreign and malformed ids with the same bytes, and touches nothing', async () => {
+  it('Unknown, ended, foreign and malformed session ids are answered with the same bytes, and change nothing', async () => {
     const caller = await t.api.signUp();
     const stranger = await t.api.signUp();
     const ended = await t.api.signIn(caller.credentials);
@@ -208,7 +208,7 @@ describe('logging out one device', () => {
 });
 
 describe('last seen', () => {
-  it('moves with use, and not with a refused call', async () => {
+  it('The last-seen time of a session moves with use, and not with a refused call', async () => {
     const { accessToken, refreshToken, session } = await t.api.signUp();
     await t.api.logout(refreshToken);
     const seen = async () =>

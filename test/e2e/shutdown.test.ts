@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-it('says 503 for ready, finishes what is under way, lets no idle connection hold it, and ends with 0', async () => {
+it('On SIGTERM the service reports not ready, finishes what is under way, waits for no idle connection and exits with 0', async () => {
   const instance = await startInstance({ env: { DATABASE_URL: database.url, SHUTDOWN_DELAY_MS: '1000' } });
   const { api } = instance;
   const user = await api.signUp();
@@ -61,7 +61,7 @@ it('says 503 for ready, finishes what is under way, lets no idle connection hold
   expect(row!.used_generation).toBe(1);
 });
 
-it('ends in order within ten seconds, whatever clients hold open', async () => {
+it('On SIGTERM the service stops in order within ten seconds, whatever connections clients hold open', async () => {
   const instance = await startInstance({ env: { DATABASE_URL: database.url } });
   const { accessToken } = await instance.api.signUp();
   const sockets = await holdSockets(instance, accessToken);
@@ -75,7 +75,7 @@ it('ends in order within ten seconds, whatever clients hold open', async () => {
 }, 30_000);
 
 describe('SIGHUP', () => {
-  it('does not end a process that stands alone, which says what it takes', async () => {
+  it('SIGHUP does not end a process without workers, which logs that new code takes a restart', async () => {
     const instance = await startInstance({ env: { DATABASE_URL: database.url } });
     instance.process.kill('SIGHUP');
     await until('it says so', () => instance.output().includes('Restart the process for new code'));
@@ -83,7 +83,7 @@ describe('SIGHUP', () => {
     expect(await instance.kill('SIGTERM')).toBe(0);
   });
 
-  it('of a terminal that is closed ends it in order', async () => {
+  it('The SIGHUP of a terminal that is closed stops the service in order', async () => {
     const before = await stops();
     const command = ['script', ['-qec', `${process.execPath} dist/main.js`, '/dev/null'], {}] as const;
     const terminal = await startInstance({ env: { DATABASE_URL: database.url }, command });

@@ -7,7 +7,7 @@ import { until } from '../support/until.js';
 const t = useApp({ MAX_SESSIONS_PER_USER: '5', PASSWORD_HASH_PARALLEL: '8' });
 
 describe('registering', () => {
-  it('makes an account and signs the device in', async () => {
+  it('Registering makes an account and signs the device in', async () => {
     const { email, password } = someone();
     const { status, body } = await t.api.register({ email, password, name: 'Ada', deviceName: 'Work laptop' });
 
@@ -33,7 +33,7 @@ describe('registering', () => {
     expect((await t.api.me(body.accessToken)).body).toMatchObject({ email, session: { id: body.session.id } });
   });
 
-  it('keeps the password as an Argon2id hash, and of the refresh token only a SHA-256', async () => {
+  it('The database keeps a password as an Argon2id hash, and of a refresh token only a SHA-256 hash', async () => {
     const { refreshToken, user, session } = await t.api.signUp();
 
     const [{ password_hash }] = (await t.database.query('SELECT password_hash FROM users WHERE id = $1', [
@@ -45,14 +45,14 @@ describe('registering', () => {
     expect(JSON.stringify(row)).not.toContain(refreshToken.split('.')[3]);
   });
 
-  it('takes an e-mail once, whatever its case', async () => {
+  it('An e-mail address can be registered once, and logs in, whatever its case', async () => {
     const { credentials } = await t.api.signUp();
     const again = await t.api.register({ ...credentials, email: credentials.email.toUpperCase() });
     expect(again).toMatchObject({ status: 409, body: { code: 'email_taken' } });
     expect((await t.api.login({ ...credentials, email: credentials.email.toUpperCase() })).status).toBe(200);
   });
 
-  it('makes one account of 16 registrations at once', async () => {
+  it('Of 16 registrations of one address at once exactly one makes an account', async () => {
     const { email, password } = someone();
     const answers = await Promise.all(
       Array.from({ length: 16 }, (_, i) => t.api.register({ email: i % 2 ? email : email.toUpperCase(), password })),
@@ -68,14 +68,14 @@ describe('registering', () => {
     ['common in another case', 'ILOVEYOU1', 'most common'],
     ['the name of the product', 'LatchKey', 'name of this service'],
     ['of more than 128 characters', 'x'.repeat(129), 'more than 128'],
-  ])('refuses a password that is %s, and says why', async (_, password, reason) => {
+  ])('Registering refuses a password that is %s, and says why', async (_, password, reason) => {
     const { status, body } = (await t.api.register({ ...someone(), password })) as any;
     expect(status).toBe(400);
     expect(body.code).toBe('validation_failed');
     expect(body.errors).toEqual([{ field: 'password', message: expect.stringContaining(reason) }]);
   });
 
-  it('refuses the part of the e-mail before the @ as a password', async () => {
+  it('Registering refuses the part of the e-mail address before the @ as a password', async () => {
     const { status, body } = (await t.api.register({
       email: 'quentin.harding@example.com',
       password: 'Quentin.Harding',
@@ -87,14 +87,14 @@ describe('registering', () => {
     ['with spaces at its ends', '  keep my spaces  ', 'keep my spaces'],
     ['of 128 characters', `${'p'.repeat(64)}${'q'.repeat(64)}`, `${'p'.repeat(64)}${'q'.repeat(63)}`],
     ['in mixed case', 'MiXeD CaSe 42', 'mixed case 42'],
-  ])('verifies a password %s to the last character', async (_, password, almost) => {
+  ])('A login verifies a password %s to the last character', async (_, password, almost) => {
     const credentials = { ...someone(), password };
     expect((await t.api.register(credentials)).status).toBe(201);
     expect((await t.api.login(credentials)).status).toBe(200);
     expect((await t.api.login({ ...credentials, password: almost })).status).toBe(401);
   });
 
-  it('takes the same characters in another Unicode form for the same password', async () => {
+  it('The same characters in another Unicode form are the same password', async () => {
     const credentials = { ...someone(), password: 'caf\u00e9 au lait' };
     expect((await t.api.register(credentials)).status).toBe(201);
     expect((await t.api.login({ ...credentials, password: 'cafe\u0301 au lait' })).status).toBe(200);
@@ -102,7 +102,7 @@ describe('registering', () => {
 });
 
 describe('logging in', () => {
-  it('always opens a new session, whatever is sent along', async () => {
+  it('A login always opens a new session, whatever cookies come with it', async () => {
     const first = await t.api.signUp({ tokenDelivery: 'cookie' });
     const login = await t.api.login(
       { ...first.credentials, tokenDelivery: 'cookie' },
@@ -112,7 +112,7 @@ describe('logging in', () => {
     expect((await t.api.me(first.accessToken)).status).toBe(200);
   });
 
-  it('answers unknown e-mail, wrong password and disabled account alike', async () => {
+  it('A login answers an unknown e-mail address, a wrong password and a disabled account alike', async () => {
     const { credentials } = await t.api.signUp();
     const disabled = await t.api.signUp();
     await t.database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [disabled.user.id]);
@@ -131,7 +131,7 @@ describe('logging in', () => {
     expect(new Set(seen).size).toBe(1);
   });
 
-  it('leaves a line in the audit trail for each refused login, without what was typed', async () => {
+  it('The audit trail records a refused login without the password that was typed', async () => {
     const { credentials, user } = await t.api.signUp();
     await t.api.login({ ...credentials, password: 'not the password' });
     const rows = await t.database.query(`SELECT * FROM audit_events WHERE user_id = $1 AND type = 'login_failed'`, [
@@ -141,7 +141,7 @@ describe('logging in', () => {
     expect(JSON.stringify(rows)).not.toContain('not the password');
   });
 
-  it('strengthens a weaker hash, and lets parallel logins through meanwhile', async () => {
+  it('Parallel logins all succeed while a weaker password hash is replaced with a stronger one', async () => {
     const { credentials, user } = await t.api.signUp();
     const weak = '$argon2id$v=19$m=8192,t=1,p=1$';
     const { hash } = await import('@node-rs/argon2');
@@ -157,7 +157,7 @@ describe('logging in', () => {
     expect(row!.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   });
 
-  it('keeps the cap of sessions under parallel logins, and ends the least recently seen', async () => {
+  it('Parallel logins keep to the session limit and revoke the least recently seen sessions', async () => {
     const first = await t.api.signUp();
     await t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE id = $1`, [
       first.session.id,
@@ -200,7 +200,7 @@ describe('logging in', () => {
 });
 
 describe('token delivery', () => {
-  it('sets the cookie and keeps the token out of JSON', async () => {
+  it('Token delivery by cookie sets the cookie and keeps the refresh token out of the JSON', async () => {
     const answer = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     expect(answer.body).not.toHaveProperty('refreshToken');
     expect(answer.headers.getSetCookie()).toEqual([
@@ -210,20 +210,20 @@ describe('token delivery', () => {
     ]);
   });
 
-  it('is by cookie unless asked otherwise', async () => {
+  it('A refresh token is delivered by cookie unless the request asks otherwise', async () => {
     const answer = await t.api.call('POST', '/auth/register', { body: someone() });
     expect(answer.headers.getSetCookie()).toHaveLength(1);
     expect(answer.body).not.toHaveProperty('refreshToken');
   });
 
-  it('by body never sets a cookie', async () => {
+  it('Token delivery by body never sets a cookie', async () => {
     const { headers, body } = await t.api.register({ ...someone(), tokenDelivery: 'body' });
     expect(headers.getSetCookie()).toEqual([]);
     expect(body.refreshToken).toMatch(/^v1\./);
     expect((await t.api.refresh(body.refreshToken)).headers.getSetCookie()).toEqual([]);
   });
 
-  it('takes a token only the way it was delivered, and a mix-up ends nothing', async () => {
+  it('A refresh takes a token only the way it was delivered, and a mix-up ends no session', async () => {
     const byCookie = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });
     const byBody = await t.api.signUp();
     const token = cookieOf(byCookie).split('=')[1]!;
@@ -237,7 +237,7 @@ describe('token delivery', () => {
     expect((await t.api.refresh(byBody.refreshToken)).status).toBe(200);
   });
 
-  it('refuses to choose between two tokens', async () => {
+  it('A refresh with two different tokens is refused as ambiguous', async () => {
     const a = cookieOf(await t.api.register({ ...someone(), tokenDelivery: 'cookie' }));
     const b = cookieOf(await t.api.register({ ...someone(), tokenDelivery: 'cookie' }));
     const twice = await t.api.refreshByCookie(`${a}; ${b}`);
@@ -250,7 +250,7 @@ describe('token delivery', () => {
   });
 
   it.each(['__Host-refresh_token', 'Refresh_Token', 'refresh_token2', 'xrefresh_token'])(
-    'does not look at a cookie called %s',
+    'A refresh ignores a cookie called %s',
     async (name) => {
       const cookie = cookieOf(await t.api.register({ ...someone(), tokenDelivery: 'cookie' }));
       const answer = await t.api.refreshByCookie(`${name}=${cookie.split('=')[1]}`);

@@ -26,7 +26,7 @@ async function refusedStart(env: Record<string, string | undefined>, cwd = proce
   return { code, output: output() };
 }
 
-it('refuses to start in production without its secrets and database, naming all of them at once', async () => {
+it('In production the service refuses to start without its secrets and database, naming all of them at once', async () => {
   const { code, output } = await refusedStart({
     NODE_ENV: 'production',
     JWT_SECRET: undefined,
@@ -39,14 +39,14 @@ it('refuses to start in production without its secrets and database, naming all 
   expect(output).not.toMatch(/change-me|\n\s+at /);
 });
 
-it('tells in one sentence which database it could not reach, without the password', async () => {
+it('A start that cannot reach its database says in one sentence which one, without the password', async () => {
   const { code, output } = await refusedStart({ DATABASE_URL: 'postgres://someone:pa55phrase@127.0.0.1:1/shop' });
   expect(code).toBe(1);
   expect(output).toContain('The database shop at 127.0.0.1:1 cannot be used (ECONNREFUSED). Check DATABASE_URL.');
   expect(output).not.toMatch(/pa55phrase|\n\s+at /);
 });
 
-it('tells in one sentence that the database does not let it in', async () => {
+it('A start that PostgreSQL refuses names the database and the error code', async () => {
   const url = new URL(database.url);
   url.pathname = '/no_such_database';
   const { code, output } = await refusedStart({ DATABASE_URL: url.href });
@@ -55,7 +55,7 @@ it('tells in one sentence that the database does not let it in', async () => {
   expect(output).toContain('3D000');
 });
 
-it('refuses a port that is taken', async () => {
+it('The service refuses to start on a port that is taken', async () => {
   const first = await startInstance({ env: { DATABASE_URL: database.url } });
   const { code, output } = await refusedStart({ DATABASE_URL: database.url, PORT: new URL(first.url).port });
   expect(code).toBe(1);
@@ -64,7 +64,7 @@ it('refuses a port that is taken', async () => {
   await first.kill('SIGTERM');
 });
 
-it('reads .env in its folder, and the real environment overrules it', async () => {
+it('The service reads .env in its folder, and the real environment overrules it', async () => {
   const cwd = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
   writeFileSync(join(cwd, '.env'), 'ACCESS_TOKEN_TTL=77\nSESSION_IDLE_TTL=88\n');
   const instance = await startInstance({ cwd, env: { DATABASE_URL: database.url, SESSION_IDLE_TTL: '99' } });
@@ -74,7 +74,7 @@ it('reads .env in its folder, and the real environment overrules it', async () =
   await instance.kill('SIGTERM');
 });
 
-it('keeps to itself in production: a __Host- cookie, no Swagger UI, and no secret in the log', async () => {
+it('In production the service sets a __Host- cookie, has no Swagger UI and logs no secret', async () => {
   const instance = await startInstance({ env: { ...PRODUCTION, DATABASE_URL: database.url } });
   const { api } = instance;
   const credentials = someone();

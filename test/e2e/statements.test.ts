@@ -42,7 +42,7 @@ async function statementsOf(call: () => Promise<{ status: number }>): Promise<nu
   return Math.min(...counts);
 }
 
-it('asks one statement for a protected request, a refresh and every way to log out', async () => {
+it('A session check, a refresh and each kind of logout take one statement each, and a login twelve', async () => {
   const { api } = instance;
   const account = await api.signUp();
   const devices: AuthResult[] = [];
@@ -77,7 +77,7 @@ it('asks one statement for a protected request, a refresh and every way to log o
   });
 }, 120_000);
 
-it('shares statements between protected requests that wait together', async () => {
+it('Protected requests that wait together share statements', async () => {
   const { api } = instance;
   const account = await api.signUp();
   await until('all is quiet', async () => (await statementsOf(() => api.me(account.accessToken))) === 1);

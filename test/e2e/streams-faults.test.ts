@@ -39,7 +39,7 @@ it.each([
   ['is gone', () => proxy.cut(), () => proxy.restore()],
   ['does not answer', () => proxy.hold(), () => proxy.release()],
 ])(
-  'streams stay while the store %s, say so, and end once it can be seen that their session did',
+  'Streams stay open while the database %s, say so, and end once it can be seen that their session ended',
   async (_, take, giveBack) => {
     const account = await near.api.signUp();
     const [leaving, other] = [await near.api.signIn(account.credentials), await near.api.signIn(account.credentials)];
@@ -113,7 +113,7 @@ describe('a stream whose client left before it began is not counted', () => {
         }
       },
     ],
-  ])('%s', async (_, leave) => {
+  ])('A stream whose client left before it began, %s, does not count against the limit', async (_, leave) => {
     const { accessToken } = await near.api.signUp();
     for (let round = 0; round < 3; round++) {
       await leave(accessToken);

@@ -50,7 +50,7 @@ const openStreams = async () =>
 const seen = ({ events }: EventStream) => events.map(({ type, data }) => [type, data.id]);
 
 describe('what a stream tells', () => {
-  it('what happens to any device of the account, on any instance', async () => {
+  it('A stream reports what happens to any device of the account, on any instance', async () => {
     const account = await a.signUp();
     const stream = await EventStream.open(a, account.accessToken);
     expect(stream.response.headers.get('content-type')).toBe('text/event-stream');
@@ -81,7 +81,7 @@ describe('what a stream tells', () => {
     stream.close();
   });
 
-  it('nothing of anybody else', async () => {
+  it('A stream reports nothing of other accounts', async () => {
     const accounts = await Promise.all(Array.from({ length: 6 }, () => a.signUp()));
     const streams = await Promise.all(
       accounts.map(({ accessToken }, i) =>
@@ -107,7 +107,7 @@ describe('what a stream tells', () => {
     streams.forEach((stream) => stream.close());
   });
 
-  it('to nobody without a session, and to no more at once than it may', async () => {
+  it('Streams open only with an active session, and no more at once than the limit allows', async () => {
     expect((await a.call('GET', '/sessions/events')).body.code).toBe('invalid_token');
     const { accessToken, refreshToken } = await a.signUp();
     const streams = [];
@@ -125,7 +125,7 @@ describe('what a stream tells', () => {
     expect((await a.call('GET', '/sessions/events', { bearer: accessToken })).body.code).toBe('session_revoked');
   });
 
-  it('what was missed, to who comes back with the last id', async () => {
+  it('A stream reopened with the last event id reports what was missed', async () => {
     const account = await a.signUp();
     const first = await EventStream.open(a, account.accessToken);
     const [one, two] = [await a.signIn(account.credentials), await b.signIn(account.credentials)];
@@ -152,7 +152,7 @@ describe('what a stream tells', () => {
     [back, again].forEach((stream) => stream.close());
   });
 
-  it('what was missed and what happens meanwhile: each once', async () => {
+  it('A stream reopened during changes reports what was missed and what happens meanwhile once each', async () => {
     const TELLS = 60;
     const all = await devices(10);
     const [{ accessToken, session }] = all;
@@ -172,7 +172,7 @@ describe('what a stream tells', () => {
     }
   });
 
-  it('each once, to who comes back while changes are on their way, on either instance', async () => {
+  it('A stream reopened while changes are not committed yet reports each of them once, on either instance', async () => {
     const holder = new Client({ connectionString: database.url });
     await holder.connect();
     const rename = (api: Api, { accessToken }: AuthResult, id: string) =>
@@ -247,7 +247,7 @@ describe('what a stream tells', () => {
     expect(outOfOrder).toBeGreaterThan(30);
   }, 120_000);
 
-  it('the end of its own session once, to who comes back as it ends', async () => {
+  it('A stream reopened as its own session ends reports that end once', async () => {
     const ends: (unknown[] | null)[] = [];
     for (let round = 0; round < 40; round++) {
       const [own, other] = await devices(2);
@@ -262,11 +262,11 @@ describe('what a stream tells', () => {
   }, 60_000);
 
   it.each([
-    ['over an hour ago', () => `${Date.now() - 3_700_000}.${randomUUID()}`],
+    ['over an hour old', () => `${Date.now() - 3_700_000}.${randomUUID()}`],
     ['not an id', () => 'x'],
     ['far too large', () => '9'.repeat(40)],
     ['empty', () => ' '],
-  ])('that it cannot know what was missed: an id that is %s', async (_, id) => {
+  ])('A stream reopened with a last event id that is %s reports that it cannot know what was missed', async (_, id) => {
     const { accessToken, session } = await a.signUp();
     const stream = await EventStream.open(b, accessToken, { lastEventId: id() });
     await until('it says so', () => stream.events.length > 0);
@@ -276,7 +276,7 @@ describe('what a stream tells', () => {
     expect((await stream.ended())?.type).toBe('session.revoked');
   });
 
-  it('to HEAD its head alone, and the connection is free for more', async () => {
+  it('A HEAD request for a stream gets the head alone, and its connection takes further requests', async () => {
     const { accessToken } = await a.signUp();
     const { hostname, port } = new URL(a.url);
     const socket = connect({ host: hostname, port: Number(port) });
@@ -293,7 +293,7 @@ describe('what a stream tells', () => {
     socket.destroy();
   });
 
-  it('nothing to who does not read: they are dropped', async () => {
+  it('A stream whose client does not read is dropped', async () => {
     const { accessToken, user } = await a.signUp();
     await until('no stream is open', async () => (await openStreams()) === 0);
     const { hostname, port } = new URL(a.url);
@@ -388,7 +388,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
       },
     ],
     [
-      'a statement of another program, which tells nobody',
+      'a statement of another program that notifies no instance',
       'revoked_by_admin',
       ({ account }) =>
         database.query(
@@ -408,14 +408,14 @@ describe('a stream ends with its session, on whatever instance that ended', () =
         api.call('POST', '/auth/me/delete', { bearer: other.accessToken, body: { password: PASSWORD } }),
     ],
   ])(
-    '%s',
+    'Streams of a session end on both instances after %s',
     async (what, reason, end) => {
       await slowestEnd(what, TIMES, end, { reason });
     },
     120_000,
   );
 
-  it('staff', async () => {
+  it('Streams of a session end on both instances after staff revoke it or disable the account', async () => {
     const staff = await a.signUp();
     await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
     const asStaff = (path: string, api: Api) =>
@@ -435,7 +435,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
   }, 120_000);
 
   it.each(['idle_expires_at', 'expires_at'])(
-    'expiry: %s',
+    'Streams of a session end on both instances once its %s has passed',
     async (column) => {
       // The end is set before the streams open, and lies a moment ahead then.
       const endsSoon = ({ session }: AuthResult) =>
@@ -450,7 +450,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     120_000,
   );
 
-  it('later, where a refresh has put the idle end off', async () => {
+  it('A stream stays open past the former idle end of its session where a refresh has put that off', async () => {
     const { account, streams } = await watched(({ session }) =>
       database.query(`UPDATE sessions SET idle_expires_at = now() + interval '1 second' WHERE id = $1`, [session.id]),
     );
@@ -464,7 +464,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     await Promise.all(streams.map((stream) => stream.ended()));
   });
 
-  it('the connection that carries the news was cut just before', async () => {
+  it('Streams end after a logout, and report each change once, though the LISTEN connections were just cut', async () => {
     const cut = () =>
       database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`,
@@ -499,7 +499,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     }
   }, 120_000);
 
-  it('the instance was killed right after its answer', async () => {
+  it('Streams of a session end though the instance that answered the logout is killed right after', async () => {
     let worst = 0;
     for (let round = 0; round < 5; round++) {
       const doomed = await startInstance({ env: { DATABASE_URL: database.url } });
@@ -517,7 +517,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     );
   }, 120_000);
 
-  it('and not with its access token', async () => {
+  it('A stream outlives the access token it was opened with and ends with its session', async () => {
     const account = await a.signUp();
     // Half a minute of clock skew is allowed for: this one is good for two seconds more.
     const brief = resign(account, { exp: Math.floor(Date.now() / 1000) - 28 });
@@ -530,7 +530,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
   });
 });
 
-it('ends where the instance stops, which does not wait for it', async () => {
+it('A stream ends as its instance stops, and its session goes on at another instance', async () => {
   const { accessToken, session } = await a.signUp();
   const leaving = await startInstance({ env: { DATABASE_URL: database.url } });
   const stream = await EventStream.open(leaving.api, accessToken);

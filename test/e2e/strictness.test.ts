@@ -38,7 +38,7 @@ const hasReadAll = async ({ api }: Instance) => {
   await api.call('GET', '/health/live', { headers: { connection: 'close' } });
 };
 
-it('never lets a request that starts after a revocation join a query that started before it', async () => {
+it('A request that starts after a revocation never joins a session query that started before it', async () => {
   const device = await near.api.signUp();
   // Verified a moment ago, so that nothing but the query decides.
   expect((await far.api.me(device.accessToken)).status).toBe(200);
@@ -57,7 +57,7 @@ it('never lets a request that starts after a revocation join a query that starte
   );
 });
 
-it('is as strict with a slow database and requests all the time', async () => {
+it('With a slow database and constant requests, no request that starts after a logout is served', async () => {
   const owner = await near.api.signUp();
   const devices: AuthResult[] = [];
   while (devices.length < 60) {

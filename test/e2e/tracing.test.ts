@@ -33,7 +33,7 @@ const spans = (): Span[] =>
     .filter((line) => line.startsWith('{"span"'))
     .map((line) => JSON.parse(line));
 
-it('gives the span of a request its route, and the spans of its statements their names', async () => {
+it('The span of a request has its route, and the spans of its statements have their names', async () => {
   const { api } = instance;
   const { accessToken, session } = await api.signUp();
   await api.endSession(accessToken, session.id);
@@ -52,7 +52,7 @@ it('gives the span of a request its route, and the spans of its statements their
   expect(ofLogin.map(({ span }) => span.split(' ')[0])).toContain('pg.query:SELECT');
 });
 
-it('makes no route of an address that is none', async () => {
+it('A request to an address that is no route leaves a span without that address', async () => {
   await instance.api.call('GET', '/made/up/by/a/client');
   await until('the request is traced', () => spans().some(({ span }) => span === 'GET'));
   expect(instance.output()).not.toContain('made/up');

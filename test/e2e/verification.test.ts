@@ -43,7 +43,7 @@ const bare = ({ status, headers, body }: Answer) => ({
   headers: [...headers].filter(([name]) => !['date', 'x-request-id'].includes(name)),
 });
 
-it('makes no session before the address is confirmed, and then a login does', async () => {
+it('Where addresses must be confirmed, only a login after the confirmation makes a session', async () => {
   for (const { api } of [quiet, open]) {
     const me = someone();
     const registered = await api.register(me);
@@ -58,7 +58,7 @@ it('makes no session before the address is confirmed, and then a login does', as
   }
 });
 
-it('says what is missing where it may, and nothing where it must not', async () => {
+it('A login before the confirmation says what is missing, except where accounts must not be disclosed', async () => {
   const me = someone();
   await open.api.register(me);
   expect((await open.api.login(me)).body.code).toBe('email_not_verified');
@@ -66,7 +66,7 @@ it('says what is missing where it may, and nothing where it must not', async () 
   expect(bare(await quiet.api.login(me))).toEqual(bare(await quiet.api.login(someone())));
 });
 
-it('mails the owner of a taken address 3 times an hour, and never tells by the answer', async () => {
+it('The owner of a taken address gets 3 mails an hour, and no answer discloses the account', async () => {
   let host = 0;
   const register = (email: string) =>
     limited.api.register(
@@ -92,7 +92,7 @@ it('mails the owner of a taken address 3 times an hour, and never tells by the a
   expect([1, 2, 3]).toContain(sent(free.email, SUBJECTS.verification).length);
 }, 60_000);
 
-it('answers the same for an address that is taken, one that is waiting and one that is free; a mail tells its owner', async () => {
+it('A registration answers alike for a taken, a waiting and a free address, and mails the owner of the taken one', async () => {
   const taken = someone();
   await quiet.api.register(taken);
   await verify(quiet.api, await mailbox.tokenFor(taken.email, SUBJECTS.verification));
@@ -116,35 +116,32 @@ it('answers the same for an address that is taken, one that is waiting and one t
 it.each([
   ['first', 'the passphrase of a stranger', PASSWORD],
   ['last', PASSWORD, 'the passphrase of a stranger'],
-])(
-  'lets whoever reads the mail choose the password, where a stranger registered the address %s',
-  async (_, ...both) => {
-    const { email } = someone();
-    const [first, last] = both;
-    await quiet.api.register({ email, password: first!, name: 'Call 555 0100 to keep it' });
-    const early = await mailbox.tokenFor(email, SUBJECTS.verification);
-    await quiet.api.register({ email, password: last! });
-    const late = await mailbox.tokenFor(email, SUBJECTS.verification, 2);
-    expect((await verify(quiet.api, early)).body.code).toBe('invalid_verification_token');
+])('The reader of the mail chooses the password where a stranger registered the address %s', async (_, ...both) => {
+  const { email } = someone();
+  const [first, last] = both;
+  await quiet.api.register({ email, password: first!, name: 'Call 555 0100 to keep it' });
+  const early = await mailbox.tokenFor(email, SUBJECTS.verification);
+  await quiet.api.register({ email, password: last! });
+  const late = await mailbox.tokenFor(email, SUBJECTS.verification, 2);
+  expect((await verify(quiet.api, early)).body.code).toBe('invalid_verification_token');
 
-    // Whose password is it? The one who registered last need not be the one who reads this.
-    const unsaid = await verify(quiet.api, late);
-    expect([unsaid.status, unsaid.body.code, unsaid.body.errors[0].field]).toEqual([
-      400,
-      'validation_failed',
-      'password',
-    ]);
-    expect((await verify(quiet.api, late, 'short')).body.errors[0].field).toBe('password');
-    for (const password of both) expect((await quiet.api.login({ email, password })).status).toBe(401);
+  // Whose password is it? The one who registered last need not be the one who reads this.
+  const unsaid = await verify(quiet.api, late);
+  expect([unsaid.status, unsaid.body.code, unsaid.body.errors[0].field]).toEqual([
+    400,
+    'validation_failed',
+    'password',
+  ]);
+  expect((await verify(quiet.api, late, 'short')).body.errors[0].field).toBe('password');
+  for (const password of both) expect((await quiet.api.login({ email, password })).status).toBe(401);
 
-    expect((await verify(quiet.api, late, PASSWORD)).status).toBe(204);
-    expect((await quiet.api.login({ email, password: 'the passphrase of a stranger' })).status).toBe(401);
-    const { status, body } = await quiet.api.login({ email, password: PASSWORD });
-    expect([status, body.user?.name]).toEqual([200, null]);
-  },
-);
+  expect((await verify(quiet.api, late, PASSWORD)).status).toBe(204);
+  expect((await quiet.api.login({ email, password: 'the passphrase of a stranger' })).status).toBe(401);
+  const { status, body } = await quiet.api.login({ email, password: PASSWORD });
+  expect([status, body.user?.name]).toEqual([200, null]);
+});
 
-it('does not hand an account that is in use to whoever registers its address', async () => {
+it('An account in use stays with its owner when a stranger registers its address', async () => {
   // From a time when confirming was optional.
   const instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
   const me = await instance.api.signUp();

@@ -69,7 +69,7 @@ async function openSocket(accessToken: string) {
   return { socket, closed };
 }
 
-it('closes sockets of an application as their session ends, on this instance or another', async () => {
+it('Sockets of an application close as their session ends, on this instance or another', async () => {
   for (const api of [t.api, elsewhere.api]) {
     const account = await api.signUp();
     const other = await t.api.signIn(account.credentials);
@@ -86,7 +86,7 @@ it('closes sockets of an application as their session ends, on this instance or 
   }
 });
 
-it('closes a socket of a session that ended while it was opened, and lets none of an ended one in', async () => {
+it('A socket is closed if its session ends while it opens, and refused with an ended session or a forged token', async () => {
   const { accessToken, session } = await t.api.signUp();
   const [opening] = await Promise.all([openSocket(accessToken), elsewhere.api.endSession(accessToken, session.id)]);
   expect((await opening.closed)[0]).toBe(UNAUTHORIZED);
@@ -95,7 +95,7 @@ it('closes a socket of a session that ended while it was opened, and lets none o
   }
 });
 
-it('watches nothing for a socket that left while its session was checked', async () => {
+it('No session stays watched for a socket that left while the session was checked', async () => {
   const { accessToken } = await t.api.signUp();
   const caller = await t.app.get(SessionChecker).require(t.app.get(AccessTokens).verify(accessToken));
   const watchOnce = () => {
@@ -125,7 +125,7 @@ it('watches nothing for a socket that left while its session was checked', async
   await until('nobody holds the session', () => watchOnce() !== watchOnce());
 });
 
-it('watches a session no longer than somebody holds it', async () => {
+it('A session is watched until its last holder releases it', async () => {
   const watcher = t.app.get(SessionWatcher);
   const caller = await t.app
     .get(SessionChecker)

@@ -48,7 +48,7 @@ const metric = async (name: string): Promise<number> => {
 /** Each on a connection of its own, so that the workers take turns. */
 const ask = (accessToken: string) => api.me(accessToken, { connection: 'close' });
 
-it('migrates once, says once where it listens, and shows the metrics of all workers', async () => {
+it('A service with two workers migrates once, says once where it listens and shows the metrics of both', async () => {
   expect(workers()).toHaveLength(2);
   expect(instance.output().match(/Migrations: /g)).toHaveLength(1);
   expect(instance.output().match(/Swagger UI/g)).toHaveLength(1);
@@ -62,7 +62,7 @@ it('migrates once, says once where it listens, and shows the metrics of all work
   expect(await metric('workers ')).toBe(2);
 });
 
-it('ends a session for every worker at once', async () => {
+it('A logout ends a session for every worker at once', async () => {
   for (let round = 0; round < 10; round++) {
     const device = await api.signUp();
     expect((await Promise.all([1, 2, 3, 4].map(() => ask(device.accessToken)))).map(({ status }) => status)).toEqual([
@@ -75,7 +75,7 @@ it('ends a session for every worker at once', async () => {
   }
 });
 
-it('replaces its workers one by one on SIGHUP, and refuses nobody meanwhile', async () => {
+it('On SIGHUP the service replaces its workers and refuses no request meanwhile', async () => {
   const { accessToken } = await api.signUp();
   const before = workers();
   let isReplacing = true;
@@ -103,7 +103,7 @@ it('replaces its workers one by one on SIGHUP, and refuses nobody meanwhile', as
   expect(statuses.get(200)).toBeGreaterThan(10);
 }, 120_000);
 
-it('replaces a worker that was killed', async () => {
+it('The service replaces a worker that was killed', async () => {
   const { accessToken } = await api.signUp();
   const [victim, other] = workers();
   process.kill(victim!, 'SIGKILL');
@@ -114,7 +114,7 @@ it('replaces a worker that was killed', async () => {
   );
 }, 30_000);
 
-it('finishes what is under way on SIGTERM, and leaves no process behind', async () => {
+it('On SIGTERM the workers finish what is under way and leave no process behind', async () => {
   const pids = workers();
   const credentials = (await api.signUp()).credentials;
   const logins = Promise.all([1, 2, 3].map(() => api.login(credentials)));
@@ -127,7 +127,7 @@ it('finishes what is under way on SIGTERM, and leaves no process behind', async 
   }
 }, 30_000);
 
-it('does not start where no worker can, and says why', async () => {
+it('The service does not start where no worker can, and says why', async () => {
   const { child, output } = spawnInstance({
     env: { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', WEB_CONCURRENCY: 'auto' },
   });

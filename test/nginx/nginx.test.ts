@@ -104,13 +104,13 @@ afterAll(async () => {
   await database.drop();
 });
 
-it('shows the address nginx saw, whatever the client claims', async () => {
+it('Behind nginx a session shows the address that nginx saw, whatever the client claims', async () => {
   const headers = { 'x-forwarded-for': '203.0.113.66', 'x-real-ip': '203.0.113.66', forwarded: 'for=203.0.113.66' };
   const { body } = await https.register(someone(), { headers });
   expect(body.session.ip).toBe('127.0.0.1');
 });
 
-it('limits by that address, at both instances together', async () => {
+it('Behind nginx logins are limited by the address that nginx saw, at both instances together', async () => {
   const answers = [];
   for (let i = 0; i < 30; i++) {
     answers.push(await https.login(someone(), { headers: { 'x-forwarded-for': `198.51.100.${i}` } }));
@@ -120,7 +120,7 @@ it('limits by that address, at both instances together', async () => {
   await database.query('DELETE FROM rate_limits');
 });
 
-it('keeps the cookie to https, and refuses what came over http', async () => {
+it('Behind nginx the cookie is for https alone, and a refresh over http is refused', async () => {
   const answer = await https.register({ ...someone(), tokenDelivery: 'cookie' });
   expect(answer.headers.getSetCookie()).toEqual([
     expect.stringMatching(/^__Host-refresh_token=.*; Secure; SameSite=Strict$/),
@@ -132,7 +132,7 @@ it('keeps the cookie to https, and refuses what came over http', async () => {
   expect(refused.headers.get('location')).toBeNull();
 });
 
-it('takes the origin of the page for its own, since nginx passes the host', async () => {
+it('Behind nginx a login from the origin of the service is accepted, and one from another origin is refused', async () => {
   const call = (origin: string) => https.call('POST', '/auth/login', { body: someone(), headers: { origin } });
   expect((await call(https.url)).status).toBe(401);
   expect((await call('http://evil.example')).body.code).toBe('cross_site_request');
@@ -165,13 +165,13 @@ describe('while one instance after the other is replaced', () => {
     return statuses;
   }
 
-  it('no request fails', async () => {
+  it('No request fails while the instances behind nginx are replaced one after the other', async () => {
     const statuses = await replaceAllBehind(https);
     expect([...statuses.keys()]).toEqual([200]);
     expect(statuses.get(200)).toBeGreaterThan(100);
   }, 120_000);
 
-  it('requests fail where nginx counts failures', async () => {
+  it('Requests fail while the instances behind nginx are replaced where nginx counts failures', async () => {
     // Once is enough by default, too, for ten seconds: as long as it takes here, whatever the machine.
     const counting = await startNginx(ports, ['max_fails=0', 'fail_timeout=10m']);
     const statuses = await replaceAllBehind(counting.https);
@@ -182,7 +182,7 @@ describe('while one instance after the other is replaced', () => {
   }, 120_000);
 });
 
-it('sends again what was done and whose answer was lost: what that answers, the documentation says', async () => {
+it('Requests that nginx sends again after a lost answer are answered as the documentation says', async () => {
   await database.query('DELETE FROM rate_limits');
   const [port, other] = ports;
   const losing = createServer((socket) => {

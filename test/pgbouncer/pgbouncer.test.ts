@@ -140,7 +140,7 @@ afterEach(async () => {
   }
 }, 60_000);
 
-it('works with session pooling as without any', async () => {
+it('With session pooling of PgBouncer the service works as without a pooler', async () => {
   pooler = await startPgBouncer('session', 40);
   await Promise.all([1, 2].map(() => start({ DATABASE_STATEMENT_TIMEOUT_MS: '3000' })));
   expect(await database.query('SELECT name FROM migrations')).toHaveLength(migrations.length);
@@ -157,7 +157,7 @@ it('works with session pooling as without any', async () => {
   expect(instances.map((instance) => instance.output()).join('')).not.toContain('pooler');
 }, 120_000);
 
-it('works with transaction pooling where the role has time limits, but for streams, which say so', async () => {
+it('With transaction pooling and time limits of the role all works but streams, which say that they are degraded', async () => {
   await limitTimeOfRole();
   pooler = await startPgBouncer('transaction', 4);
   await Promise.all([1, 2, 3].map(() => start({ DATABASE_STATEMENT_TIMEOUT_MS: '6000' })));
@@ -174,14 +174,14 @@ it('works with transaction pooling where the role has time limits, but for strea
   expect(instances[0]!.output()).toContain('pool_mode = transaction');
 }, 180_000);
 
-it('refuses transaction pooling where nothing would end a statement', async () => {
+it('The service refuses to start with transaction pooling where nothing would end a statement', async () => {
   pooler = await startPgBouncer('transaction', 4);
   const output = await refusedStart();
   expect(output).toMatch(/ALTER ROLE \w+ SET statement_timeout = '10s'; ALTER ROLE \w+ SET idle_in_transaction_s/);
   expect(output).toContain('Or use pool_mode = session');
 }, 60_000);
 
-it('refuses statement pooling, with what the pooler says', async () => {
+it('The service refuses to start with statement pooling and repeats what the pooler says', async () => {
   await limitTimeOfRole();
   pooler = await startPgBouncer('statement', 4);
   expect(await refusedStart()).toMatch(/cannot be used \(08P01: .*statement pooling mode.*\)\. Check DATABASE_URL/);

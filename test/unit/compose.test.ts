@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 // Files are not in the container unless somebody mounts them, and the image itself says where the rest stands.
 const SET_BY_THE_IMAGE = new Set(['NODE_ENV', 'PORT', 'HOST', 'DATA_DIR']);
 
-it('passes every setting on to the service, as it is in .env or in the environment', () => {
+it('The compose file passes on to the service every setting that the image does not set itself', () => {
   const settings = [...readFileSync('.env.example', 'utf8').matchAll(/^([A-Z_]+)=/gm)]
     .map(([, name]) => name!)
     .filter((name) => !name.endsWith('_FILE') && !SET_BY_THE_IMAGE.has(name));

@@ -26,7 +26,7 @@ function refusalOf(environment: Record<string, string | undefined>): string {
 }
 
 describe('defaults', () => {
-  it('are those of the documentation', () => {
+  it('The default settings are those of the documentation', () => {
     const dataDir = folder();
     expect(loadConfig({ DATA_DIR: dataDir })).toMatchObject({
       port: 3000,
@@ -49,12 +49,12 @@ describe('defaults', () => {
     expect(loadConfig({ DATA_DIR: dataDir }).trustProxy).toBeUndefined();
   });
 
-  it('are strict in production: a secure cookie and no Swagger UI', () => {
+  it('In production the cookie is secure and Swagger UI is off by default', () => {
     expect(loadConfig(PRODUCTION)).toMatchObject({ isProduction: true, isCookieSecure: true, hasSwagger: false });
     expect(loadConfig({ ...PRODUCTION, SWAGGER: 'on' }).hasSwagger).toBe(true);
   });
 
-  it('hold for a variable that is set to nothing', () => {
+  it('A variable that is set to nothing has its default', () => {
     expect(loadConfig({ DATA_DIR: folder(), PORT: '', JWT_SECRET: '', CORS_ORIGINS: '' })).toMatchObject({
       port: 3000,
       corsOrigins: [],
@@ -63,7 +63,7 @@ describe('defaults', () => {
 });
 
 describe('secrets that are missing outside production', () => {
-  it('are made once and kept, readable by their owner alone', () => {
+  it('Secrets that are missing outside production are made once and kept, readable by their owner alone', () => {
     const DATA_DIR = folder();
     const first = loadConfig({ DATA_DIR });
     const second = loadConfig({ DATA_DIR });
@@ -77,41 +77,47 @@ describe('secrets that are missing outside production', () => {
     }
   });
 
-  it('are nobody elses in another folder', () => {
+  it('Secrets that are made outside production differ from folder to folder', () => {
     expect(loadConfig({ DATA_DIR: folder() }).jwtSecrets).not.toEqual(loadConfig({ DATA_DIR: folder() }).jwtSecrets);
   });
 });
 
 describe('production', () => {
-  it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses to start without %s', (name) => {
-    expect(refusalOf({ ...PRODUCTION, [name]: undefined })).toContain(`${name} is required in production`);
-  });
+  it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])(
+    'In production the service refuses to start without %s',
+    (name) => {
+      expect(refusalOf({ ...PRODUCTION, [name]: undefined })).toContain(`${name} is required in production`);
+    },
+  );
 
   it.each([
     ['short', 'Nq8w-2Zk4-vB7x'],
     ['a placeholder', 'change-me-change-me-change-me-change-me'],
     ['another placeholder', 'your-secret-key-goes-here-0123456789'],
     ['one letter repeated', 'a'.repeat(64)],
-  ])('refuses a secret that is %s, and does not print it', (_, secret) => {
+  ])('In production a secret that is %s is refused and not printed', (_, secret) => {
     const refusal = refusalOf({ ...PRODUCTION, JWT_SECRET: secret, REFRESH_TOKEN_SECRET: secret });
     expect(refusal).toMatch(/JWT_SECRET (is too short|looks like a placeholder)/);
     expect(refusal).toMatch(/REFRESH_TOKEN_SECRET (is too short|looks like a placeholder)/);
     expect(refusal).not.toContain(secret);
   });
 
-  it.each(['JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses a list with one weak among them in %s', (name) => {
-    expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},short` })).toContain(`${name} is too short`);
-    expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},${'x'.repeat(40)}` })).toContain(`${name} looks like`);
-  });
+  it.each(['JWT_SECRET', 'REFRESH_TOKEN_SECRET'])(
+    'In production a list with one weak secret is refused in %s',
+    (name) => {
+      expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},short` })).toContain(`${name} is too short`);
+      expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},${'x'.repeat(40)}` })).toContain(`${name} looks like`);
+    },
+  );
 });
 
 describe('RATE_LIMIT=off', () => {
-  it('is refused in production, by its name', () => {
+  it('In production RATE_LIMIT=off is refused by its name', () => {
     expect(refusalOf({ ...PRODUCTION, RATE_LIMIT: 'off' })).toMatch(/^  - RATE_LIMIT must be on in production/m);
     expect(loadConfig({ ...PRODUCTION, RATE_LIMIT: 'on' }).hasRateLimits).toBe(true);
   });
 
-  it('is taken elsewhere, such as for a benchmark', () => {
+  it('Outside production RATE_LIMIT=off is accepted', () => {
     expect(loadConfig({ DATA_DIR: folder(), RATE_LIMIT: 'off' }).hasRateLimits).toBe(false);
   });
 });
@@ -147,13 +153,13 @@ describe('bad values', () => {
     ['TRUST_PROXY', '10.0.0.0/33'],
     ['PUBLIC_URL', 'ftp://example.com'],
     ['LOG_LEVEL', 'loud'],
-  ])('of %s such as %s stop the start', (name, value) => {
+  ])('A bad value of %s such as %s stops the start', (name, value) => {
     const refusal = refusalOf({ [name]: value });
     expect(refusal).toMatch(new RegExp(`^  - ${name} `, 'm'));
     expect(refusal.split('\n')).toHaveLength(2);
   });
 
-  it('are all named in one message that prints no secret', () => {
+  it('Bad values are all named in one message that prints no secret', () => {
     const refusal = refusalOf({
       NODE_ENV: 'production',
       PORT: 'x',
@@ -187,7 +193,7 @@ describe('good values', () => {
     expect(loadConfig({ DATA_DIR: folder(), TRUST_PROXY: value }).trustProxy).toBe(expected);
   });
 
-  it('lists are split at commas, spaces trimmed', () => {
+  it('Settings that are lists are split at commas, and their spaces are trimmed', () => {
     const { corsOrigins, jwtSecrets, refreshTokenSecrets } = loadConfig({
       ...PRODUCTION,
       CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
@@ -207,7 +213,7 @@ describe('*_FILE', () => {
     return path;
   };
 
-  it('reads a secret from a file, without the line end', () => {
+  it('A secret is read from the file that its *_FILE variable names, without the line end', () => {
     const { jwtSecrets, refreshTokenSecrets, databaseUrl } = loadConfig({
       NODE_ENV: 'production',
       JWT_SECRET_FILE: fileWith(`${SECRET},${OTHER_SECRET}\n`),
@@ -221,18 +227,21 @@ describe('*_FILE', () => {
     ]);
   });
 
-  it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])('refuses %s and its file together', (name) => {
-    const refusal = refusalOf({ ...PRODUCTION, [`${name}_FILE`]: fileWith(SECRET) });
-    expect(refusal).toContain(`${name} and ${name}_FILE are both set; keep one`);
-  });
+  it.each(['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET'])(
+    'A start with both %s and its file is refused',
+    (name) => {
+      const refusal = refusalOf({ ...PRODUCTION, [`${name}_FILE`]: fileWith(SECRET) });
+      expect(refusal).toContain(`${name} and ${name}_FILE are both set; keep one`);
+    },
+  );
 
-  it('refuses a file that cannot be read, by the name of the variable', () => {
+  it('A secret file that cannot be read is refused by the name of its variable', () => {
     const path = join(folder(), 'nothing-here');
     const refusal = refusalOf({ JWT_SECRET_FILE: path });
     expect(refusal).toContain('JWT_SECRET_FILE names a file that cannot be read');
   });
 
-  it('refuses an empty file in production', () => {
+  it('In production an empty secret file is refused', () => {
     const path = fileWith('');
     chmodSync(path, 0o400);
     expect(refusalOf({ ...PRODUCTION, JWT_SECRET: undefined, JWT_SECRET_FILE: path })).toContain('JWT_SECRET');
@@ -245,7 +254,7 @@ describe('the documentation', () => {
   );
   const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map((name) => `${name}_FILE`);
 
-  it('has every variable in .env.example, with the default that holds', () => {
+  it('The file .env.example has every variable, with the default that holds', () => {
     const example = readFileSync('.env.example', 'utf8');
     const entries = new Map([...example.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
     expect([...entries.keys()].toSorted()).toEqual([...variables, ...files].toSorted());
@@ -256,7 +265,7 @@ describe('the documentation', () => {
     expect(ofExample).toEqual(byDefault);
   });
 
-  it('explains every variable in .env.example, in the comment above it', () => {
+  it('Every variable in .env.example is explained by the comment above it', () => {
     const lines = readFileSync('.env.example', 'utf8').split('\n');
     const above = (name: string) => lines[lines.findIndex((line) => line.startsWith(`${name}=`)) - 1] ?? '';
     expect([...variables, ...files].filter((name) => !/^# [\w"]/.test(above(name)))).toEqual([]);

@@ -22,13 +22,13 @@ const pages = [
 const map = read('src/README.md');
 const tests = read('test/README.md');
 
-it('has a README that a stranger finishes', () => {
+it('The README stays below 175 lines and 10 KiB', () => {
   const readme = read('README.md');
   expect(readme.split('\n').length).toBeLessThan(175);
   expect(Buffer.byteLength(readme)).toBeLessThan(10_240);
 });
 
-it('has no line that is wider than a screen', () => {
+it('The documentation has no line of more than 160 characters', () => {
   expect(pages.length).toBeGreaterThan(7);
   const wide = pages.flatMap((page) =>
     read(page)
@@ -38,7 +38,7 @@ it('has no line that is wider than a screen', () => {
   expect(wide).toEqual([]);
 });
 
-it('links only to files and headings that are there', () => {
+it('The documentation links only to files and headings that exist', () => {
   const slugOf = (heading: string) =>
     heading
       .toLowerCase()
@@ -63,14 +63,14 @@ it('links only to files and headings that are there', () => {
   expect(broken).toEqual([]);
 });
 
-it('names only scripts that package.json has', () => {
+it('The documentation names only scripts that package.json has', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const named = new Set(pages.flatMap((page) => matches(read(page), /npm run ([\w:-]+)/g)));
   expect(named.size).toBeGreaterThan(15);
   expect([...named].filter((name) => !(name in scripts))).toEqual([]);
 });
 
-it('names only settings that .env.example has', () => {
+it('The documentation names only settings that .env.example has', () => {
   const settings = new Set(matches(read('.env.example'), /^([A-Z_]+)=/gm));
   const others = new Set(['FAULT_TIMES', 'FUZZ_SECONDS', 'FUZZ_SEED', 'TEST_DATABASE_URL']);
   const named = pages.flatMap((page) => matches(read(page), /`([A-Z]+_[A-Z_]+)/g));
@@ -81,7 +81,7 @@ it('names only settings that .env.example has', () => {
 });
 
 describe('src/README.md', () => {
-  it('explains every folder, and no other', () => {
+  it('The map in src/README.md explains every folder, and no other', () => {
     const folders = readdirSync('src').filter((name) => statSync(`src/${name}`).isDirectory());
     const [, section = ''] = /^## The folders\n([^]*?)\n## /m.exec(map) ?? [];
     const named = section.split('\n').flatMap((line) => {
@@ -91,7 +91,7 @@ describe('src/README.md', () => {
     expect(named.filter((name) => existsSync(`src/${name}`)).toSorted()).toEqual(folders.toSorted());
   });
 
-  it('has the order of imports that is checked', () => {
+  it('The order of imports in src/README.md is the one that is checked', () => {
     const { forbidden } = createRequire(resolve('package.json'))(resolve('.dependency-cruiser.cjs')) as {
       forbidden: readonly { readonly name: string }[];
     };
@@ -100,7 +100,7 @@ describe('src/README.md', () => {
     expect(order.split(/ → |, /)).toEqual(checked);
   });
 
-  it('lists the routes of openapi.json', () => {
+  it('The routes in src/README.md are those of openapi.json', () => {
     const { paths } = JSON.parse(read('openapi.json')) as { paths: Record<string, Record<string, unknown>> };
     const routes = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
@@ -111,7 +111,7 @@ describe('src/README.md', () => {
 });
 
 describe('test/README.md', () => {
-  it('says of every requirement and fault which tests show it, and names only tests that are there', () => {
+  it('The lists in test/README.md say which tests show each requirement and fault, and name only tests that exist', () => {
     const items = tests.slice(tests.indexOf('## Requirements')).split(/^- /m).slice(1);
     const groups = items.join('').split(/^ {2}Shown by /m);
     const shown = groups.slice(1).flatMap((group) => matches(group.split('\n\n')[0] ?? '', /`([\w-]+)`/g));
@@ -125,7 +125,7 @@ describe('test/README.md', () => {
     expect(lists.filter((list) => !/\n {2}Shown by [^\n]+(\n {2}[^\n]+)*\n*$/.test(list))).toEqual([]);
   });
 
-  it('has the sentence of every requirement that is named anywhere', () => {
+  it('Every requirement that is named anywhere has its sentence in test/README.md', () => {
     const code = /\b((?:PW|JWT|RT|REV|CK|RA|ADM|ERR|RL|LOG|HDR|IN|AC|ML|OP)-\d\d)\b/g;
     const known = new Set(matches(tests, /^- \*\*([A-Z]+-\d\d)\*\* /gm));
     expect(known.size).toBeGreaterThan(90);
@@ -136,7 +136,7 @@ describe('test/README.md', () => {
   });
 });
 
-it('shows the gateway of src/sessions/README.md as test/e2e/websocket.test.ts runs it', () => {
+it('The gateway in src/sessions/README.md is the one that test/e2e/websocket.test.ts runs', () => {
   const [, gateway = ''] = /```ts\n[^]*?(@WebSocketGateway[^]*?)```/.exec(read('src/sessions/README.md')) ?? [];
   expect(gateway).toContain('handleConnection');
   expect(read('test/e2e/websocket.test.ts')).toContain(gateway);

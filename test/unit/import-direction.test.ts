@@ -19,7 +19,7 @@ function findingsWith(path: string, source: string): string {
   return status === 0 ? '' : stdout;
 }
 
-it('finds nothing wrong with an import of a folder below', () => {
+it('The import check accepts an import of a folder below', () => {
   expect(findingsWith('src/auth/planted.ts', `export { Session } from '../sessions/session.entity.js';`)).toBe('');
 });
 
@@ -52,12 +52,12 @@ it.each([
     `export { SessionsRepository } from '../sessions/sessions.repository.js';`,
   ],
   ['resolvable', 'src/users/planted.ts', `export { nothing } from './nowhere.js';`],
-])('finds %s broken by a planted import', (rule, path, source) => {
+])('The import check finds %s broken by a planted import', (rule, path, source) => {
   expect(findingsWith(path, source)).toContain(rule);
 });
 
 // The one form the checker does not follow.
-it('finds no import hidden in a type', () => {
+it('No source file hides an import in a type', () => {
   const paths = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
   for (const path of paths) {
     expect([path, readFileSync(join('src', path), 'utf8').match(/(?<!await )\bimport\(['"]\./)]).toEqual([path, null]);

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { measurement } from '../../src/http/measurement.js';
 
-it('gives what is recorded to every listener until it unsubscribes, also where another one throws', async () => {
+it('A measurement reaches each listener until it unsubscribes, also where another listener throws', async () => {
   const failed = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
   const counted = measurement<{ readonly count: number }>('test-of-listeners');
   const heard: number[] = [];

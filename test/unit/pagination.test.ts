@@ -6,7 +6,7 @@ const cursorOf = (text: string) => Buffer.from(text).toString('base64url');
 it.each([
   ['the last row of a page', LAST],
   ['the start', START],
-])('reads the cursor that it made of %s', (_, position) => {
+])('The cursor of %s is read back as the same position', (_, position) => {
   const { nextCursor } = pageOf(['a'], true, position);
   expect(requestedPage({ limit: 1, cursor: nextCursor! })).toEqual({
     limit: 1,
@@ -14,11 +14,11 @@ it.each([
   });
 });
 
-it('asks for a list from its start where no cursor was sent', () => {
+it('A request without a cursor asks for a list from its start', () => {
   expect(requestedPage({ limit: 50 })).toEqual({ limit: 50 });
 });
 
-it('gives no cursor with the last page, nor with an empty one', () => {
+it('The last page and an empty page have no next cursor', () => {
   expect(pageOf(['a'], false, LAST)).toEqual({ items: ['a'], nextCursor: null });
   expect(pageOf([], true, undefined)).toEqual({ items: [], nextCursor: null });
 });
@@ -31,8 +31,8 @@ it.each([
   ['a time without milliseconds', cursorOf(`2026-11-23T09:30:00Z ${LAST.id}`)],
   ['a day that its month does not have', cursorOf(`2026-02-30T09:30:00.123Z ${LAST.id}`)],
   ['an id that is none', cursorOf('2026-11-23T09:30:00.123Z 1')],
-  ['something after the id', cursorOf(`2026-11-23T09:30:00.123Z ${LAST.id} 1`)],
-  ['padding', `${cursorOf(`2026-11-23T09:30:00.123Z ${LAST.id}`)}=`],
-])('refuses a cursor that is %s', (_, cursor) => {
+  ['a time and an id with something after them', cursorOf(`2026-11-23T09:30:00.123Z ${LAST.id} 1`)],
+  ['a time and an id with padding', `${cursorOf(`2026-11-23T09:30:00.123Z ${LAST.id}`)}=`],
+])('A cursor that is %s is refused', (_, cursor) => {
   expect(() => requestedPage({ limit: 50, cursor })).toThrow('Some fields are missing');
 });

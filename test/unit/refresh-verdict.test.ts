@@ -47,18 +47,18 @@ it.each([
   ['an old token with another nonce', 'forged', read(tokens.issue(SESSION_ID)), stateOf()],
   ['an old token with another nonce, of a revoked session', 'forged', read(tokens.issue(SESSION_ID)), stateOf(revoked)],
   ['a token whose session is not there', 'unknown', at(5), null],
-])('takes %s as %s', (_, verdict, token, state) => {
+])('A refresh with %s gets the verdict "%s"', (_, verdict, token, state) => {
   expect(refreshVerdict(token, 'cookie', state)).toMatchObject({ verdict });
 });
 
 it.each([1, 4, 5])(
-  'takes a token of generation %i that came in another way than it was delivered as forged',
+  'A token of generation %i that comes in another way than it was delivered gets the verdict "forged"',
   (generation) => {
     expect(refreshVerdict(at(generation), 'body', stateOf(honouring)).verdict).toBe('forged');
   },
 );
 
-it('answers a predecessor with the current token, also where that was made with the secret before', () => {
+it('A good predecessor is answered with the current token, also where that was made with the former secret', () => {
   const current = first.at(5)[1]!;
   expect(tokensOf(OLD_SECRET).read(current)).not.toBeNull();
   const state = stateOf(honouring, { refreshTokenHash: hashRefreshToken(current) });

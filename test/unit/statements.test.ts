@@ -103,7 +103,7 @@ beforeAll(async () => {
   }
 });
 
-it('finds the statements of sessions as statements.sql has them', () => {
+it('The statements of sessions are those in statements.sql', () => {
   const text = `${[HEADER, ...sent].join('\n\n')}\n`;
   if (process.env.UPDATE_STATEMENTS) {
     writeFileSync(FILE, text);
@@ -115,7 +115,7 @@ it('finds the statements of sessions as statements.sql has them', () => {
   }
 });
 
-it('finds no name that stands for two statements of sessions', () => {
+it('No name of a prepared statement stands for two statements of sessions', () => {
   const names = sent.flatMap((text) => /prepared as (\w+)/.exec(text)?.[1] ?? []);
   expect(names).toHaveLength(new Set(names).size);
   expect(names).not.toHaveLength(0);

@@ -22,7 +22,7 @@ function pieceOfWork() {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-it('lets the work of one user run one at a time, in order, and nobody else wait for it', async () => {
+it('Work of one user runs one piece at a time and in order, and other users do not wait for it', async () => {
   const turns = new Turns();
   const [first, second, others] = [pieceOfWork(), pieceOfWork(), pieceOfWork()];
   const answers = [turns.take('ada', first.run), turns.take('ada', second.run), turns.take('bob', others.run)];
@@ -38,7 +38,7 @@ it('lets the work of one user run one at a time, in order, and nobody else wait 
   expect(await Promise.all(answers)).toEqual(['first', 'second', 'of bob']);
 });
 
-it('goes on after work that failed', async () => {
+it('The work of a user goes on after a piece of it failed', async () => {
   const turns = new Turns();
   const first = pieceOfWork();
   const failed = turns.take('ada', first.run);
@@ -48,7 +48,7 @@ it('goes on after work that failed', async () => {
   expect(await next).toBe('next');
 });
 
-it('refuses whoever would wait behind ten others, and only as long as they do', async () => {
+it('Work of a user is refused while ten pieces of that user wait, and accepted again after them', async () => {
   const turns = new Turns();
   const first = pieceOfWork();
   const answers = Array.from({ length: 11 }, () => turns.take('ada', first.run));
