@@ -198,9 +198,17 @@ class Fuzzer {
         method: method.toUpperCase(),
         path,
         schema: operation['requestBody']?.content['application/json'].schema ?? null,
-        responses: operation['responses'],
+        responses: Object.fromEntries(
+          Object.entries<Json>(operation['responses']).map(([status, response]) => [status, this.shared(response)]),
+        ),
       })),
     );
+  }
+
+  /** A response of the document, also where it is one that many operations share. */
+  private shared(response: Json): Json {
+    const name: string | undefined = response['$ref']?.split('/').at(-1);
+    return name === undefined ? response : this.document['components'].responses[name];
   }
 
   sample(seed: number): FuzzRequest[] {
@@ -221,7 +229,12 @@ class Fuzzer {
       },
       ...(operation.method !== 'GET' && request.body !== null && { body: new TextEncoder().encode(request.body) }),
     });
-    const text = await (isStream(response) ? firstOf(response) : response.text());
+    const text = await (isStream(response) ? firstOf(response) : response.text()).catch(() => null);
+    if (text === null) {
+      // An export ends with its session, which another request of the group may have ended.
+      const hasEnded = token !== null && (await this.api.me(token)).status === 401;
+      return hasEnded ? null : `an answer of ${response.status} that broke off`;
+    }
     ledger.note(`${operation.method} ${path}`, null, response.status, text);
     this.statuses.set(response.status, (this.statuses.get(response.status) ?? 0) + 1);
     return this.findFault(operation, response, text);
