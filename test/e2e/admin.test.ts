@@ -1,57 +1,46 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { type Answer, type Api, type AuthResult, cookieOf } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
+import { type Answer, type AuthResult, cookieOf } from '../support/api.js';
+import { startInstance } from '../support/instance.js';
+import { useInstances } from '../support/instances.js';
 import { Mailbox } from '../support/mailbox.js';
 import { SECRETS } from '../support/secrets.js';
 
 const STAFF_MAIL = 'Our staff logged you out';
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instances: Instance[];
-let a: Api;
-let b: Api;
 let staff: AuthResult & { credentials: { email: string } };
+let mailbox: Mailbox;
+beforeAll(async () => {
+  mailbox = await Mailbox.open();
+});
+const t = useInstances(2, {
+  // Patient, for a machine that is busy with something else: refusals come 60 at once here.
+  env: () => ({ SMTP_URL: mailbox.url, SESSION_CHECK_TIMEOUT_MS: '20000' }),
+});
+beforeAll(async () => {
+  staff = await t.a.signUp();
+  expect(grant(staff.credentials.email.toUpperCase())).toContain('is an admin');
+});
+afterAll(() => mailbox?.stop());
 
 const grant = (email: string) =>
   execFileSync(process.execPath, ['dist/bin/admin-grant.js', email], {
-    env: { ...process.env, ...SECRETS, DATABASE_URL: database.url },
+    env: { ...process.env, ...SECRETS, DATABASE_URL: t.database.url },
     encoding: 'utf8',
   });
 
-beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  // Patient, for a machine that is busy with something else: refusals come 60 at once here.
-  const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url, SESSION_CHECK_TIMEOUT_MS: '20000' };
-  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
-  [a, b] = instances.map(({ api }) => api) as [Api, Api];
-  staff = await a.signUp();
-  expect(grant(staff.credentials.email.toUpperCase())).toContain('is an admin');
-}, 60_000);
-
-afterAll(async () => {
-  try {
-    await expectInvariants(database, { api: a });
-  } finally {
-    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-    await mailbox?.stop();
-    await database.drop();
-  }
-});
-
 const asStaff = (method: string, path: string, body?: unknown): Promise<Answer> =>
-  a.call(method, path, { bearer: staff.accessToken, ...(body !== undefined && { body }) });
+  t.a.call(method, path, { bearer: staff.accessToken, ...(body !== undefined && { body }) });
 
 /** A user with twenty devices in both deliveries, at both instances. */
 async function userWithDevices() {
-  const user = await a.signUp();
+  const user = await t.a.signUp();
   const devices = await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
       const isCookie = i % 4 > 1;
-      const answer = await (i % 2 ? a : b).login({ ...user.credentials, ...(isCookie && { tokenDelivery: 'cookie' }) });
+      const answer = await (i % 2 ? t.a : t.b).login({
+        ...user.credentials,
+        ...(isCookie && { tokenDelivery: 'cookie' }),
+      });
       return { ...answer.body, cookie: isCookie ? cookieOf(answer) : null };
     }),
   );
@@ -60,7 +49,7 @@ async function userWithDevices() {
 
 async function expectAllEnded(devices: Awaited<ReturnType<typeof userWithDevices>>['devices']): Promise<void> {
   for (const [i, { accessToken, refreshToken, cookie }] of devices.entries()) {
-    const api = i % 2 ? a : b;
+    const api = i % 2 ? t.a : t.b;
     expect((await api.me(accessToken)).body.code).toBe('session_revoked');
     const refreshed = cookie ? await api.refreshByCookie(cookie) : await api.refresh(refreshToken);
     expect(refreshed.body.code).toBe('session_revoked');
@@ -68,7 +57,7 @@ async function expectAllEnded(devices: Awaited<ReturnType<typeof userWithDevices
 }
 
 const actionsOf = (userId: string) =>
-  database.query<{ type: string; actor_id: string; note: string | null }>(
+  t.database.query<{ type: string; actor_id: string; note: string | null }>(
     `SELECT type, actor_id, note FROM audit_events
      WHERE user_id = $1 AND (type LIKE '%staff' OR type IN ('user_disabled', 'user_enabled')) ORDER BY at, id`,
     [userId],
@@ -86,29 +75,29 @@ const ROUTES: [method: string, path: string][] = [
 ];
 
 it.each(ROUTES)('%s %s is for staff alone, in every spelling of its path', async (method, path) => {
-  const { accessToken, user } = await a.signUp();
-  const { status, body } = await a.call(method, path, { bearer: accessToken });
+  const { accessToken, user } = await t.a.signUp();
+  const { status, body } = await t.a.call(method, path, { bearer: accessToken });
   expect([status, body.code]).toEqual([403, 'forbidden']);
   const spellings = [`/${path}`, `${path}/`, path.replace('admin', '%61dmin'), path.toUpperCase(), `${path};x`];
   for (const spelling of spellings) {
-    expect([403, 404]).toContain((await a.call(method, spelling, { bearer: accessToken })).status);
+    expect([403, 404]).toContain((await t.a.call(method, spelling, { bearer: accessToken })).status);
   }
   // Who may not be here hears that first, whatever they sent.
   const bad = { bearer: accessToken, body: '{', headers: { 'content-type': 'text/plain' } };
-  if (method === 'POST') expect((await a.call(method, path, bad)).status).toBe(403);
-  const refused = await database.query(`SELECT FROM audit_events WHERE user_id = $1 AND type = 'access_refused'`, [
+  if (method === 'POST') expect((await t.a.call(method, path, bad)).status).toBe(403);
+  const refused = await t.database.query(`SELECT FROM audit_events WHERE user_id = $1 AND type = 'access_refused'`, [
     user.id,
   ]);
   expect(refused.length).toBeGreaterThan(0);
 });
 
 it('A user who is refused 60 times at two instances leaves one audit event a minute for each session', async () => {
-  const { accessToken, user, credentials } = await a.signUp();
-  const other = await b.signIn(credentials);
+  const { accessToken, user, credentials } = await t.a.signUp();
+  const other = await t.b.signIn(credentials);
   const refuse = (count: number, bearer = accessToken) =>
-    Promise.all(Array.from({ length: count }, (_, i) => (i % 2 ? a : b).call('GET', '/admin/audit', { bearer })));
+    Promise.all(Array.from({ length: count }, (_, i) => (i % 2 ? t.a : t.b).call('GET', '/admin/audit', { bearer })));
   const told = () =>
-    database.query(`SELECT session_id FROM audit_events WHERE user_id = $1 AND type = 'access_refused'`, [user.id]);
+    t.database.query(`SELECT session_id FROM audit_events WHERE user_id = $1 AND type = 'access_refused'`, [user.id]);
 
   const answers = await refuse(60);
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([403]));
@@ -117,27 +106,27 @@ it('A user who is refused 60 times at two instances leaves one audit event a min
   expect(await told()).toHaveLength(2);
 
   // The next minute, at an instance that does not remember this one.
-  await database.query(`UPDATE rate_limits SET expire = 0 WHERE key LIKE 'refusal:%'`);
-  const restarted = await startInstance({ env: { DATABASE_URL: database.url } });
+  await t.database.query(`UPDATE rate_limits SET expire = 0 WHERE key LIKE 'refusal:%'`);
+  const restarted = await startInstance({ env: { DATABASE_URL: t.database.url } });
   expect((await restarted.api.call('GET', '/admin/users', { bearer: accessToken })).status).toBe(403);
   expect(await told()).toHaveLength(3);
   await restarted.kill('SIGTERM');
 });
 
 it('A staff role granted from the command line counts until it is taken away', async () => {
-  const { credentials, accessToken, user } = await a.signUp();
-  const users = () => b.call('GET', '/admin/users', { bearer: accessToken });
+  const { credentials, accessToken, user } = await t.a.signUp();
+  const users = () => t.b.call('GET', '/admin/users', { bearer: accessToken });
   expect((await users()).status).toBe(403);
   grant(credentials.email);
   expect((await users()).status).toBe(200);
-  await database.query(`UPDATE users SET role = 'user' WHERE id = $1`, [user.id]);
+  await t.database.query(`UPDATE users SET role = 'user' WHERE id = $1`, [user.id]);
   expect((await users()).status).toBe(403);
   expect(() => grant('nobody@example.com')).toThrow('Command failed');
 });
 
 it('A registration with role, isAdmin or disabledAt in its body is refused', async () => {
   for (const extra of [{ role: 'admin' }, { isAdmin: true }, { disabledAt: null }]) {
-    const answer = await a.register({
+    const answer = await t.a.register({
       email: `x-${randomUUID()}@example.com`,
       password: 'a long passphrase',
       ...extra,
@@ -147,7 +136,7 @@ it('A registration with role, isAdmin or disabledAt in its body is refused', asy
 });
 
 it('Staff find users by address in any case and page by page, and see no secret of theirs', async () => {
-  const { user, credentials } = await a.signUp({ name: 'Ada' });
+  const { user, credentials } = await t.a.signUp({ name: 'Ada' });
   const { status, body } = await asStaff(
     'GET',
     `/admin/users?email=${encodeURIComponent(credentials.email.toUpperCase())}`,
@@ -176,43 +165,43 @@ it('Staff see the devices of a user page by page', async () => {
 it("Staff end all sessions of one user alone, with or without a reason, and the user's mail and history say so", async () => {
   for (const body of [undefined, {}, { reason: 'Reported as stolen' }]) {
     const { user, devices } = await userWithDevices();
-    const stranger = await b.signUp();
+    const stranger = await t.b.signUp();
     const answer = await asStaff('POST', `/admin/users/${user.user.id}/sessions/revoke`, body);
     expect([answer.status, answer.body]).toEqual([200, { revoked: 21 }]);
     await expectAllEnded(devices);
-    expect((await b.me(stranger.accessToken)).status).toBe(200);
-    expect((await b.me(staff.accessToken)).status).toBe(200);
+    expect((await t.b.me(stranger.accessToken)).status).toBe(200);
+    expect((await t.b.me(staff.accessToken)).status).toBe(200);
     expect(await actionsOf(user.user.id)).toEqual([
       { type: 'sessions_revoked_by_staff', actor_id: staff.user.id, note: body?.reason ?? null },
     ]);
     await mailbox.await(user.credentials.email, STAFF_MAIL);
 
     // The user's own history says that it was not them.
-    const { accessToken } = await a.signIn(user.credentials);
-    const { items } = (await a.call('GET', '/sessions/history', { bearer: accessToken })).body;
+    const { accessToken } = await t.a.signIn(user.credentials);
+    const { items } = (await t.a.call('GET', '/sessions/history', { bearer: accessToken })).body;
     expect(items).toHaveLength(21);
     expect(items[0]).toMatchObject({ reason: 'revoked_by_admin', endedBy: 'staff', current: false });
   }
 }, 60_000);
 
 it('An account export shows that staff acted, but not which member of staff or from where', async () => {
-  const user = await a.signUp();
+  const user = await t.a.signUp();
   const { id } = user.user;
   const headers = { 'user-agent': 'Staff console/1.0' };
   for (const path of ['sessions/revoke', 'disable', 'enable', 'password/reset']) {
-    await b.call('POST', `/admin/users/${id}/${path}`, {
+    await t.b.call('POST', `/admin/users/${id}/${path}`, {
       bearer: staff.accessToken,
       headers,
       body: { reason: 'Asked' },
     });
   }
   // From where staff never are.
-  await database.query(
+  await t.database.query(
     `INSERT INTO audit_events (type, outcome, user_id, ip, user_agent) VALUES ('login_failed', 'failure', $1, '203.0.113.7', 'Stranger/1.0')`,
     [id],
   );
-  const { accessToken } = await a.signIn(user.credentials);
-  const { events } = (await a.call('GET', '/auth/me/export', { bearer: accessToken })).body;
+  const { accessToken } = await t.a.signIn(user.credentials);
+  const { events } = (await t.a.call('GET', '/auth/me/export', { bearer: accessToken })).body;
   const byStaff = (await asStaff('GET', `/admin/audit?userId=${id}`)).body.items.filter(
     ({ actorId }: { actorId: string | null }) => actorId === staff.user.id,
   );
@@ -242,8 +231,8 @@ it('Staff end a single session of a user, and an ended or unknown session is rep
   const { user, devices } = await userWithDevices();
   const [first, second] = devices;
   expect((await asStaff('POST', `/admin/sessions/${second!.session.id}/revoke`, { reason: 'x' })).status).toBe(204);
-  expect((await b.me(second!.accessToken)).body.code).toBe('session_revoked');
-  expect((await b.me(first!.accessToken)).status).toBe(200);
+  expect((await t.b.me(second!.accessToken)).body.code).toBe('session_revoked');
+  expect((await t.b.me(first!.accessToken)).status).toBe(200);
   for (const id of [second!.session.id, randomUUID(), 'x']) {
     expect((await asStaff('POST', `/admin/sessions/${id}/revoke`)).body.code).toBe('session_not_found');
   }
@@ -255,14 +244,14 @@ it('Disabling an account ends its sessions and refuses logins; enabling it allow
   const { id } = user.user;
   expect((await asStaff('POST', `/admin/users/${id}/disable`, { reason: 'Abuse' })).status).toBe(204);
   await expectAllEnded(devices);
-  const refused = await b.login(user.credentials);
-  const wrong = await b.login({ ...user.credentials, password: 'not the password' });
+  const refused = await t.b.login(user.credentials);
+  const wrong = await t.b.login({ ...user.credentials, password: 'not the password' });
   expect([refused.status, { ...refused.body, requestId: '' }]).toEqual([401, { ...wrong.body, requestId: '' }]);
   // Twice is once.
   expect((await asStaff('POST', `/admin/users/${id}/disable`)).status).toBe(204);
   expect((await asStaff('POST', `/admin/users/${id}/enable`)).status).toBe(204);
   await expectAllEnded(devices.slice(0, 2));
-  expect((await b.login(user.credentials)).status).toBe(200);
+  expect((await t.b.login(user.credentials)).status).toBe(200);
   expect((await actionsOf(id)).map(({ type, note }) => [type, note])).toEqual([
     ['user_disabled', 'Abuse'],
     ['user_enabled', null],
@@ -271,18 +260,18 @@ it('Disabling an account ends its sessions and refuses logins; enabling it allow
 
 it('A login or refresh that races the disabling of its account leaves no session', async () => {
   for (let round = 0; round < 15; round++) {
-    const user = await a.signUp();
+    const user = await t.a.signUp();
     const [disabled, ...others] = await Promise.all([
       asStaff('POST', `/admin/users/${user.user.id}/disable`),
-      ...[a, b, a].map((api) => api.login(user.credentials)),
-      b.refresh(user.refreshToken),
+      ...[t.a, t.b, t.a].map((api) => api.login(user.credentials)),
+      t.b.refresh(user.refreshToken),
     ]);
     expect(disabled!.status).toBe(204);
     for (const { status, body } of others) {
       expect([200, 401]).toContain(status);
-      if (status === 200) expect((await b.me(body.accessToken)).status).toBe(401);
+      if (status === 200) expect((await t.b.me(body.accessToken)).status).toBe(401);
     }
-    const active = await database.query('SELECT FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', [
+    const active = await t.database.query('SELECT FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', [
       user.user.id,
     ]);
     expect(active).toEqual([]);
@@ -290,10 +279,10 @@ it('A login or refresh that races the disabling of its account leaves no session
 }, 60_000);
 
 it('A password reset by staff mails the user a link and leaves the session active', async () => {
-  const user = await a.signUp();
+  const user = await t.a.signUp();
   const { status, body } = await asStaff('POST', `/admin/users/${user.user.id}/password/reset`, { reason: 'Asked' });
   expect([status, body]).toEqual([202, null]);
-  expect((await b.me(user.accessToken)).status).toBe(200);
+  expect((await t.b.me(user.accessToken)).status).toBe(200);
   await mailbox.tokenFor(user.credentials.email, 'Set a new password');
   expect(await actionsOf(user.user.id)).toMatchObject([{ type: 'password_reset_by_staff', note: 'Asked' }]);
 });
@@ -308,8 +297,8 @@ it('Every staff request for an unknown user is answered with user_not_found', as
 });
 
 it('Staff read the audit trail by user, type and time, page by page', async () => {
-  const user = await a.signUp();
-  await a.logout((await a.signIn(user.credentials)).refreshToken);
+  const user = await t.a.signUp();
+  await t.a.logout((await t.a.signIn(user.credentials)).refreshToken);
   const { id } = user.user;
   const audit = async (query: string) => (await asStaff('GET', `/admin/audit?userId=${id}${query}`)).body;
 

@@ -1,45 +1,27 @@
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Devices, seedDevices } from '../support/devices.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
+import { useInstances } from '../support/instances.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 
 const DEVICES = 20;
 const NEW_PASSWORD = 'another passphrase of a test';
 
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instances: Instance[];
-let a: Api;
-let b: Api;
 let staff: AuthResult;
-
+let mailbox: Mailbox;
 beforeAll(async () => {
-  database = await createDatabase();
   mailbox = await Mailbox.open();
-  const env = {
-    DATABASE_URL: database.url,
-    SMTP_URL: mailbox.url,
-    // Two more may sign in before the cap ends one.
-    MAX_SESSIONS_PER_USER: String(DEVICES + 2),
-  };
-  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
-  [a, b] = instances.map(({ api }) => api) as [Api, Api];
-  staff = await a.signUp();
-  await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
-}, 60_000);
-
-afterAll(async () => {
-  try {
-    // Accounts are deleted here.
-    await expectInvariants(database, { api: a, hasMissingRows: true });
-  } finally {
-    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-    await mailbox?.stop();
-    await database.drop();
-  }
 });
+const t = useInstances(2, {
+  // Two more may sign in before the cap ends one.
+  env: () => ({ SMTP_URL: mailbox.url, MAX_SESSIONS_PER_USER: String(DEVICES + 2) }),
+  // Accounts are deleted here.
+  hasMissingRows: true,
+});
+beforeAll(async () => {
+  staff = await t.a.signUp();
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
+});
+afterAll(() => mailbox?.stop());
 
 /** Ends sessions at one instance. What it answered must be a success. */
 type End = (devices: Devices, api: Api) => Promise<{ status: number }>;
@@ -85,7 +67,7 @@ const mailed = ([{ user }]: Devices, subject: string) => mailbox.tokenFor(user.e
 const loginFrom = ([{ user }]: Devices, api: Api, userAgent: string) =>
   api.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': userAgent } });
 const seenLast = ([, second]: Devices) =>
-  database.query(`UPDATE sessions SET last_seen_at = now() - interval '1 day' WHERE id = $1`, [second.session.id]);
+  t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '1 day' WHERE id = $1`, [second.session.id]);
 
 const WAYS: Record<string, Way> = {
   logout: {
@@ -184,12 +166,12 @@ it.each(Object.entries(WAYS).flatMap(([way, { variants }]) => Object.keys(varian
   async (way, variant) => {
     const { reason, scope, variants } = WAYS[way!]!;
     for (const [here, there] of [
-      [a, b],
-      [b, a],
+      [t.a, t.b],
+      [t.b, t.a],
     ] as const) {
       const deliveries = ['body', 'body', 'cookie', 'cookie'] as const;
-      const devices = await seedDevices(database, [a, b], DEVICES, deliveries);
-      const bystanders = await seedDevices(database, [a, b], 2);
+      const devices = await seedDevices(t.database, [t.a, t.b], DEVICES, deliveries);
+      const bystanders = await seedDevices(t.database, [t.a, t.b], 2);
 
       const { status } = await variants[variant!]!(devices, here);
       expect(status).toBeLessThan(300);
@@ -206,7 +188,7 @@ it.each(Object.entries(WAYS).flatMap(([way, { variants }]) => Object.keys(varian
       for (const device of bystanders) {
         expect([(await here.me(device.accessToken)).status, (await device.refresh(there)).status]).toEqual([200, 200]);
       }
-      const rows = await database.query<{ reason: string; count: number }>(
+      const rows = await t.database.query<{ reason: string; count: number }>(
         `SELECT reason, count(*)::integer AS count FROM audit_events
          WHERE user_id = $1 AND type = 'session_revoked' GROUP BY reason`,
         [devices[0].user.id],
@@ -225,10 +207,10 @@ const CODES: Record<string, string> = {
 
 it('The "this was not me" link ends the session that its mail names and all others of the account', async () => {
   for (const [here, there] of [
-    [a, b],
-    [b, a],
+    [t.a, t.b],
+    [t.b, t.a],
   ] as const) {
-    const devices = await seedDevices(database, [a, b], DEVICES, ['body', 'cookie']);
+    const devices = await seedDevices(t.database, [t.a, t.b], DEVICES, ['body', 'cookie']);
     await loginFrom(devices, here, 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0');
     const { body: stranger } = await loginFrom(devices, here, 'curl/8.0');
     const body = { token: await mailed(devices, SUBJECTS.newDevice) };

@@ -1,48 +1,27 @@
 import { spawnSync } from 'node:child_process';
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
 import { holdUsers } from '../support/held-rows.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
+import { useInstances } from '../support/instances.js';
 import { SECRETS } from '../support/secrets.js';
 
-let database: TestDatabase;
-let instances: Instance[];
-let a: Api;
-let b: Api;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  const env = { DATABASE_URL: database.url };
-  instances = await Promise.all([startInstance({ env }), startInstance({ env })]);
-  [a, b] = instances.map(({ api }) => api) as [Api, Api];
-}, 60_000);
+const t = useInstances(2, { hasMissingRows: true });
 
 // Every test makes its own staff.
-beforeEach(() => database.query(`UPDATE users SET role = 'user' WHERE role = 'admin'`));
-
-afterAll(async () => {
-  try {
-    await expectInvariants(database, { api: a, hasMissingRows: true });
-  } finally {
-    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-    await database.drop();
-  }
-});
+beforeEach(() => t.database.query(`UPDATE users SET role = 'user' WHERE role = 'admin'`));
 
 /** What `npm run admin:…` runs. */
 function command(which: 'grant' | 'revoke' | 'enable', email?: string, env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [`dist/bin/admin-${which}.js`, ...(email === undefined ? [] : [email])],
-    { env: { ...process.env, ...SECRETS, DATABASE_URL: database.url, ...env }, encoding: 'utf8' },
+    { env: { ...process.env, ...SECRETS, DATABASE_URL: t.database.url, ...env }, encoding: 'utf8' },
   );
   return { code: status, output: stdout + stderr };
 }
 
 async function signUpAdmin() {
-  const admin = await a.signUp();
-  await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [admin.user.id]);
+  const admin = await t.a.signUp();
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [admin.user.id]);
   return admin;
 }
 
@@ -51,15 +30,18 @@ const disable = (api: Api, { accessToken }: AuthResult, { user }: AuthResult) =>
 const remove = (api: Api, { accessToken }: AuthResult) =>
   api.call('POST', '/auth/me/delete', { bearer: accessToken, body: { password: PASSWORD } });
 const enabledAdmins = async () =>
-  (await database.query<{ id: string }>(`SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL`)).map(
+  (await t.database.query<{ id: string }>(`SELECT id FROM users WHERE role = 'admin' AND disabled_at IS NULL`)).map(
     ({ id }) => id,
   );
 const trailOf = (userId: string, type: string) =>
-  database.query('SELECT outcome, actor_id, reason FROM audit_events WHERE user_id = $1 AND type = $2', [userId, type]);
+  t.database.query('SELECT outcome, actor_id, reason FROM audit_events WHERE user_id = $1 AND type = $2', [
+    userId,
+    type,
+  ]);
 
 /** Does things at the same moment: each waits for what the first of them touches, until all wait. */
 async function atOnce<T>(ids: readonly string[], work: readonly (() => Promise<T>)[]): Promise<T[]> {
-  const users = await holdUsers(database, ids);
+  const users = await holdUsers(t.database, ids);
   try {
     const answers = work.map((one) => one());
     await users.waiting('isEnabledAdmin', work.length);
@@ -73,46 +55,46 @@ async function atOnce<T>(ids: readonly string[], work: readonly (() => Promise<T
 it('The last enabled admin can be neither disabled, deleted nor demoted, and a refusal changes nothing', async () => {
   const admin = await signUpAdmin();
   const disabled = await signUpAdmin();
-  expect((await disable(a, admin, disabled)).status).toBe(204);
+  expect((await disable(t.a, admin, disabled)).status).toBe(204);
 
-  for (const answer of [await disable(b, admin, admin), await remove(a, admin)]) {
+  for (const answer of [await disable(t.b, admin, admin), await remove(t.a, admin)]) {
     expect([answer.status, answer.body.code]).toEqual([409, 'last_admin']);
   }
   const { code, output } = command('revoke', admin.credentials.email);
   expect([code, output]).toEqual([1, expect.stringContaining('the last admin')]);
   expect(await enabledAdmins()).toEqual([admin.user.id]);
-  expect((await a.me(admin.accessToken)).body.role).toBe('admin');
+  expect((await t.a.me(admin.accessToken)).body.role).toBe('admin');
   expect(await trailOf(admin.user.id, 'user_disabled')).toEqual([]);
   expect(await trailOf(admin.user.id, 'role_revoked')).toEqual([]);
 
   // Not the last any more.
   await signUpAdmin();
-  expect((await disable(b, admin, admin)).status).toBe(204);
+  expect((await disable(t.b, admin, admin)).status).toBe(204);
 });
 
 it('Of two admins who disable each other at the same moment at two instances, one stays enabled', async () => {
   for (let round = 0; round < 5; round++) {
     const [first, second] = [await signUpAdmin(), await signUpAdmin()];
     const ids = [first.user.id, second.user.id];
-    const answers = await atOnce(ids, [() => disable(a, first, second), () => disable(b, second, first)]);
+    const answers = await atOnce(ids, [() => disable(t.a, first, second), () => disable(t.b, second, first)]);
     expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
     expect(answers.find(({ status }) => status === 409)!.body.code).toBe('last_admin');
     expect(await enabledAdmins()).toEqual([answers[0]!.status === 204 ? first.user.id : second.user.id]);
-    await database.query(`UPDATE users SET role = 'user' WHERE role = 'admin'`);
+    await t.database.query(`UPDATE users SET role = 'user' WHERE role = 'admin'`);
   }
 }, 60_000);
 
 it('Of two admins who delete their accounts at the same moment, one stays', async () => {
   const [first, second] = [await signUpAdmin(), await signUpAdmin()];
-  const answers = await atOnce([first.user.id, second.user.id], [() => remove(a, first), () => remove(b, second)]);
+  const answers = await atOnce([first.user.id, second.user.id], [() => remove(t.a, first), () => remove(t.b, second)]);
   expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
   expect(await enabledAdmins()).toHaveLength(1);
 });
 
 it('A user who is no admin can delete the account while the row of an admin is locked', async () => {
-  const [admin, user] = [await signUpAdmin(), await a.signUp()];
-  const held = await holdUsers(database, [admin.user.id]);
-  expect((await remove(a, user)).status).toBe(204);
+  const [admin, user] = [await signUpAdmin(), await t.a.signUp()];
+  const held = await holdUsers(t.database, [admin.user.id]);
+  expect((await remove(t.a, user)).status).toBe(204);
   await held.release();
 });
 
@@ -122,7 +104,7 @@ describe('the command line', () => {
 
   it('The command admin:revoke makes an admin a user from the next request on, and the audit trail records it once', async () => {
     const [admin] = [await signUpAdmin(), await signUpAdmin()];
-    const users = () => b.call('GET', '/admin/users', { bearer: admin.accessToken });
+    const users = () => t.b.call('GET', '/admin/users', { bearer: admin.accessToken });
     expect((await users()).status).toBe(200);
     for (let i = 0; i < 2; i++) {
       const { code, output } = command('revoke', admin.credentials.email.toUpperCase());
@@ -136,24 +118,24 @@ describe('the command line', () => {
 
   it('The command admin:enable enables the account of the only admin, and the audit trail records it once', async () => {
     const admin = await signUpAdmin();
-    await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [admin.user.id]);
-    expect((await b.login(admin.credentials)).status).toBe(401);
+    await t.database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [admin.user.id]);
+    expect((await t.b.login(admin.credentials)).status).toBe(401);
     for (let i = 0; i < 2; i++) expect(command('enable', admin.credentials.email).code).toBe(0);
-    expect((await b.login(admin.credentials)).body.user.role).toBe('admin');
+    expect((await t.b.login(admin.credentials)).body.user.role).toBe('admin');
     expect(await trailOf(admin.user.id, 'user_enabled')).toEqual([
       { outcome: 'success', actor_id: null, reason: null },
     ]);
   });
 
   it('The command admin:grant says when the new admin cannot log in, and why', async () => {
-    const { credentials, user } = await a.signUp();
+    const { credentials, user } = await t.a.signUp();
     const good = command('grant', credentials.email);
     expect([good.code, good.output]).toEqual([0, `${credentials.email} is an admin from the next request on.\n`]);
 
     const unconfirmed = command('grant', credentials.email, { EMAIL_VERIFICATION: 'required' });
     expect([unconfirmed.code, unconfirmed.output]).toEqual([0, expect.stringMatching(/not confirmed.*cannot log in/)]);
 
-    await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
+    await t.database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
     const disabled = command('grant', credentials.email);
     expect([disabled.code, disabled.output]).toEqual([0, expect.stringMatching(/disabled.*cannot log in/)]);
     expect(disabled.output).toContain(`npm run admin:enable -- ${credentials.email}`);

@@ -1,44 +1,24 @@
-import { type Api, type AuthResult, type Credentials, cookieOf, PASSWORD, someone } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
+import { type AuthResult, type Credentials, cookieOf, PASSWORD, someone } from '../support/api.js';
+import { useInstances } from '../support/instances.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 
-// Two instances and a real mail server.
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instances: Instance[];
-let a: Api;
-let b: Api;
 const NEW_PASSWORD = 'another passphrase of a test';
 const PUBLIC_URL = 'https://id.example.com';
 
-const start = () =>
-  startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url, SMTP_TIMEOUT_MS: '1000', PUBLIC_URL } });
-
+// Two instances and a real mail server.
+let mailbox: Mailbox;
 beforeAll(async () => {
-  database = await createDatabase();
   mailbox = await Mailbox.open();
-  instances = await Promise.all([start(), start()]);
-  [a, b] = instances.map(({ api }) => api) as [Api, Api];
-}, 60_000);
-
-afterAll(async () => {
-  try {
-    await expectInvariants(database, { api: a });
-  } finally {
-    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-    await mailbox?.stop();
-    await database.drop();
-  }
 });
+const t = useInstances(2, { env: () => ({ SMTP_URL: mailbox.url, SMTP_TIMEOUT_MS: '1000', PUBLIC_URL }) });
+afterAll(() => mailbox?.stop());
 
-const change = (bearer: string, newPassword = NEW_PASSWORD, currentPassword = PASSWORD, api = a) =>
+const change = (bearer: string, newPassword = NEW_PASSWORD, currentPassword = PASSWORD, api = t.a) =>
   api.call('POST', '/auth/password/change', { bearer, body: { currentPassword, newPassword } });
-const forgot = (email: string, api = a) => api.call('POST', '/auth/password/forgot', { body: { email } });
-const reset = (token: string, newPassword = NEW_PASSWORD, api = a) =>
+const forgot = (email: string, api = t.a) => api.call('POST', '/auth/password/forgot', { body: { email } });
+const reset = (token: string, newPassword = NEW_PASSWORD, api = t.a) =>
   api.call('POST', '/auth/password/reset', { body: { token, newPassword } });
-const verify = (token: string) => a.call('POST', '/auth/email/verify', { body: { token } });
+const verify = (token: string) => t.a.call('POST', '/auth/email/verify', { body: { token } });
 
 async function resetTokenFor(email: string, count = 1): Promise<string> {
   expect((await forgot(email)).status).toBe(202);
@@ -49,7 +29,7 @@ async function resetTokenFor(email: string, count = 1): Promise<string> {
 async function manyDevices(credentials: Credentials) {
   const devices = await Promise.all(
     Array.from({ length: 20 }, async (_, i) => {
-      const api = i % 2 === 0 ? a : b;
+      const api = i % 2 === 0 ? t.a : t.b;
       const answer = await api.login({ ...credentials, tokenDelivery: i % 4 < 2 ? 'body' : 'cookie' });
       return { ...answer.body, cookie: i % 4 < 2 ? null : cookieOf(answer) };
     }),
@@ -59,7 +39,7 @@ async function manyDevices(credentials: Credentials) {
 
 async function expectAllEnded(devices: readonly (AuthResult & { cookie?: string | null })[]): Promise<void> {
   for (const [i, { accessToken, refreshToken, cookie }] of devices.entries()) {
-    const api = i % 2 === 0 ? b : a;
+    const api = i % 2 === 0 ? t.b : t.a;
     expect((await api.me(accessToken)).body.code).toBe('session_revoked');
     const refreshed = cookie ? await api.refreshByCookie(cookie) : await api.refresh(refreshToken);
     expect(refreshed.body.code).toBe('session_revoked');
@@ -68,7 +48,7 @@ async function expectAllEnded(devices: readonly (AuthResult & { cookie?: string 
 
 const reasonsOf = async (userId: string) =>
   (
-    await database.query<{ reason: string }>(
+    await t.database.query<{ reason: string }>(
       'SELECT DISTINCT revoked_reason AS reason FROM sessions WHERE user_id = $1 AND revoked_at IS NOT NULL',
       [userId],
     )
@@ -76,8 +56,8 @@ const reasonsOf = async (userId: string) =>
 
 describe('changing a password', () => {
   it('A password change revokes every session and gives the caller a new one with the same device name', async () => {
-    const me = await a.signUp({ deviceName: 'Work laptop' });
-    const stranger = await b.signUp();
+    const me = await t.a.signUp({ deviceName: 'Work laptop' });
+    const stranger = await t.b.signUp();
     const devices = await manyDevices(me.credentials);
 
     const { status, body } = await change(me.accessToken);
@@ -86,46 +66,46 @@ describe('changing a password', () => {
     expect(await reasonsOf(me.user.id)).toEqual(['password_changed']);
     expect(body.session).toMatchObject({ current: true, device: { name: 'Work laptop' } });
     expect(body.session.id).not.toBe(me.session.id);
-    expect((await b.me(body.accessToken)).status).toBe(200);
-    expect((await b.refresh(body.refreshToken)).status).toBe(200);
-    expect((await b.me(stranger.accessToken)).status).toBe(200);
+    expect((await t.b.me(body.accessToken)).status).toBe(200);
+    expect((await t.b.refresh(body.refreshToken)).status).toBe(200);
+    expect((await t.b.me(stranger.accessToken)).status).toBe(200);
 
-    expect((await b.login(me.credentials)).status).toBe(401);
-    expect((await b.login({ ...me.credentials, password: NEW_PASSWORD })).status).toBe(200);
+    expect((await t.b.login(me.credentials)).status).toBe(401);
+    expect((await t.b.login({ ...me.credentials, password: NEW_PASSWORD })).status).toBe(200);
     const [mail] = await mailbox.await(me.credentials.email, SUBJECTS.changed);
     expect(mail!.text).toContain('Every device was logged out');
   });
 
   it('A password change in a cookie session answers with a cookie and no refresh token in the body', async () => {
     const credentials = someone();
-    const { body } = await a.register({ ...credentials, tokenDelivery: 'cookie' });
+    const { body } = await t.a.register({ ...credentials, tokenDelivery: 'cookie' });
     const changed = await change(body.accessToken);
     expect(changed.body.refreshToken).toBeUndefined();
-    expect((await b.refreshByCookie(cookieOf(changed))).status).toBe(200);
+    expect((await t.b.refreshByCookie(cookieOf(changed))).status).toBe(200);
   });
 
   it('A password change without the right current password gets 403 and ends no session', async () => {
-    const me = await a.signUp();
+    const me = await t.a.signUp();
     const { status, body } = await change(me.accessToken, NEW_PASSWORD, 'not the password');
     expect([status, body.code]).toEqual([403, 'invalid_credentials']);
-    expect((await a.me(me.accessToken)).status).toBe(200);
-    expect((await a.login(me.credentials)).status).toBe(200);
+    expect((await t.a.me(me.accessToken)).status).toBe(200);
+    expect((await t.a.login(me.credentials)).status).toBe(200);
   });
 
   it.each([
     ['short', 'newPassword must have at least 8 characters'],
     ['password123', /most common/],
   ])('A password change refuses a weak new password: %s', async (newPassword, message) => {
-    const me = await a.signUp();
+    const me = await t.a.signUp();
     const { status, body } = await change(me.accessToken, newPassword);
     expect([status, body.errors[0].field]).toEqual([400, 'newPassword']);
     expect(body.errors[0].message).toMatch(message);
   });
 
   it('Of many simultaneous password changes exactly one succeeds', async () => {
-    const me = await a.signUp();
+    const me = await t.a.signUp();
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, i) => change(me.accessToken, `${NEW_PASSWORD} ${i}`, PASSWORD, i % 2 ? a : b)),
+      Array.from({ length: 8 }, (_, i) => change(me.accessToken, `${NEW_PASSWORD} ${i}`, PASSWORD, i % 2 ? t.a : t.b)),
     );
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ status }) => status !== 200).every(({ status }) => [401, 403].includes(status))).toBe(
@@ -135,28 +115,28 @@ describe('changing a password', () => {
 
   it('A login with the old password that races a password change leaves no session', async () => {
     for (let round = 0; round < 15; round++) {
-      const me = await a.signUp();
+      const me = await t.a.signUp();
       const [changed, ...logins] = await Promise.all([
         change(me.accessToken),
-        ...[a, b, a].map((api) => api.login(me.credentials)),
+        ...[t.a, t.b, t.a].map((api) => api.login(me.credentials)),
       ]);
       expect(changed.status).toBe(200);
       for (const { status, body } of logins) {
         expect([200, 401]).toContain(status);
-        if (status === 200) expect((await b.me(body.accessToken)).status).toBe(401);
+        if (status === 200) expect((await t.b.me(body.accessToken)).status).toBe(401);
       }
-      expect((await b.sessions(changed.body.accessToken)).body.items).toHaveLength(1);
+      expect((await t.b.sessions(changed.body.accessToken)).body.items).toHaveLength(1);
     }
   }, 60_000);
 
   it('A refresh that races a password change leaves no valid token', async () => {
     for (let round = 0; round < 20; round++) {
-      const me = await a.signUp();
-      const [changed, refreshed] = await Promise.all([change(me.accessToken), b.refresh(me.refreshToken)]);
+      const me = await t.a.signUp();
+      const [changed, refreshed] = await Promise.all([change(me.accessToken), t.b.refresh(me.refreshToken)]);
       expect(changed.status).toBe(200);
       if (refreshed.status === 200) {
-        expect((await a.me(refreshed.body.accessToken)).status).toBe(401);
-        expect((await a.refresh(refreshed.body.refreshToken)).status).toBe(401);
+        expect((await t.a.me(refreshed.body.accessToken)).status).toBe(401);
+        expect((await t.a.refresh(refreshed.body.refreshToken)).status).toBe(401);
       }
     }
   }, 60_000);
@@ -164,27 +144,27 @@ describe('changing a password', () => {
 
 describe('a forgotten password', () => {
   it('A password reset by a mailed token revokes every session, opens none and confirms the address', async () => {
-    const me = await a.signUp();
-    const stranger = await b.signUp();
+    const me = await t.a.signUp();
+    const stranger = await t.b.signUp();
     const devices = await manyDevices(me.credentials);
     const token = await resetTokenFor(me.credentials.email);
-    expect((await a.me(me.accessToken)).status).toBe(200);
+    expect((await t.a.me(me.accessToken)).status).toBe(200);
 
-    const answer = await reset(token, NEW_PASSWORD, b);
+    const answer = await reset(token, NEW_PASSWORD, t.b);
     expect([answer.status, answer.body]).toEqual([204, null]);
     expect(answer.headers.getSetCookie()).toEqual([]);
     await expectAllEnded([me, ...devices]);
     expect(await reasonsOf(me.user.id)).toEqual(['password_reset']);
-    expect((await b.me(stranger.accessToken)).status).toBe(200);
-    expect((await a.login(me.credentials)).status).toBe(401);
-    const again = await a.login({ ...me.credentials, password: NEW_PASSWORD });
+    expect((await t.b.me(stranger.accessToken)).status).toBe(200);
+    expect((await t.a.login(me.credentials)).status).toBe(401);
+    const again = await t.a.login({ ...me.credentials, password: NEW_PASSWORD });
     // Whoever has the mail reads the address.
     expect(again.body.user.emailVerified).toBe(true);
   });
 
   it('The mailed link of a password reset leads to the configured address, whatever the request says', async () => {
-    const { credentials } = await a.signUp();
-    await a.call('POST', '/auth/password/forgot', {
+    const { credentials } = await t.a.signUp();
+    await t.a.call('POST', '/auth/password/forgot', {
       body: { email: credentials.email },
       headers: { 'x-forwarded-host': 'evil.example', forwarded: 'host=evil.example' },
     });
@@ -195,7 +175,7 @@ describe('a forgotten password', () => {
   });
 
   it('Asking for a password reset gets the same answer whether or not the account exists', async () => {
-    const { credentials } = await a.signUp();
+    const { credentials } = await t.a.signUp();
     const [known, unknown] = [await forgot(credentials.email), await forgot(someone().email)];
     const bare = ({ status, headers, body }: typeof known) => ({
       status,
@@ -207,7 +187,7 @@ describe('a forgotten password', () => {
   });
 
   it('A reset token works once, and the other reset tokens of its account become invalid with it', async () => {
-    const { credentials } = await a.signUp();
+    const { credentials } = await t.a.signUp();
     const first = await resetTokenFor(credentials.email);
     const second = await resetTokenFor(credentials.email, 2);
     expect((await reset(second)).status).toBe(204);
@@ -217,70 +197,70 @@ describe('a forgotten password', () => {
   });
 
   it('Of many simultaneous uses of one reset token exactly one succeeds', async () => {
-    const { credentials } = await a.signUp();
+    const { credentials } = await t.a.signUp();
     const token = await resetTokenFor(credentials.email);
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, i) => reset(token, `${NEW_PASSWORD} ${i}`, i % 2 ? a : b)),
+      Array.from({ length: 8 }, (_, i) => reset(token, `${NEW_PASSWORD} ${i}`, i % 2 ? t.a : t.b)),
     );
     expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
     expect(answers.filter(({ body }) => body?.code === 'invalid_reset_token')).toHaveLength(7);
   });
 
   it('A reset token stays valid when the new password is refused', async () => {
-    const { credentials } = await a.signUp();
+    const { credentials } = await t.a.signUp();
     const token = await resetTokenFor(credentials.email);
     expect((await reset(token, 'short')).body.code).toBe('validation_failed');
     expect((await reset(token)).status).toBe(204);
   });
 
   it('A reset token expires, is stored only as a hash and works for nothing else', async () => {
-    const me = await a.signUp();
+    const me = await t.a.signUp();
     const token = await resetTokenFor(me.credentials.email);
-    const rows = await database.query<{ row: string }>(
+    const rows = await t.database.query<{ row: string }>(
       'SELECT row_to_json(t)::text AS row FROM mailed_tokens t WHERE user_id = $1',
       [me.user.id],
     );
     expect(rows.map(({ row }) => row).join()).not.toContain(token);
     expect((await verify(token)).body.code).toBe('invalid_verification_token');
-    expect((await a.call('POST', '/sessions/disown', { body: { token } })).body.code).toBe('invalid_disown_token');
-    expect((await a.me(token)).body.code).toBe('invalid_token');
-    expect((await a.refresh(token)).body.code).toBe('invalid_refresh_token');
+    expect((await t.a.call('POST', '/sessions/disown', { body: { token } })).body.code).toBe('invalid_disown_token');
+    expect((await t.a.me(token)).body.code).toBe('invalid_token');
+    expect((await t.a.refresh(token)).body.code).toBe('invalid_refresh_token');
     for (const other of [me.accessToken, me.refreshToken, '', 'x'.repeat(43)]) {
       expect((await reset(other)).status).toBe(400);
     }
-    await database.query(`UPDATE mailed_tokens SET expires_at = now() WHERE user_id = $1`, [me.user.id]);
+    await t.database.query(`UPDATE mailed_tokens SET expires_at = now() WHERE user_id = $1`, [me.user.id]);
     expect((await reset(token)).body.code).toBe('invalid_reset_token');
   });
 
   it('A disabled account can neither use its reset token nor get another one by mail', async () => {
-    const { credentials, user } = await a.signUp();
+    const { credentials, user } = await t.a.signUp();
     const token = await resetTokenFor(credentials.email);
-    await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
+    await t.database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [user.id]);
     expect((await reset(token)).body.code).toBe('invalid_reset_token');
     expect((await forgot(credentials.email)).status).toBe(202);
     expect(
-      await database.query('SELECT FROM mails WHERE user_id = $1 AND kind = $2', [user.id, 'password_reset']),
+      await t.database.query('SELECT FROM mails WHERE user_id = $1 AND kind = $2', [user.id, 'password_reset']),
     ).toEqual([]);
   });
 });
 
 describe('an address', () => {
   it('An address is confirmed by the token of its mail, once, and a confirmed address gets no further mail', async () => {
-    const { credentials, accessToken, user } = await a.signUp();
+    const { credentials, accessToken, user } = await t.a.signUp();
     expect(user.emailVerified).toBe(false);
     const token = await mailbox.tokenFor(credentials.email, SUBJECTS.verification);
     expect((await verify(token)).status).toBe(204);
-    expect((await b.me(accessToken)).body.emailVerified).toBe(true);
+    expect((await t.b.me(accessToken)).body.emailVerified).toBe(true);
     expect((await verify(token)).body.code).toBe('invalid_verification_token');
     // Nothing more to confirm, nothing mailed.
-    expect((await a.call('POST', '/auth/email/resend', { bearer: accessToken })).status).toBe(202);
-    expect(await database.query('SELECT FROM mails WHERE user_id = $1', [user.id])).toEqual([]);
+    expect((await t.a.call('POST', '/auth/email/resend', { bearer: accessToken })).status).toBe(202);
+    expect(await t.database.query('SELECT FROM mails WHERE user_id = $1', [user.id])).toEqual([]);
   });
 
   it('A user can ask for another mail that confirms the address', async () => {
-    const { credentials, accessToken } = await a.signUp();
+    const { credentials, accessToken } = await t.a.signUp();
     await mailbox.tokenFor(credentials.email, SUBJECTS.verification);
-    expect((await b.call('POST', '/auth/email/resend', { bearer: accessToken })).status).toBe(202);
+    expect((await t.b.call('POST', '/auth/email/resend', { bearer: accessToken })).status).toBe(202);
     expect((await verify(await mailbox.tokenFor(credentials.email, SUBJECTS.verification, 2))).status).toBe(204);
   });
 });
@@ -290,19 +270,22 @@ describe('a sign-in from a new device', () => {
     'user-agent':
       'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 Version/18.1 Safari/604.1',
   };
-  const signIn = async (credentials: Credentials) => (await a.login(credentials, { headers: PHONE })).body;
+  const signIn = async (credentials: Credentials) => (await t.a.login(credentials, { headers: PHONE })).body;
 
   it('A login from a new device is mailed with device, IP address and time, and one from a known device is not', async () => {
-    const { credentials, user } = await a.signUp();
-    await a.signIn(credentials);
+    const { credentials, user } = await t.a.signUp();
+    await t.a.signIn(credentials);
     await signIn(credentials);
     const [mail] = await mailbox.await(credentials.email, SUBJECTS.newDevice);
     expect(mail!.text).toMatch(/Safari on iOS, from 127\.0\.0\.1, on \d{4}-\d\d-\d\d at \d\d:\d\d UTC/);
     await signIn(credentials);
-    await a.signIn(credentials);
-    const events = await database.query('SELECT FROM mails WHERE user_id = $1 AND kind = $2', [user.id, 'new_device']);
+    await t.a.signIn(credentials);
+    const events = await t.database.query('SELECT FROM mails WHERE user_id = $1 AND kind = $2', [
+      user.id,
+      'new_device',
+    ]);
     expect(events).toEqual([]);
-    await database.query(`UPDATE known_devices SET last_seen_at = now() - interval '91 days' WHERE user_id = $1`, [
+    await t.database.query(`UPDATE known_devices SET last_seen_at = now() - interval '91 days' WHERE user_id = $1`, [
       user.id,
     ]);
     await signIn(credentials);
@@ -310,40 +293,40 @@ describe('a sign-in from a new device', () => {
   });
 
   it('The token of a new-device mail revokes every session, invalidates the password and offers a reset', async () => {
-    const me = await a.signUp();
+    const me = await t.a.signUp();
     const thief = await signIn(me.credentials);
     const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
-    const { status, body } = await b.call('POST', '/sessions/disown', { body: { token } });
+    const { status, body } = await t.b.call('POST', '/sessions/disown', { body: { token } });
     expect([status, body.revoked]).toEqual([200, 2]);
     await expectAllEnded([thief, me]);
-    expect((await a.login(me.credentials)).body.code).toBe('invalid_credentials');
+    expect((await t.a.login(me.credentials)).body.code).toBe('invalid_credentials');
     expect(await reasonsOf(me.user.id)).toEqual(['disowned']);
-    expect((await b.call('POST', '/sessions/disown', { body: { token } })).body.code).toBe('invalid_disown_token');
+    expect((await t.b.call('POST', '/sessions/disown', { body: { token } })).body.code).toBe('invalid_disown_token');
     expect((await reset(body.resetToken)).status).toBe(204);
-    expect((await a.login({ ...me.credentials, password: NEW_PASSWORD })).status).toBe(200);
+    expect((await t.a.login({ ...me.credentials, password: NEW_PASSWORD })).status).toBe(200);
   });
 
   it('Opening a link of a mail changes nothing', async () => {
-    const me = await a.signUp();
+    const me = await t.a.signUp();
     const thief = await signIn(me.credentials);
     const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
     for (const path of ['/sessions/disown', '/auth/password/reset', '/auth/email/verify']) {
-      const page = await fetch(`${a.url}${path}?token=${token}`);
+      const page = await fetch(`${t.a.url}${path}?token=${token}`);
       expect(page.status).toBe(200);
       expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
       expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
       expect(await page.text()).not.toContain(token);
     }
-    expect((await b.me(thief.accessToken)).status).toBe(200);
-    expect((await b.call('POST', '/sessions/disown', { body: { token } })).status).toBe(200);
+    expect((await t.b.me(thief.accessToken)).status).toBe(200);
+    expect((await t.b.call('POST', '/sessions/disown', { body: { token } })).status).toBe(200);
   });
 });
 
 it('The reuse of a spent refresh token is reported to its user by mail', async () => {
-  const { credentials, refreshToken } = await a.signUp();
-  const second = (await a.refresh(refreshToken)).body;
-  await a.refresh(second.refreshToken);
-  expect((await a.refresh(refreshToken)).body.code).toBe('refresh_token_reused');
+  const { credentials, refreshToken } = await t.a.signUp();
+  const second = (await t.a.refresh(refreshToken)).body;
+  await t.a.refresh(second.refreshToken);
+  expect((await t.a.refresh(refreshToken)).body.code).toBe('refresh_token_reused');
   const mails = await mailbox.await(credentials.email, SUBJECTS.reused);
   expect(mails).toHaveLength(1);
 });

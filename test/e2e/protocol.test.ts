@@ -1,24 +1,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
+import { useInstances } from '../support/instances.js';
 import { raw } from '../support/raw.js';
 
 const IDLE_SOCKETS = 3000;
-let database: TestDatabase;
-let instance: Instance;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  instance = await startInstance({ env: { DATABASE_URL: database.url, REQUEST_TIMEOUT_MS: '2000' } });
-});
-
-afterAll(async () => {
-  await expectInvariants(database, { api: instance.api });
-  await instance.kill('SIGTERM');
-  await database.drop();
-});
+const t = useInstances(1, { env: { REQUEST_TIMEOUT_MS: '2000' } });
 
 describe('what two readers could read in two ways is refused', () => {
   const body = '{"refreshToken":"x"}';
@@ -26,7 +12,7 @@ describe('what two readers could read in two ways is refused', () => {
   const plain = `Host: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`;
 
   it('A request with one length, one type and one host is read and answered by its route', async () => {
-    expect(await raw(instance.url, request(plain))).toMatch(/^HTTP\/1\.1 401 [^]*"code":"invalid_refresh_token"/);
+    expect(await raw(t.a.url, request(plain))).toMatch(/^HTTP\/1\.1 401 [^]*"code":"invalid_refresh_token"/);
   });
 
   it.each([
@@ -47,7 +33,7 @@ describe('what two readers could read in two ways is refused', () => {
     ['two credentials', `${plain}\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b`],
     ['a NUL', `${plain}\r\nX: a\0b`],
   ])('A request with %s is answered 400 once, and none of it is read as a second request', async (_, headers) => {
-    const answer = await raw(instance.url, request(headers));
+    const answer = await raw(t.a.url, request(headers));
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toContain('"code":"bad_request"');
     // One answer: what came after was not read as a request of its own.
@@ -57,7 +43,7 @@ describe('what two readers could read in two ways is refused', () => {
   it('A request that is hidden behind an ambiguous length is not read as a second one', async () => {
     const smuggled = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n';
     const answer = await raw(
-      instance.url,
+      t.a.url,
       `POST /auth/refresh HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${smuggled.length + 5}\r\n` +
         `Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
     );
@@ -76,7 +62,7 @@ describe('a client that is too slow is told so, and let go', () => {
     ['with chunks that never end', `${head}Transfer-Encoding: chunked\r\n\r\n`, '1\r\n \r\n'],
   ])('A client %s is answered 408 and disconnected', async (_, bytes, drop) => {
     let dripping: NodeJS.Timeout | undefined;
-    const answer = await raw(instance.url, bytes, (socket) => {
+    const answer = await raw(t.a.url, bytes, (socket) => {
       dripping = setInterval(() => socket.writable && socket.write(drop), 100);
     });
     clearInterval(dripping);
@@ -85,8 +71,8 @@ describe('a client that is too slow is told so, and let go', () => {
 });
 
 it('The service serves while thousands of silent sockets are open, and closes them', async () => {
-  const { hostname, port } = new URL(instance.url);
-  const { accessToken } = await instance.api.signUp();
+  const { hostname, port } = new URL(t.a.url);
+  const { accessToken } = await t.a.signUp();
   let open = 0;
   const ends: Promise<unknown>[] = [];
   for (let i = 0; i < IDLE_SOCKETS; i++) {
@@ -98,9 +84,9 @@ it('The service serves while thousands of silent sockets are open, and closes th
   }
   expect(open).toBeGreaterThan(0);
   for (let i = 0; i < 20; i++) {
-    expect((await instance.api.me(accessToken)).status).toBe(200);
+    expect((await t.a.me(accessToken)).status).toBe(200);
   }
   await Promise.all(ends);
   expect(open).toBe(0);
-  expect((await instance.api.me(accessToken)).status).toBe(200);
+  expect((await t.a.me(accessToken)).status).toBe(200);
 }, 60_000);

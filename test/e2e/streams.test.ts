@@ -2,47 +2,31 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { Client } from 'pg';
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
 import { seedDevices } from '../support/devices.js';
 import { EventStream } from '../support/event-stream.js';
 import { resign } from '../support/forge.js';
 import { freePort } from '../support/free-port.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
+import { startInstance } from '../support/instance.js';
+import { useInstances } from '../support/instances.js';
 import { until } from '../support/until.js';
 
 const TIMES = 100;
 const AT_ONCE = 25;
 
-let database: TestDatabase;
-let instances: Instance[];
-let a: Api;
-let b: Api;
 let metricsUrl: string;
-
 beforeAll(async () => {
-  database = await createDatabase();
-  const metricsPort = String(await freePort());
-  metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`;
-  const env = { DATABASE_URL: database.url, MAX_STREAMS_PER_SESSION: '3' };
-  instances = await Promise.all([
-    startInstance({ env: { ...env, METRICS_PORT: metricsPort } }),
-    startInstance({ env }),
-  ]);
-  [a, b] = instances.map(({ api }) => api) as [Api, Api];
-}, 60_000);
+  metricsUrl = `http://127.0.0.1:${await freePort()}/metrics`;
+});
+const t = useInstances(2, {
+  env: (index) => ({ MAX_STREAMS_PER_SESSION: '3', ...(index === 0 && { METRICS_PORT: new URL(metricsUrl).port }) }),
+  // Accounts are deleted here.
+  hasMissingRows: true,
+});
 
 const slowest: string[] = [];
 
-afterAll(async () => {
+afterAll(() => {
   process.stderr.write(`${slowest.join('\n')}\n`);
-  try {
-    // Accounts are deleted here.
-    await expectInvariants(database, { api: a, hasMissingRows: true });
-  } finally {
-    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
-    await database.drop();
-  }
 });
 
 const openStreams = async () =>
@@ -51,28 +35,28 @@ const seen = ({ events }: EventStream) => events.map(({ type, data }) => [type, 
 
 describe('what a stream tells', () => {
   it('A stream reports what happens to any device of the account, on any instance', async () => {
-    const account = await a.signUp();
-    const stream = await EventStream.open(a, account.accessToken);
+    const account = await t.a.signUp();
+    const stream = await EventStream.open(t.a, account.accessToken);
     expect(stream.response.headers.get('content-type')).toBe('text/event-stream');
     expect(stream.response.headers.get('cache-control')).toContain('no-store');
     expect(stream.response.headers.get('x-content-type-options')).toBe('nosniff');
     expect(stream.response.headers.get('x-request-id')).toMatch(/^[\w-]{36}$/);
     expect(stream.comments[0]).toBe('ping');
 
-    const other = await b.signIn(account.credentials);
+    const other = await t.b.signIn(account.credentials);
     await stream.await('session.created', other.session.id);
-    await b.refresh(other.refreshToken);
+    await t.b.refresh(other.refreshToken);
     await stream.await('session.refreshed', other.session.id);
-    await b.call('PATCH', `/sessions/${other.session.id}`, {
+    await t.b.call('PATCH', `/sessions/${other.session.id}`, {
       bearer: account.accessToken,
       body: { deviceName: 'Phone' },
     });
     await stream.await('session.renamed', other.session.id);
-    await b.endSession(account.accessToken, other.session.id);
+    await t.b.endSession(account.accessToken, other.session.id);
     const { data } = await stream.await('session.revoked', other.session.id);
 
     expect(data.reason).toBe('revoked_by_user');
-    const [row] = await database.query<{ revoked_at: Date }>('SELECT revoked_at FROM sessions WHERE id = $1', [
+    const [row] = await t.database.query<{ revoked_at: Date }>('SELECT revoked_at FROM sessions WHERE id = $1', [
       data.id,
     ]);
     expect(data.at).toBe(row!.revoked_at.toISOString());
@@ -82,20 +66,20 @@ describe('what a stream tells', () => {
   });
 
   it('A stream reports nothing of other accounts', async () => {
-    const accounts = await Promise.all(Array.from({ length: 6 }, () => a.signUp()));
+    const accounts = await Promise.all(Array.from({ length: 6 }, () => t.a.signUp()));
     const streams = await Promise.all(
       accounts.map(({ accessToken }, i) =>
-        EventStream.open(i % 2 ? a : b, accessToken, { lastEventId: `${Date.now() - 60_000}` }),
+        EventStream.open(i % 2 ? t.a : t.b, accessToken, { lastEventId: `${Date.now() - 60_000}` }),
       ),
     );
     const ids = accounts.map(({ session }) => new Set([session.id]));
     await Promise.all(
       accounts.map(async ({ credentials, accessToken }, i) => {
         for (let n = 0; n < 5; n++) {
-          const other = await (i % 2 ? b : a).signIn(credentials);
+          const other = await (i % 2 ? t.b : t.a).signIn(credentials);
           ids[i]!.add(other.session.id);
-          await a.refresh(other.refreshToken);
-          await b.endSession(accessToken, other.session.id);
+          await t.a.refresh(other.refreshToken);
+          await t.b.endSession(accessToken, other.session.id);
           await streams[i]!.await('session.revoked', other.session.id);
         }
       }),
@@ -108,42 +92,42 @@ describe('what a stream tells', () => {
   });
 
   it('Streams open only with an active session, and no more at once than the limit allows', async () => {
-    expect((await a.call('GET', '/sessions/events')).body.code).toBe('invalid_token');
-    const { accessToken, refreshToken } = await a.signUp();
+    expect((await t.a.call('GET', '/sessions/events')).body.code).toBe('invalid_token');
+    const { accessToken, refreshToken } = await t.a.signUp();
     const streams = [];
-    for (let n = 0; n < 3; n++) streams.push(await EventStream.open(a, accessToken));
-    const refused = await a.call('GET', '/sessions/events', { bearer: accessToken });
+    for (let n = 0; n < 3; n++) streams.push(await EventStream.open(t.a, accessToken));
+    const refused = await t.a.call('GET', '/sessions/events', { bearer: accessToken });
     expect([refused.status, refused.body.code, refused.headers.get('retry-after')]).toEqual([
       429,
       'too_many_requests',
       '60',
     ]);
     streams.pop()!.close();
-    streams.push(await until('one may be opened again', () => EventStream.open(a, accessToken).catch(() => null)));
-    await a.logout(refreshToken);
+    streams.push(await until('one may be opened again', () => EventStream.open(t.a, accessToken).catch(() => null)));
+    await t.a.logout(refreshToken);
     await Promise.all(streams.map((stream) => stream.ended()));
-    expect((await a.call('GET', '/sessions/events', { bearer: accessToken })).body.code).toBe('session_revoked');
+    expect((await t.a.call('GET', '/sessions/events', { bearer: accessToken })).body.code).toBe('session_revoked');
   });
 
   it('A stream reopened with the last event id reports what was missed', async () => {
-    const account = await a.signUp();
-    const first = await EventStream.open(a, account.accessToken);
-    const [one, two] = [await a.signIn(account.credentials), await b.signIn(account.credentials)];
+    const account = await t.a.signUp();
+    const first = await EventStream.open(t.a, account.accessToken);
+    const [one, two] = [await t.a.signIn(account.credentials), await t.b.signIn(account.credentials)];
     await first.await('session.created', two.session.id);
     const { id: lastEventId } = await first.await('session.created', one.session.id);
     first.close();
 
-    await b.endSession(account.accessToken, one.session.id);
-    await a.refresh(two.refreshToken);
-    const back = await EventStream.open(b, account.accessToken, { lastEventId });
+    await t.b.endSession(account.accessToken, one.session.id);
+    await t.a.refresh(two.refreshToken);
+    const back = await EventStream.open(t.b, account.accessToken, { lastEventId });
     await back.await('session.refreshed', two.session.id);
     expect(seen(back)).toEqual([
       ['session.created', two.session.id],
       ['session.revoked', one.session.id],
       ['session.refreshed', two.session.id],
     ]);
-    const again = await EventStream.open(a, account.accessToken, { lastEventId: back.events[1]!.id });
-    await a.endSession(account.accessToken, two.session.id);
+    const again = await EventStream.open(t.a, account.accessToken, { lastEventId: back.events[1]!.id });
+    await t.a.endSession(account.accessToken, two.session.id);
     await again.await('session.revoked', two.session.id);
     expect(seen(again)).toEqual([
       ['session.refreshed', two.session.id],
@@ -159,9 +143,9 @@ describe('what a stream tells', () => {
     const lastEventId = `${Date.now()}`;
     const streams: Promise<EventStream>[] = [];
     for (let n = 0; n < TELLS; n++) {
-      await a.call('PATCH', `/sessions/${session.id}`, { bearer: accessToken, body: { deviceName: `Phone ${n}` } });
+      await t.a.call('PATCH', `/sessions/${session.id}`, { bearer: accessToken, body: { deviceName: `Phone ${n}` } });
       if (n % 2 === 0) {
-        streams.push(EventStream.open(n % 4 ? a : b, all[(n / 2) % 10]!.accessToken, { lastEventId }));
+        streams.push(EventStream.open(n % 4 ? t.a : t.b, all[(n / 2) % 10]!.accessToken, { lastEventId }));
       }
     }
     for (const stream of await Promise.all(streams)) {
@@ -173,14 +157,14 @@ describe('what a stream tells', () => {
   });
 
   it('A stream reopened while changes are not committed yet reports each of them once, on either instance', async () => {
-    const holder = new Client({ connectionString: database.url });
+    const holder = new Client({ connectionString: t.database.url });
     await holder.connect();
     const rename = (api: Api, { accessToken }: AuthResult, id: string) =>
       api.call('PATCH', `/sessions/${id}`, { bearer: accessToken, body: { deviceName: randomUUID() } });
     let outOfOrder = 0;
     try {
       for (let round = 0; round < 30; round++) {
-        const [from, to] = round % 2 ? [a, b] : [b, a];
+        const [from, to] = round % 2 ? [t.a, t.b] : [t.b, t.a];
         const [own, witness, ...others] = await devices(8);
         const open = (lastEventId?: string) =>
           EventStream.open(to, own.accessToken, lastEventId === undefined ? {} : { lastEventId });
@@ -194,14 +178,14 @@ describe('what a stream tells', () => {
         ]);
         const held = others.map((device, i) =>
           i % 3 === 0
-            ? rename(i % 2 ? a : b, device, device.session.id)
+            ? rename(i % 2 ? t.a : t.b, device, device.session.id)
             : i % 3 === 1
-              ? device.refresh(i % 2 ? a : b)
-              : (i % 2 ? a : b).endSession(own.accessToken, device.session.id),
+              ? device.refresh(i % 2 ? t.a : t.b)
+              : (i % 2 ? t.a : t.b).endSession(own.accessToken, device.session.id),
         );
         await until('they are on their way', async () => {
           const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-          return (await database.query(sql)).length === others.length;
+          return (await t.database.query(sql)).length === others.length;
         });
         await rename(from, own, own.session.id);
         await rename(to, own, witness.session.id);
@@ -251,8 +235,11 @@ describe('what a stream tells', () => {
     const ends: (unknown[] | null)[] = [];
     for (let round = 0; round < 40; round++) {
       const [own, other] = await devices(2);
-      const opening = EventStream.open(round % 2 ? a : b, own.accessToken, { lastEventId: `${Date.now()}` });
-      const [stream] = await Promise.all([opening.catch(() => null), a.endSession(other.accessToken, own.session.id)]);
+      const opening = EventStream.open(round % 2 ? t.a : t.b, own.accessToken, { lastEventId: `${Date.now()}` });
+      const [stream] = await Promise.all([
+        opening.catch(() => null),
+        t.a.endSession(other.accessToken, own.session.id),
+      ]);
       await stream?.ended();
       ends.push(stream && seen(stream).filter(([type]) => type === 'session.revoked'));
     }
@@ -267,18 +254,18 @@ describe('what a stream tells', () => {
     ['far too large', () => '9'.repeat(40)],
     ['empty', () => ' '],
   ])('A stream reopened with a last event id that is %s reports that it cannot know what was missed', async (_, id) => {
-    const { accessToken, session } = await a.signUp();
-    const stream = await EventStream.open(b, accessToken, { lastEventId: id() });
+    const { accessToken, session } = await t.a.signUp();
+    const stream = await EventStream.open(t.b, accessToken, { lastEventId: id() });
     await until('it says so', () => stream.events.length > 0);
     expect(stream.events.map(({ type }) => type)).toEqual(['resync']);
     expect(stream.events[0]!.data).toEqual({});
-    await b.endSession(accessToken, session.id);
+    await t.b.endSession(accessToken, session.id);
     expect((await stream.ended())?.type).toBe('session.revoked');
   });
 
   it('A HEAD request for a stream gets the head alone, and its connection takes further requests', async () => {
-    const { accessToken } = await a.signUp();
-    const { hostname, port } = new URL(a.url);
+    const { accessToken } = await t.a.signUp();
+    const { hostname, port } = new URL(t.a.url);
     const socket = connect({ host: hostname, port: Number(port) });
     let text = '';
     socket.on('data', (chunk) => (text += chunk.toString()));
@@ -294,15 +281,15 @@ describe('what a stream tells', () => {
   });
 
   it('A stream whose client does not read is dropped', async () => {
-    const { accessToken, user } = await a.signUp();
+    const { accessToken, user } = await t.a.signUp();
     await until('no stream is open', async () => (await openStreams()) === 0);
-    const { hostname, port } = new URL(a.url);
+    const { hostname, port } = new URL(t.a.url);
     const socket = connect({ host: hostname, port: Number(port) });
     socket.write(`GET /sessions/events HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${accessToken}\r\n\r\n`);
     await until('the stream is open', async () => (await openStreams()) === 1);
     socket.on('error', () => undefined);
     await until('the stream is dropped', async () => {
-      await database.query(
+      await t.database.query(
         `SELECT pg_notify('latchkey_sessions', json_build_array(json_build_object('eventId', gen_random_uuid(), 'type', 'session_revoked',
            'userId', $1::text, 'sessionId', gen_random_uuid(), 'reason', repeat('x', 7000), 'at', 0))::text)
          FROM generate_series(1, 500)`,
@@ -321,12 +308,12 @@ interface Watched {
   readonly streams: EventStream[];
 }
 
-const devices = (count: number) => seedDevices(database, [a], count);
+const devices = (count: number) => seedDevices(t.database, [t.a], count);
 
 async function watched(prepare?: (account: AuthResult) => Promise<unknown>): Promise<Watched> {
   const [account, other] = await devices(2);
   await prepare?.(account);
-  const streams = await Promise.all([a, b].map((api) => EventStream.open(api, account.accessToken)));
+  const streams = await Promise.all([t.a, t.b].map((api) => EventStream.open(api, account.accessToken)));
   return { account, other, streams };
 }
 
@@ -342,7 +329,7 @@ async function slowestEnd(
     await Promise.all(
       Array.from({ length: AT_ONCE }, async (_, i) => {
         const one = await watched(prepare);
-        await end(one, i % 2 ? a : b);
+        await end(one, i % 2 ? t.a : t.b);
         const answeredAt = performance.now();
         for (const stream of one.streams) {
           const last = await stream.ended();
@@ -391,7 +378,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
       'a statement of another program that notifies no instance',
       'revoked_by_admin',
       ({ account }) =>
-        database.query(
+        t.database.query(
           `WITH ended AS (
              UPDATE sessions SET revoked_at = now(), revoked_reason = 'revoked_by_admin', revoked_by = user_id
              WHERE id = $1 RETURNING *
@@ -416,8 +403,8 @@ describe('a stream ends with its session, on whatever instance that ended', () =
   );
 
   it('Streams of a session end on both instances after staff revoke it or disable the account', async () => {
-    const staff = await a.signUp();
-    await database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
+    const staff = await t.a.signUp();
+    await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
     const asStaff = (path: string, api: Api) =>
       api.call('POST', path, { bearer: staff.accessToken, body: { reason: 'a test' } });
     await slowestEnd(
@@ -439,11 +426,11 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     async (column) => {
       // The end is set before the streams open, and lies a moment ahead then.
       const endsSoon = ({ session }: AuthResult) =>
-        database.query(`UPDATE sessions SET ${column} = now() + interval '1 second' WHERE id = $1`, [session.id]);
+        t.database.query(`UPDATE sessions SET ${column} = now() + interval '1 second' WHERE id = $1`, [session.id]);
       const isOver: End = ({ account }) =>
         until('the session has expired', async () => {
           const sql = 'SELECT FROM sessions WHERE id = $1 AND least(idle_expires_at, expires_at) <= now()';
-          return (await database.query(sql, [account.session.id])).length > 0;
+          return (await t.database.query(sql, [account.session.id])).length > 0;
         });
       await slowestEnd(`expiry (${column})`, TIMES, isOver, { reason: 'expired', prepare: endsSoon });
     },
@@ -452,21 +439,21 @@ describe('a stream ends with its session, on whatever instance that ended', () =
 
   it('A stream stays open past the former idle end of its session where a refresh has put that off', async () => {
     const { account, streams } = await watched(({ session }) =>
-      database.query(`UPDATE sessions SET idle_expires_at = now() + interval '1 second' WHERE id = $1`, [session.id]),
+      t.database.query(`UPDATE sessions SET idle_expires_at = now() + interval '1 second' WHERE id = $1`, [session.id]),
     );
-    await a.refresh(account.refreshToken);
+    await t.a.refresh(account.refreshToken);
     await until('the former end has passed', async () => {
       const sql = `SELECT FROM sessions WHERE id = $1 AND rotated_at < now() - interval '2 seconds'`;
-      return (await database.query(sql, [account.session.id])).length > 0;
+      return (await t.database.query(sql, [account.session.id])).length > 0;
     });
     expect(streams.map(({ endedAt }) => endedAt)).toEqual([null, null]);
-    await a.logout(account.refreshToken);
+    await t.a.logout(account.refreshToken);
     await Promise.all(streams.map((stream) => stream.ended()));
   });
 
   it('Streams end after a logout, and report each change once, though the LISTEN connections were just cut', async () => {
     const cut = () =>
-      database.query(
+      t.database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`,
       );
     await slowestEnd(
@@ -482,16 +469,16 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     // And what happened to other devices meanwhile is told, once, and nothing again that was told before.
     const { account, other, streams } = await watched();
     const rename = { bearer: account.accessToken, body: { deviceName: 'Phone' } };
-    await a.call('PATCH', `/sessions/${other.session.id}`, rename);
+    await t.a.call('PATCH', `/sessions/${other.session.id}`, rename);
     for (const stream of streams) await stream.await('session.renamed', other.session.id);
     await cut();
-    await a.endSession(account.accessToken, other.session.id);
-    const third = await b.signIn({ email: account.user.email, password: PASSWORD });
+    await t.a.endSession(account.accessToken, other.session.id);
+    const third = await t.b.signIn({ email: account.user.email, password: PASSWORD });
     for (const stream of streams) {
       await stream.await('session.revoked', other.session.id);
       await stream.await('session.created', third.session.id);
     }
-    await a.endSession(third.accessToken, third.session.id);
+    await t.a.endSession(third.accessToken, third.session.id);
     for (const stream of streams) {
       await stream.await('session.revoked', third.session.id);
       expect(new Set(stream.events.map(({ id }) => id)).size).toBe(stream.events.length);
@@ -502,7 +489,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
   it('Streams of a session end though the instance that answered the logout is killed right after', async () => {
     let worst = 0;
     for (let round = 0; round < 5; round++) {
-      const doomed = await startInstance({ env: { DATABASE_URL: database.url } });
+      const doomed = await startInstance({ env: { DATABASE_URL: t.database.url } });
       const all = await Promise.all(Array.from({ length: TIMES / 5 }, () => watched()));
       await Promise.all(all.map((one) => logout(one, doomed.api)));
       const answeredAt = performance.now();
@@ -518,27 +505,27 @@ describe('a stream ends with its session, on whatever instance that ended', () =
   }, 120_000);
 
   it('A stream outlives the access token it was opened with and ends with its session', async () => {
-    const account = await a.signUp();
+    const account = await t.a.signUp();
     // Half a minute of clock skew is allowed for: this one is good for two seconds more.
     const brief = resign(account, { exp: Math.floor(Date.now() / 1000) - 28 });
-    const stream = await EventStream.open(b, brief);
-    await until('the access token has expired', async () => (await a.me(brief)).status === 401);
-    const other = await a.signIn(account.credentials);
+    const stream = await EventStream.open(t.b, brief);
+    await until('the access token has expired', async () => (await t.a.me(brief)).status === 401);
+    const other = await t.a.signIn(account.credentials);
     await stream.await('session.created', other.session.id);
-    await b.logout(account.refreshToken);
+    await t.b.logout(account.refreshToken);
     expect((await stream.ended())?.data.reason).toBe('logout');
   });
 });
 
 it('A stream ends as its instance stops, and its session goes on at another instance', async () => {
-  const { accessToken, session } = await a.signUp();
-  const leaving = await startInstance({ env: { DATABASE_URL: database.url } });
+  const { accessToken, session } = await t.a.signUp();
+  const leaving = await startInstance({ env: { DATABASE_URL: t.database.url } });
   const stream = await EventStream.open(leaving.api, accessToken);
   expect(await leaving.kill('SIGTERM')).toBe(0);
   await stream.ended();
   // The session goes on, elsewhere.
   expect(stream.events.filter(({ type }) => type === 'session.revoked')).toEqual([]);
-  const elsewhere = await EventStream.open(a, accessToken, { lastEventId: `${Date.now()}` });
-  await a.endSession(accessToken, session.id);
+  const elsewhere = await EventStream.open(t.a, accessToken, { lastEventId: `${Date.now()}` });
+  await t.a.endSession(accessToken, session.id);
   expect((await elsewhere.ended())?.data.id).toBe(session.id);
 });
