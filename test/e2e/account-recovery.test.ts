@@ -6,6 +6,7 @@ import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
+import { ageEmailChanges } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const NEW_PASSWORD = 'another passphrase of a test';
@@ -285,9 +286,7 @@ describe('the link that undoes a change of address', () => {
     await database.query('UPDATE users SET disabled_at = now() WHERE id = $1', [owner.user.id]);
     expect((await undo(a, link)).body.code).toBe('invalid_undo_token');
     await database.query('UPDATE users SET disabled_at = NULL WHERE id = $1', [owner.user.id]);
-    await database.query(`UPDATE email_changes SET changed_at = changed_at - interval '8 days' WHERE user_id = $1`, [
-      owner.user.id,
-    ]);
+    await ageEmailChanges(database, owner.user.id, '8 days');
     expect((await undo(a, link)).body.code).toBe('invalid_undo_token');
   }, 60_000);
 
@@ -322,9 +321,7 @@ describe('the link that undoes a change of address', () => {
   it('A former address can be registered again 8 days after the change of address', async () => {
     const owner = await a.signUp();
     await moveTo(owner, someone().email);
-    await database.query(`UPDATE email_changes SET changed_at = changed_at - interval '8 days' WHERE user_id = $1`, [
-      owner.user.id,
-    ]);
+    await ageEmailChanges(database, owner.user.id, '8 days');
     expect((await a.register({ email: owner.user.email, password: PASSWORD })).status).toBe(201);
   }, 60_000);
 });

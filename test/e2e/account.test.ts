@@ -1,5 +1,6 @@
 import { cookieOf, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { expireIdle } from '../support/time.js';
 
 const t = useApp({}, { hasMissingRows: true });
 
@@ -13,9 +14,7 @@ describe('the history of sessions', () => {
     const [phone, tablet, old, stolen] = await Promise.all([1, 2, 3, 4].map(() => t.api.signIn(me.credentials)));
     await t.api.logout(phone!.refreshToken);
     await t.api.endSession(me.accessToken, tablet!.session.id);
-    await t.database.query(`UPDATE sessions SET idle_expires_at = now() - interval '1 day' WHERE id = $1`, [
-      old!.session.id,
-    ]);
+    await expireIdle(t.database, old!.session.id, '1 day');
     const second = (await t.api.refresh(stolen!.refreshToken)).body;
     await t.api.refresh(second.refreshToken);
     await t.api.refresh(stolen!.refreshToken);

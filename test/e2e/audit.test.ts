@@ -2,6 +2,7 @@ import { someone } from '../support/api.js';
 import { createDatabase } from '../support/database.js';
 import { useApp } from '../support/app.js';
 import { startInstance } from '../support/instance.js';
+import { age } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const t = useApp();
@@ -42,7 +43,7 @@ it('The audit trail records the first refresh of each day', async () => {
   };
   for (let i = 0; i < 3; i++) await refresh();
   expect(await trailOf(session.id, 'session_refreshed')).toHaveLength(1);
-  await t.database.query(`UPDATE sessions SET rotated_at = rotated_at - interval '1 day' WHERE id = $1`, [session.id]);
+  await age(t.database, session.id, 'rotated_at', '1 day');
   for (let i = 0; i < 3; i++) await refresh();
   expect(await trailOf(session.id, 'session_refreshed')).toHaveLength(2);
 });

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { Retention } from '../../src/database/retention.js';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { expire } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const t = useApp({}, { hasMissingRows: true });
@@ -18,10 +19,8 @@ async function exists(id: string): Promise<boolean> {
 it('The cleanup deletes a session 90 days after its absolute end, and not before', async () => {
   const [over, kept, revoked] = await Promise.all([t.api.signUp(), t.api.signUp(), t.api.signUp()]);
   await t.api.logout(revoked.refreshToken);
-  const endedAgo = (id: string, interval: string) =>
-    t.database.query(`UPDATE sessions SET expires_at = now() - $2::interval WHERE id = $1`, [id, interval]);
-  await endedAgo(over.session.id, '90 days 1 second');
-  await endedAgo(kept.session.id, '89 days 23 hours');
+  await expire(t.database, over.session.id, '90 days 1 second');
+  await expire(t.database, kept.session.id, '89 days 23 hours');
   await sweep();
   expect(await Promise.all([over, kept, revoked].map(({ session }) => exists(session.id)))).toEqual([
     false,
@@ -92,7 +91,7 @@ it('The cleanup handles each table by itself and logs once which rights its data
      VALUES ('login_failed', 'failure', $1, 'old', now() - interval '400 days')`,
     [user.id],
   );
-  await admin.query(`UPDATE sessions SET expires_at = now() - interval '91 days' WHERE id = $1`, [session.id]);
+  await expire(admin, session.id, '91 days');
 
   const database = new URL(t.database.url).pathname.slice(1);
   const role = `${database}_restricted`;

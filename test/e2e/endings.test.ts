@@ -2,6 +2,7 @@ import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
 import { type Devices, seedDevices } from '../support/devices.js';
 import { useInstances } from '../support/instances.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { leaveUnseen } from '../support/time.js';
 
 const DEVICES = 20;
 const NEW_PASSWORD = 'another passphrase of a test';
@@ -66,8 +67,7 @@ const withAndWithoutReason = (path: (devices: Devices) => string): Record<string
 const mailed = ([{ user }]: Devices, subject: string) => mailbox.tokenFor(user.email, subject);
 const loginFrom = ([{ user }]: Devices, api: Api, userAgent: string) =>
   api.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': userAgent } });
-const seenLast = ([, second]: Devices) =>
-  t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '1 day' WHERE id = $1`, [second.session.id]);
+const seenLast = ([, second]: Devices) => leaveUnseen(t.database, second.session.id, '1 day');
 
 const WAYS: Record<string, Way> = {
   logout: {

@@ -3,6 +3,7 @@ import { expectInvariants } from '../support/invariants.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { startPostgres } from '../support/postgres.js';
+import { age } from '../support/time.js';
 import { until } from '../support/until.js';
 
 // Two processes on one database, behind a proxy that says where a request came from.
@@ -379,10 +380,7 @@ describe('refreshing', () => {
       ]),
     ).toHaveLength(1);
 
-    await database.query(
-      `UPDATE sessions SET rotation_window_at = rotation_window_at - interval '1 minute' WHERE id = $1`,
-      [session.id],
-    );
+    await age(database, session.id, 'rotation_window_at', '1 minute');
     expect((await b.refresh(token)).status).toBe(200);
   });
 

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { cookieOf, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { resign } from '../support/forge.js';
+import { expireIdleIn } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const t = useApp();
@@ -276,9 +277,7 @@ describe('the audit trail', () => {
 it('A logout-all waits for a refresh that began before its session expired, and revokes what came of it', async () => {
   const { credentials, refreshToken, session } = await t.api.signUp();
   const other = await t.api.signIn(credentials);
-  await t.database.query(`UPDATE sessions SET idle_expires_at = now() + interval '2 seconds' WHERE id = $1`, [
-    session.id,
-  ]);
+  await expireIdleIn(t.database, session.id, '2 seconds');
   const waiting = async () =>
     (
       await t.database.query(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type AuthResult, cookieOf, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { claimsOf, forgeRefreshToken, partsOf } from '../support/forge.js';
+import { age, expire, expireIdle, expireIn } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const t = useApp();
@@ -19,8 +20,7 @@ async function use({ accessToken, session }: AuthResult): Promise<void> {
   });
 }
 
-const pastTheGrace = (id: string) =>
-  t.database.query(`UPDATE sessions SET rotated_at = rotated_at - interval '11 seconds' WHERE id = $1`, [id]);
+const pastTheGrace = (id: string) => age(t.database, id, 'rotated_at', '11 seconds');
 
 async function refreshed(refreshToken: string): Promise<AuthResult> {
   const { status, body } = await t.api.refresh(refreshToken);
@@ -58,9 +58,7 @@ describe('rotation', () => {
 
   it('A refresh never moves the idle end past the absolute end, and its access token outlives neither', async () => {
     const first = await t.api.signUp();
-    await t.database.query(`UPDATE sessions SET expires_at = now() + interval '100 seconds' WHERE id = $1`, [
-      first.session.id,
-    ]);
+    await expireIn(t.database, first.session.id, '100 seconds');
     const next = await refreshed(first.refreshToken);
     expect(next.session.idleExpiresAt).toBe(next.session.expiresAt);
     expect(next.expiresIn).toBeLessThanOrEqual(100);
@@ -228,12 +226,9 @@ describe('a token that is not good', () => {
     }
   });
 
-  const expire = (column: string) => (id: string) =>
-    t.database.query(`UPDATE sessions SET ${column} = now() - interval '1 second' WHERE id = $1`, [id]);
-
   it.each([
-    ['past its idle end', expire('idle_expires_at'), 'session_expired'],
-    ['past its absolute end', expire('expires_at'), 'session_expired'],
+    ['past its idle end', (id: string) => expireIdle(t.database, id), 'session_expired'],
+    ['past its absolute end', (id: string) => expire(t.database, id), 'session_expired'],
     ['that was revoked', (id: string, accessToken: string) => t.api.endSession(accessToken, id), 'session_revoked'],
   ])('The refresh and access tokens of a session %s are refused, and the cookie is cleared', async (_, end, code) => {
     const answer = await t.api.register({ ...someone(), tokenDelivery: 'cookie' });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BROWSERS } from '../../src/sessions/device-label.js';
 import { useApp } from '../support/app.js';
+import { expireIdle, leaveUnseen } from '../support/time.js';
 
 const t = useApp();
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0';
@@ -120,9 +121,7 @@ describe('the device list', () => {
     const expired = await t.api.signIn(first.credentials);
     const ended = await t.api.signIn(first.credentials);
     await t.api.signUp();
-    await t.database.query(`UPDATE sessions SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [
-      expired.session.id,
-    ]);
+    await expireIdle(t.database, expired.session.id);
     await t.api.endSession(first.accessToken, ended.session.id);
 
     expect((await t.api.sessions(first.accessToken)).body.items.map(({ id }) => id)).toEqual([first.session.id]);
@@ -215,14 +214,12 @@ describe('last seen', () => {
       (
         await t.database.query<{ last_seen_at: Date }>('SELECT last_seen_at FROM sessions WHERE id = $1', [session.id])
       )[0]!.last_seen_at;
-    await t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '2 hours' WHERE id = $1`, [session.id]);
+    await leaveUnseen(t.database, session.id, '2 hours');
     const before = await seen();
     await t.api.me(accessToken);
 
     const other = await t.api.signUp();
-    await t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '2 hours' WHERE id = $1`, [
-      other.session.id,
-    ]);
+    await leaveUnseen(t.database, other.session.id, '2 hours');
     await t.api.me(other.accessToken);
     const { until } = await import('../support/until.js');
     await until('the other session is seen', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Client } from 'pg';
 import { cookieOf, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { leaveUnseen } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const t = useApp({ MAX_SESSIONS_PER_USER: '5', PASSWORD_HASH_PARALLEL: '8' });
@@ -159,9 +160,7 @@ describe('logging in', () => {
 
   it('Parallel logins keep to the session limit and revoke the least recently seen sessions', async () => {
     const first = await t.api.signUp();
-    await t.database.query(`UPDATE sessions SET last_seen_at = now() - interval '1 hour' WHERE id = $1`, [
-      first.session.id,
-    ]);
+    await leaveUnseen(t.database, first.session.id, '1 hour');
     // Somebody holds the account until many logins stand at the same point, so that they go on together.
     const holder = new Client({ connectionString: t.database.url });
     await holder.connect();

@@ -8,6 +8,7 @@ import { resign } from '../support/forge.js';
 import { freePort } from '../support/free-port.js';
 import { startInstance } from '../support/instance.js';
 import { useInstances } from '../support/instances.js';
+import { expireIdleIn, expireIn } from '../support/time.js';
 import { until } from '../support/until.js';
 
 const TIMES = 100;
@@ -421,12 +422,14 @@ describe('a stream ends with its session, on whatever instance that ended', () =
     );
   }, 120_000);
 
-  it.each(['idle_expires_at', 'expires_at'])(
+  it.each([
+    ['idle_expires_at', expireIdleIn],
+    ['expires_at', expireIn],
+  ] as const)(
     'Streams of a session end on both instances once its %s has passed',
-    async (column) => {
+    async (column, expiresIn) => {
       // The end is set before the streams open, and lies a moment ahead then.
-      const endsSoon = ({ session }: AuthResult) =>
-        t.database.query(`UPDATE sessions SET ${column} = now() + interval '1 second' WHERE id = $1`, [session.id]);
+      const endsSoon = ({ session }: AuthResult) => expiresIn(t.database, session.id, '1 second');
       const isOver: End = ({ account }) =>
         until('the session has expired', async () => {
           const sql = 'SELECT FROM sessions WHERE id = $1 AND least(idle_expires_at, expires_at) <= now()';
@@ -438,9 +441,7 @@ describe('a stream ends with its session, on whatever instance that ended', () =
   );
 
   it('A stream stays open past the former idle end of its session where a refresh has put that off', async () => {
-    const { account, streams } = await watched(({ session }) =>
-      t.database.query(`UPDATE sessions SET idle_expires_at = now() + interval '1 second' WHERE id = $1`, [session.id]),
-    );
+    const { account, streams } = await watched(({ session }) => expireIdleIn(t.database, session.id, '1 second'));
     await t.a.refresh(account.refreshToken);
     await until('the former end has passed', async () => {
       const sql = `SELECT FROM sessions WHERE id = $1 AND rotated_at < now() - interval '2 seconds'`;

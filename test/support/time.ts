@@ -1,0 +1,34 @@
+// Tests do not wait for what takes minutes or days: they move the times that are kept. Spans are intervals of PostgreSQL,
+// such as '91 days'.
+
+interface Database {
+  query(sql: string, values: unknown[]): Promise<unknown>;
+}
+
+/** The idle end of a session was so long ago. */
+export const expireIdle = (database: Database, sessionId: string, ago = '1 second') =>
+  database.query(`UPDATE sessions SET idle_expires_at = now() - interval '${ago}' WHERE id = $1`, [sessionId]);
+
+/** The absolute end of a session was so long ago. */
+export const expire = (database: Database, sessionId: string, ago = '1 second') =>
+  database.query(`UPDATE sessions SET expires_at = now() - interval '${ago}' WHERE id = $1`, [sessionId]);
+
+/** The idle end of a session comes so long from now, unless a refresh puts it off. */
+export const expireIdleIn = (database: Database, sessionId: string, span: string) =>
+  database.query(`UPDATE sessions SET idle_expires_at = now() + interval '${span}' WHERE id = $1`, [sessionId]);
+
+/** The absolute end of a session comes so long from now. */
+export const expireIn = (database: Database, sessionId: string, span: string) =>
+  database.query(`UPDATE sessions SET expires_at = now() + interval '${span}' WHERE id = $1`, [sessionId]);
+
+/** A session was seen for the last time so long ago. */
+export const leaveUnseen = (database: Database, sessionId: string, ago: string) =>
+  database.query(`UPDATE sessions SET last_seen_at = now() - interval '${ago}' WHERE id = $1`, [sessionId]);
+
+/** One thing that happened to a session happened so much earlier than it did. */
+export const age = (database: Database, sessionId: string, column: 'rotated_at' | 'rotation_window_at', span: string) =>
+  database.query(`UPDATE sessions SET ${column} = ${column} - interval '${span}' WHERE id = $1`, [sessionId]);
+
+/** Every change of a user's address happened so much earlier than it did. */
+export const ageEmailChanges = (database: Database, userId: string, span: string) =>
+  database.query(`UPDATE email_changes SET changed_at = changed_at - interval '${span}' WHERE user_id = $1`, [userId]);
