@@ -3,6 +3,7 @@ import { type Api, type AuthResult, type Credentials, PASSWORD, someone } from '
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { holdUsers } from '../support/held-rows.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
@@ -150,22 +151,17 @@ describe('a change of address that somebody asks for while the owner sets a new 
   it('A change of address is refused when its session is revoked while the request waits for the account', async () => {
     const owner = await a.signUp();
     const other = await a.signIn(owner.credentials);
-    const holder = new Client({ connectionString: database.url });
-    await holder.connect();
-    await holder.query('BEGIN');
     // Not as strong as FOR UPDATE, so that the revocation can name the user in the audit trail.
-    await holder.query('SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE', [owner.user.id]);
-    const asked = changeEmail(a, other, someone().email);
-    await until('the request waits', async () => {
-      const waiting = await database.query(
-        `SELECT FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%'`,
-      );
-      return waiting.length > 0;
-    });
-    expect((await a.endSession(owner.accessToken, other.session.id)).status).toBe(204);
-    await holder.end();
-    expect((await asked).body.code).toBe('session_revoked');
+    const users = await holdUsers(database, [owner.user.id], 'FOR NO KEY UPDATE');
+    try {
+      const asked = changeEmail(a, other, someone().email);
+      await users.waiting('FOR NO KEY UPDATE', 1);
+      expect((await a.endSession(owner.accessToken, other.session.id)).status).toBe(204);
+      await users.release();
+      expect((await asked).body.code).toBe('session_revoked');
+    } finally {
+      await users.release();
+    }
   }, 60_000);
 });
 
@@ -183,25 +179,32 @@ it('A reset link whose mail is being written while the password changes does not
   await database.query(
     `CREATE TRIGGER wait_for_holder BEFORE INSERT ON mailed_tokens FOR EACH ROW EXECUTE FUNCTION wait_for_holder()`,
   );
-  await post(a, '/auth/password/forgot', { email: owner.user.email });
-  const waiting = (event: string) =>
-    database.query(
-      `SELECT FROM pg_stat_activity
-       WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = ANY($1::text[])`,
-      [event === 'advisory' ? ['advisory'] : ['transactionid', 'tuple']],
+  try {
+    await post(a, '/auth/password/forgot', { email: owner.user.email });
+    const waiting = (event: string) =>
+      database.query(
+        `SELECT FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = ANY($1::text[])`,
+        [event === 'advisory' ? ['advisory'] : ['transactionid', 'tuple']],
+      );
+    await until('the token waits', async () => (await waiting('advisory')).length > 0);
+    let isChanged = false;
+    const changing = a
+      .call('POST', '/auth/password/change', {
+        bearer: owner.accessToken,
+        body: { currentPassword: PASSWORD, newPassword: NEW_PASSWORD },
+      })
+      .finally(() => (isChanged = true));
+    await until(
+      'the change waits for the token, or is done',
+      async () => isChanged || (await waiting('row')).length > 0,
     );
-  await until('the token waits', async () => (await waiting('advisory')).length > 0);
-  let isChanged = false;
-  const changing = a
-    .call('POST', '/auth/password/change', {
-      bearer: owner.accessToken,
-      body: { currentPassword: PASSWORD, newPassword: NEW_PASSWORD },
-    })
-    .finally(() => (isChanged = true));
-  await until('the change waits for the token, or is done', async () => isChanged || (await waiting('row')).length > 0);
-  await holder.end();
-  expect((await changing).status).toBe(200);
-  await database.query('DROP TRIGGER wait_for_holder ON mailed_tokens');
+    await holder.query('SELECT pg_advisory_unlock(1)');
+    expect((await changing).status).toBe(200);
+  } finally {
+    await holder.end();
+    await database.query('DROP TRIGGER wait_for_holder ON mailed_tokens');
+  }
   await outboxIsEmpty();
 
   const links = tokensTo(owner.user.email);
