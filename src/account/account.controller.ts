@@ -13,7 +13,7 @@ import { AccountExport } from './account-export.js';
 import { AccountService } from './account.service.js';
 import { WrongPasswordError } from './account.errors.js';
 
-@ApiTags('auth')
+@ApiTags('Account')
 @Controller('auth/me')
 export class AccountController {
   constructor(

@@ -22,7 +22,7 @@ export class DisownedDto extends RevokedDto {
   readonly resetToken!: string | null;
 }
 
-@ApiTags('sessions')
+@ApiTags('Account')
 @Controller('sessions/disown')
 export class DisownController {
   constructor(private readonly recovery: AccountRecoveryService) {}

@@ -19,7 +19,7 @@ import {
   WrongPasswordError,
 } from './account.errors.js';
 
-@ApiTags('auth')
+@ApiTags('Account')
 @Controller('auth/email')
 export class EmailController {
   constructor(

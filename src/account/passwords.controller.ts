@@ -15,7 +15,7 @@ import { PasswordResetService } from './password-reset.service.js';
 import { PasswordsService } from './passwords.service.js';
 import { InvalidResetTokenError, WrongPasswordError } from './account.errors.js';
 
-@ApiTags('auth')
+@ApiTags('Account')
 @Controller('auth/password')
 export class PasswordsController {
   constructor(

@@ -31,7 +31,7 @@ const ApiId = () => ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f
 const NO_SESSION = '00000000-0000-0000-0000-000000000000';
 const ApiReason = () => ApiBody({ type: StaffActionDto, required: false });
 
-@ApiTags('admin')
+@ApiTags('Staff')
 @RequiresRole('admin')
 @Controller('admin')
 export class AdminController {

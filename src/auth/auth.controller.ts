@@ -48,7 +48,7 @@ const REFRESH_EXAMPLES = {
   },
 };
 
-@ApiTags('auth')
+@ApiTags('Sign in and out')
 @Controller('auth')
 export class AuthController {
   // Six: each way to a session, or out of it, is a service of its own.

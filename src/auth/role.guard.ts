@@ -1,5 +1,6 @@
 import { applyDecorators, type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { ApiSecurity } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { sourceOf } from '../http/request-source.js';
@@ -11,7 +12,7 @@ const REQUIRED_ROLE = Symbol('requiredRole');
 
 /** Opens a route, or a controller, to a role alone. */
 export const RequiresRole = (role: Role) =>
-  applyDecorators(SetMetadata(REQUIRED_ROLE, role), ApiProblems(ForbiddenError));
+  applyDecorators(SetMetadata(REQUIRED_ROLE, role), ApiSecurity('staff'), ApiProblems(ForbiddenError));
 
 /** Refuses a caller without the role, by what the database says after the request arrived (JWT-09, ADM-02). */
 @Injectable()

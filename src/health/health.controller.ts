@@ -12,7 +12,7 @@ import { HealthDto } from './health.dto.js';
 // However often it is requested, the database is asked ten times a second at most.
 const ASKED_EVERY_MS = 100;
 
-@ApiTags('health')
+@ApiTags('Health')
 @Public()
 @Controller('health')
 export class HealthController {

@@ -11,7 +11,7 @@ import { SessionStreams } from './session-streams.js';
 // What waits for a client that does not read, in characters: some hundreds of events.
 const MAX_PENDING = 65_536;
 
-@ApiTags('sessions')
+@ApiTags('Live events')
 @Controller('sessions')
 export class StreamsController {
   constructor(private readonly streams: SessionStreams) {}

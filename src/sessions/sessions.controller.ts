@@ -10,7 +10,7 @@ import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } fr
 import { SessionsService } from './sessions.service.js';
 import { SessionNotFoundError } from './sessions.errors.js';
 
-@ApiTags('sessions')
+@ApiTags('Devices')
 @Controller('sessions')
 export class SessionsController {
   constructor(private readonly sessions: SessionsService) {}

@@ -125,7 +125,7 @@ it('The OpenAPI document is version 3.1 and describes every route and status of 
 });
 
 it('The OpenAPI document gives every route a summary, an id of its own and what it needs for authentication', () => {
-  expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'refreshCookie']);
+  expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'staff', 'refreshCookie']);
   expect(new Set(operations.map(([, { operationId }]) => operationId)).size).toBe(operations.length);
   for (const [name, { summary, security }] of operations) {
     expect([name, typeof summary, Array.isArray(security)]).toEqual([name, 'string', true]);

@@ -38,9 +38,10 @@ export function completeOperation(operation: OperationObject, { isRead, problems
 function securityOf({ security = [] }: OperationObject): Record<string, string[]>[] {
   const schemes = security.filter((scheme) => Object.keys(scheme).length > 0);
   const isPublic = schemes.length < security.length;
+  const isForStaff = schemes.some((scheme) => 'staff' in scheme);
   const takesRefreshToken = schemes.some((scheme) => 'refreshCookie' in scheme);
   return [
-    ...(isPublic ? [] : [{ bearer: [] }]),
+    ...(isPublic || isForStaff ? [] : [{ bearer: [] }]),
     ...schemes,
     // The refresh token may be in the body instead.
     ...(takesRefreshToken ? [{}] : []),
@@ -52,7 +53,7 @@ function sharedProblems(
   isRead: boolean,
   { accessTokenProblems }: DocumentedAuthentication,
 ): ProblemKind[] {
-  const isProtected = security.some((scheme) => 'bearer' in scheme);
+  const isProtected = security.some((scheme) => 'bearer' in scheme || 'staff' in scheme);
   const hasQuery = parameters.some((parameter) => 'in' in parameter && parameter.in === 'query');
   return [
     InternalError,

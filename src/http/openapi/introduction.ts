@@ -1,0 +1,65 @@
+/** The texts with which the OpenAPI document begins, and those of its tags and security schemes. */
+export const DESCRIPTION = `Sessions that end when you end them.
+
+A person signs in from many devices, sees them, and logs out this one, another one, or all. From the moment of the
+answer every token of an ended session is refused, access tokens included.
+
+**Try it here.** Register: the page at \`/docs\` authorizes itself with the access token of every answer that has one, and
+forgets it when the session ends. The refresh token travels as an HttpOnly cookie that your browser keeps and sends by
+itself. There is nothing to paste. The headings below are in the order of a first visit; each says what to try.
+
+**Errors** are \`application/problem+json\` (RFC 9457), each with a stable \`code\`. Besides those of each route, any
+request may be refused as not HTTP (400 \`bad_request\`), too slow (408), at no address (404 \`not_found\`), with a
+method the address does not take (405 \`method_not_allowed\`, with \`Allow\`), or as too long (414, 431). Behind a proxy that
+received it over plain http it is refused with 403 \`https_required\`.
+
+**Every answer** carries \`X-Request-Id\`; send one of \`[A-Za-z0-9._-]{1,64}\` and it is kept.`;
+
+export const TAGS: readonly (readonly [name: string, description: string])[] = [
+  [
+    'Sign in and out',
+    `- \`POST /auth/register\` creates an account and signs this browser in. \`GET /auth/me\` says who you are.
+- \`POST /auth/login\`, with another \`deviceName\`, is another device: you are who signed in last.
+- \`POST /auth/refresh\` exchanges the cookie for a fresh access token. After \`POST /auth/logout\` both are refused.`,
+  ],
+  [
+    'Devices',
+    `- \`GET /sessions\` lists where you are signed in. The routes with an \`id\` offer those of the last list.
+- \`PATCH /sessions/{id}\` names a device; \`DELETE /sessions/{id}\` ends it: its very next request is refused.
+- \`GET /sessions/history\` says which sessions ended, why, and who ended them.`,
+  ],
+  [
+    'Account',
+    `- \`POST /auth/password/change\` ends every session, and gives this device a fresh one.
+- \`POST /auth/password/forgot\` and \`POST /auth/email/change\` send mails. Their links carry the \`token\` of the routes that take one.
+- \`GET /auth/me/export\` has everything that is stored about you; \`POST /auth/me/delete\` deletes the account.`,
+  ],
+  [
+    'Live events',
+    `- \`GET /sessions/events\` goes on while you try the rest: run it, and its events appear one by one.
+- Sign in, rename or end a device, here or elsewhere, on any instance: it arrives at once.
+- End the session that listens: \`session.revoked\` is its last event, and the stream closes.`,
+  ],
+  [
+    'Staff',
+    `- \`npm run admin:grant -- you@example.com\` makes an account an admin. The access token it has stays the same.
+- \`GET /admin/users\` finds accounts; the other routes offer their ids. End the sessions of one, or disable it.
+- \`GET /admin/audit\` says what happened, to whom, and who did it.`,
+  ],
+  [
+    'Health',
+    `- \`GET /health/live\`: does the process run?
+- \`GET /health/ready\`: can it serve requests? Stop the database, and it says no.
+- Both are for anyone, and need no access token.`,
+  ],
+];
+
+export const BEARER = 'The accessToken of a login. The page at /docs fills it in by itself.';
+
+export const STAFF =
+  'The accessToken of an account with the role admin: `npm run admin:grant -- you@example.com` gives it to yours. ' +
+  'It is the same token as that of bearer.';
+
+export const REFRESH_COOKIE =
+  'The refresh token. Login, register and refresh set it as an HttpOnly cookie and the browser sends it by itself: log ' +
+  'in on this page, then try it, with nothing to type here. Over plain http it is called refresh_token.';
