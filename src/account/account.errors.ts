@@ -40,7 +40,10 @@ export const InvalidVerificationTokenError = defineProblem(
 /** The address was registered more than once, so that it is not known whose password the account should have. */
 export class PasswordRequiredError extends InvalidFieldError {
   constructor() {
-    super('password', 'password must be given: this address was registered more than once. It becomes your password.');
+    super(
+      'password',
+      'is required: this address was registered more than once. What you give becomes the password of the account.',
+    );
   }
 }
 

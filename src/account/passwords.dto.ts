@@ -1,6 +1,6 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsString, MaxLength } from 'class-validator';
-import { IsOptionalField } from '../http/validation.js';
+import { IsString } from 'class-validator';
+import { AtMostCharacters, IsOptionalField } from '../http/validation.js';
 import { PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
 import { IsPassword, LoginDto } from '../auth/credentials.dto.js';
 
@@ -35,7 +35,7 @@ export class ForgotPasswordDto extends PickType(LoginDto, ['email'] as const) {}
 
 export class MailedTokenDto {
   @ApiProperty({ maxLength: TOKEN_MAX_LENGTH, example: TOKEN_EXAMPLE, description: 'From the link of the mail.' })
-  @MaxLength(TOKEN_MAX_LENGTH)
+  @AtMostCharacters(TOKEN_MAX_LENGTH)
   @IsString()
   readonly token!: string;
 }

@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsString, IsUUID, MaxLength } from 'class-validator';
+import { IsString, IsUUID } from 'class-validator';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
-import { IsOptionalField, IsTime, PlainText } from '../http/validation.js';
+import { AtMostCharacters, IsOptionalField, IsTime, PlainText } from '../http/validation.js';
 import { PageOf, PageQueryDto } from '../http/pagination.js';
 import { UserDto } from '../users/user.dto.js';
 import type { User } from '../users/user.entity.js';
@@ -19,7 +19,7 @@ export class StaffActionDto {
     description: 'Kept in the audit trail.',
   })
   @PlainText()
-  @MaxLength(REASON_MAX_LENGTH)
+  @AtMostCharacters(REASON_MAX_LENGTH)
   @IsString()
   @IsOptionalField()
   readonly reason?: string;
@@ -27,7 +27,7 @@ export class StaffActionDto {
 
 export class UsersQueryDto extends PageQueryDto {
   @ApiPropertyOptional({ maxLength: EMAIL_MAX_LENGTH, example: 'ada@', description: 'How the address begins.' })
-  @MaxLength(EMAIL_MAX_LENGTH)
+  @AtMostCharacters(EMAIL_MAX_LENGTH)
   @IsString()
   @Transform(({ value }) => (typeof value === 'string' ? value.toLowerCase() : value))
   @IsOptionalField()
@@ -41,7 +41,7 @@ export class AuditQueryDto extends PageQueryDto {
   readonly userId?: string;
 
   @ApiPropertyOptional({ maxLength: TYPE_MAX_LENGTH, example: 'session_revoked' })
-  @MaxLength(TYPE_MAX_LENGTH)
+  @AtMostCharacters(TYPE_MAX_LENGTH)
   @IsString()
   @IsOptionalField()
   readonly type?: string;

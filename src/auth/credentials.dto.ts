@@ -1,8 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { isEmail, IsIn, IsString, MaxLength, MinLength, registerDecorator, ValidateBy } from 'class-validator';
-import { IsOptionalField, NoControlCharacters, PlainText } from '../http/validation.js';
+import { isEmail, IsIn, IsNotEmpty, IsString, registerDecorator, ValidateBy } from 'class-validator';
+import { AtMostCharacters, IsOptionalField, NoControlCharacters, PlainText } from '../http/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
 import { isTooLong, PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
@@ -17,7 +17,10 @@ const IsAsciiEmail = () =>
     validator: {
       validate: (value: unknown) =>
         typeof value === 'string' && /^[\x21\x23-\x7e]{1,254}$/.test(value) && isEmail(value),
-      defaultMessage: () => '$property must be an email address, in ASCII',
+      defaultMessage: (found) =>
+        typeof found?.value === 'string' && /\P{ASCII}/u.test(found.value)
+          ? 'must be an e-mail address in ASCII: without accents, and without letters of other scripts'
+          : 'must be an e-mail address',
     },
   });
 
@@ -30,14 +33,15 @@ function IsNotTooLong(): PropertyDecorator {
       propertyName: String(propertyKey),
       validator: {
         validate: (value: unknown) => typeof value === 'string' && !isTooLong(value),
-        defaultMessage: () => `$property must not have more than ${PASSWORD_MAX_LENGTH} characters`,
+        defaultMessage: () => `must not have more than ${PASSWORD_MAX_LENGTH} characters`,
       },
     });
   };
 }
 
 /** A password as it was sent; whether it is good enough to set is another question. */
-export const IsPassword = () => applyDecorators(NoControlCharacters(), IsNotTooLong(), MinLength(1), IsString());
+export const IsPassword = () =>
+  applyDecorators(IsString(), IsNotEmpty({ message: 'must not be empty' }), NoControlCharacters(), IsNotTooLong());
 
 export class LoginDto {
   @ApiProperty({
@@ -63,7 +67,7 @@ export class LoginDto {
 
   @ApiPropertyOptional({ minLength: 1, maxLength: DEVICE_NAME_MAX_LENGTH, example: 'Work laptop' })
   @PlainText()
-  @MaxLength(DEVICE_NAME_MAX_LENGTH)
+  @AtMostCharacters(DEVICE_NAME_MAX_LENGTH)
   @IsString()
   @IsOptionalField()
   readonly deviceName?: string;
@@ -82,7 +86,7 @@ export class LoginDto {
 export class RegisterDto extends LoginDto {
   @ApiPropertyOptional({ minLength: 1, maxLength: NAME_MAX_LENGTH, example: 'Ada Lovelace' })
   @PlainText()
-  @MaxLength(NAME_MAX_LENGTH)
+  @AtMostCharacters(NAME_MAX_LENGTH)
   @IsString()
   @IsOptionalField()
   readonly name?: string;

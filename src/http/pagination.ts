@@ -21,11 +21,14 @@ export interface PageRequest {
 /** Before everything: any row comes after it. */
 export const START = { createdAt: new Date('9999-12-31T23:59:59.999Z'), id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
 
+const LIMIT_MAX = 100;
+const LIMIT_MESSAGE = { message: `must be a whole number from 1 to ${LIMIT_MAX}` };
+
 export class PageQueryDto {
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 100, default: 50, example: 50 })
-  @Max(100)
-  @Min(1)
-  @IsInt()
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: 50, example: 50 })
+  @Max(LIMIT_MAX, LIMIT_MESSAGE)
+  @Min(1, LIMIT_MESSAGE)
+  @IsInt(LIMIT_MESSAGE)
   @Transform(({ value }) => (typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : value))
   readonly limit: number = 50;
 
@@ -85,7 +88,7 @@ function decodeCursor(cursor: string): Position {
     isUUID(id, 'loose') &&
     encodeCursor({ createdAt, id }) === cursor;
   if (!isOurs) {
-    throw new InvalidFieldError('cursor', 'cursor must be the nextCursor of the page before');
+    throw new InvalidFieldError('cursor', 'must be the nextCursor of the page before');
   }
   return { createdAt, id };
 }

@@ -1,6 +1,6 @@
 import { applyDecorators, type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import { Transform } from 'class-transformer';
-import { Matches, ValidateBy, ValidateIf, type ValidationError } from 'class-validator';
+import { Matches, MaxLength, ValidateBy, ValidateIf, type ValidationError } from 'class-validator';
 import { defineProblem, type FieldError } from '../problems/problem.js';
 import { isSqlText, sqlTime } from './sql-values.js';
 
@@ -14,7 +14,14 @@ export const ValidationFailedError = defineProblem(
   'Some fields are missing or not as they should be; see errors.',
 );
 
-/** One field is not as it should be. The message is for people. */
+const REQUIRED = 'is required';
+const UNEXPECTED = 'is not expected here';
+const CONTROL_CHARACTERS = 'must not contain control characters';
+
+/**
+ * One field is not as it should be. The message is for people: the rest of a sentence that begins with the field, so that
+ * a page can put its own label there ("New password is required").
+ */
 export class InvalidFieldError extends ValidationFailedError {
   constructor(field: string, message: string) {
     super({ errors: [{ field, message }] });
@@ -24,7 +31,7 @@ export class InvalidFieldError extends ValidationFailedError {
 /** A field that no DTO has. */
 export class ForeignFieldError extends InvalidFieldError {
   constructor(field: string) {
-    super(field, `property ${field} should not exist`);
+    super(field, UNEXPECTED);
   }
 }
 
@@ -37,7 +44,7 @@ class StrictValidationPipe extends ValidationPipe {
       }
       const unstorable = Object.entries(value).find(([, text]) => typeof text === 'string' && !isSqlText(text));
       if (unstorable) {
-        throw new InvalidFieldError(unstorable[0], `${unstorable[0]} must not contain U+0000`);
+        throw new InvalidFieldError(unstorable[0], CONTROL_CHARACTERS);
       }
     }
     return super.transform(value, metadata);
@@ -51,12 +58,30 @@ export const validationPipe = new StrictValidationPipe({
   forbidNonWhitelisted: true,
   forbidUnknownValues: true,
   stopAtFirstError: true,
-  validationError: { target: false, value: false },
-  exceptionFactory: (errors) => new ValidationFailedError({ errors: errors.map(fieldErrorOf) }),
+  // The value says whether there was one. Nothing else of it is used.
+  validationError: { target: false, value: true },
+  exceptionFactory: (errors) => new ValidationFailedError({ errors: errors.flatMap((error) => fieldErrorsOf(error)) }),
 });
 
-function fieldErrorOf({ property, constraints = {} }: ValidationError): FieldError {
-  return { field: property, message: Object.values(constraints)[0] ?? `${property} is not as it should be` };
+// One for each field, and of an object in it those of its own fields, as "devices[0].name".
+function fieldErrorsOf(error: ValidationError, path = ''): FieldError[] {
+  const { property, constraints = {}, children = [] } = error;
+  const separator = path === '' ? '' : '.';
+  const field = path + (/^\d+$/.test(property) ? `[${property}]` : separator + property);
+  const inner = children.flatMap((child) => fieldErrorsOf(child, field));
+  return inner.length > 0 ? inner : [{ field, message: messageOf(property, error.value, constraints) }];
+}
+
+function messageOf(property: string, value: unknown, constraints: Record<string, string>): string {
+  if (value === undefined) {
+    return REQUIRED;
+  }
+  if ('whitelistValidation' in constraints) {
+    return UNEXPECTED;
+  }
+  const [message = 'is not as it should be'] = Object.values(constraints);
+  // The library's own messages begin with the name of the field.
+  return message.startsWith(`${property} `) ? message.slice(property.length + 1) : message;
 }
 
 // Lone surrogates are not text, and PostgreSQL cannot hold U+0000.
@@ -75,19 +100,22 @@ export const IsTime = () =>
       name: 'isTime',
       validator: {
         validate: (value: unknown) => typeof value === 'string' && sqlTime(value) === value,
-        defaultMessage: () => '$property must be a time such as 2026-11-01T00:00:00Z',
+        defaultMessage: () => 'must be a time such as 2026-11-01T00:00:00Z',
       },
     }),
   );
 
 /** A string without control characters or lone surrogates. */
-export const NoControlCharacters = () =>
-  Matches(NO_CONTROLS, { message: '$property must not contain control characters' });
+export const NoControlCharacters = () => Matches(NO_CONTROLS, { message: CONTROL_CHARACTERS });
+
+/** A string of so many characters at most. */
+export const AtMostCharacters = (max: number) =>
+  MaxLength(max, { message: `must not have more than ${max} characters` });
 
 /** Text that will be shown to people: visible, and unable to turn the line around. */
 export const PlainText = () =>
   applyDecorators(
     Matches(NO_CONTROLS_OR_DIRECTION_MARKS, {
-      message: '$property must contain a visible character, and no control or text direction characters',
+      message: 'must contain a visible character, and no control or text direction characters',
     }),
   );

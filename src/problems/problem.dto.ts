@@ -9,7 +9,7 @@ export class FieldErrorDto {
   @ApiProperty({ example: 'email' })
   readonly field!: string;
 
-  @ApiProperty({ example: 'email must be an email address' })
+  @ApiProperty({ example: 'must be an e-mail address' })
   readonly message!: string;
 }
 

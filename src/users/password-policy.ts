@@ -30,19 +30,16 @@ export function requireAcceptablePassword(
   { email, minLength, field }: { email: string; minLength: number; field: string },
 ): void {
   if (passwordLength(password) < minLength) {
-    throw new UnacceptablePasswordError(field, `${field} must have at least ${minLength} characters`);
+    throw new UnacceptablePasswordError(field, `must have at least ${minLength} characters`);
   }
   const folded = password.normalize('NFC').toLowerCase();
   if (COMMON_PASSWORDS.has(folded)) {
-    throw new UnacceptablePasswordError(
-      field,
-      `${field} is among the most common passwords; attackers try those first`,
-    );
+    throw new UnacceptablePasswordError(field, 'is among the most common passwords; attackers try those first');
   }
   if (folded === PRODUCT_NAME) {
-    throw new UnacceptablePasswordError(field, `${field} is the name of this service`);
+    throw new UnacceptablePasswordError(field, 'is the name of this service');
   }
   if (folded === email || folded === email.split('@')[0]) {
-    throw new UnacceptablePasswordError(field, `${field} is part of the e-mail address`);
+    throw new UnacceptablePasswordError(field, 'is part of the e-mail address');
   }
 }

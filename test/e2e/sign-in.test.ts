@@ -81,7 +81,7 @@ describe('registering', () => {
       email: 'quentin.harding@example.com',
       password: 'Quentin.Harding',
     })) as any;
-    expect([status, body.errors[0].message]).toEqual([400, 'password is part of the e-mail address']);
+    expect([status, body.errors[0].message]).toEqual([400, 'is part of the e-mail address']);
   });
 
   it.each([

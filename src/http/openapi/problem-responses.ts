@@ -26,7 +26,7 @@ const HEADER_OF_STATUS: Readonly<Record<number, keyof typeof HEADERS>> = {
 };
 
 const ANY_OTHER = 'AnyOther';
-const EXAMPLE_ERRORS = [{ field: 'email', message: 'email must be an email address' }];
+const EXAMPLE_ERRORS = [{ field: 'email', message: 'must be an e-mail address' }];
 
 /** Refers to headers that stand once in the document; the request id is on every answer. */
 export const headers = (...names: readonly (keyof typeof HEADERS)[]) =>

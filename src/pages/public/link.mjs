@@ -30,7 +30,7 @@ async function submit() {
     const answer = await send(Object.fromEntries(new FormData(form)));
     const body = answer.status === 204 ? {} : await answer.json();
     if (!answer.ok) {
-      status.textContent = body.errors?.[0]?.message ?? body.detail;
+      status.textContent = sentenceOf(body);
       if (body.errors?.[0]?.field === 'password') ask('password', 'Password ');
     } else if (body.resetToken) {
       askNewPassword(body.resetToken);
@@ -43,6 +43,12 @@ async function submit() {
     status.textContent = 'The service cannot be reached. Try again in a moment.';
   }
   button.disabled = false;
+}
+
+// A message is the rest of a sentence that begins with its field; here only passwords can be wrong.
+function sentenceOf({ errors: [error] = [], detail }) {
+  if (error === undefined) return detail;
+  return `${error.field === 'newPassword' ? 'New password' : 'Password'} ${error.message}`;
 }
 
 function ask(name, words) {

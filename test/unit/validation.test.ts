@@ -1,0 +1,74 @@
+import { Type } from 'class-transformer';
+import { IsDefined, IsInt, IsString, ValidateNested } from 'class-validator';
+import { validationPipe } from '../../src/http/validation.js';
+import type { Problem } from '../../src/problems/problem.js';
+
+class DeviceDto {
+  @IsString()
+  readonly name!: string;
+
+  @IsInt()
+  readonly port!: number;
+}
+
+class OrderDto {
+  @IsString()
+  readonly note!: string;
+
+  @IsDefined()
+  @ValidateNested()
+  @Type(() => DeviceDto)
+  readonly main!: DeviceDto;
+
+  @IsDefined()
+  @ValidateNested({ each: true })
+  @Type(() => DeviceDto)
+  readonly devices!: DeviceDto[];
+}
+
+const DEVICE = { name: 'lamp', port: 1 };
+const ORDER = { note: 'soon', main: DEVICE, devices: [DEVICE] };
+
+const errorsOf = (body: unknown) =>
+  validationPipe.transform(body, { type: 'body', metatype: OrderDto }).then(
+    () => [],
+    (problem: Problem) => problem.errors,
+  );
+
+it('A body that is as its class says passes validation', async () => {
+  expect(await errorsOf(ORDER)).toEqual([]);
+});
+
+it.each<[string, object, object[]]>([
+  ['a field is missing', { note: undefined }, [{ field: 'note', message: 'is required' }]],
+  ['a field is null', { note: null }, [{ field: 'note', message: 'must be a string' }]],
+  ['a field is not known', { speed: 1 }, [{ field: 'speed', message: 'is not expected here' }]],
+  ['an object is missing', { main: undefined }, [{ field: 'main', message: 'is required' }]],
+  [
+    'fields of an object are wrong',
+    { main: { port: 'x' } },
+    [
+      { field: 'main.name', message: 'is required' },
+      { field: 'main.port', message: 'must be an integer number' },
+    ],
+  ],
+  [
+    'a field of a member of a list is wrong',
+    { devices: [DEVICE, { ...DEVICE, name: 5 }] },
+    [{ field: 'devices[1].name', message: 'must be a string' }],
+  ],
+  [
+    'a field of a member of a list is not known',
+    { devices: [{ ...DEVICE, role: 'admin' }] },
+    [{ field: 'devices[0].role', message: 'is not expected here' }],
+  ],
+])(
+  'Where %s, an error names that field by its path and says what is wrong without the name',
+  async (_, change, errors) => {
+    expect(await errorsOf({ ...ORDER, ...change })).toEqual(errors);
+  },
+);
+
+it.each([[[]], [5], ['x'], [null], [undefined]])('The body %j misses every field that is required', async (body) => {
+  expect(await errorsOf(body)).toEqual(['note', 'main', 'devices'].map((field) => ({ field, message: 'is required' })));
+});
