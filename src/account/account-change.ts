@@ -6,9 +6,9 @@ import type { RequestSource } from '../http/request-source.js';
 import type { TokenPurpose } from '../mail/mailed-token.entity.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { type NewMail, Outbox } from '../mail/outbox.js';
+import { Revocations } from '../sessions/revocations.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionRevokedError } from '../sessions/sessions.errors.js';
-import { SessionsService } from '../sessions/sessions.service.js';
 
 /** What a change of an account brings with it. */
 export interface Consequences {
@@ -32,7 +32,7 @@ export type Settle = (consequences: Consequences) => Promise<string[]>;
 export class AccountChanges {
   constructor(
     private readonly database: Database,
-    private readonly sessions: SessionsService,
+    private readonly revocations: Revocations,
     private readonly tokens: MailedTokens,
     private readonly outbox: Outbox,
     private readonly audit: AuditTrail,
@@ -57,9 +57,9 @@ export class AccountChanges {
     const whose = { userId, actorId: userId };
     // Before the mails are added, which it must not withdraw.
     await this.withdraw(transaction, userId, withdraws);
-    const revoked = revokes ? await this.sessions.endAllWithin(transaction, whose, revokes, source) : [];
+    const revoked = revokes ? await this.revocations.revokeAll(transaction, whose, revokes, source) : [];
     if (askedBy !== undefined && !revoked.includes(askedBy)) {
-      // It ended since the request was let in, so it has no say any more.
+      // It ended since the request was let in, so it may not ask for this any more.
       throw new SessionRevokedError();
     }
     for (const event of events) {

@@ -3,7 +3,7 @@ import type { Transaction } from '../database/transaction.js';
 import type { RequestSource } from '../http/request-source.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { MailedTokens, type TokenSubject } from '../mail/mailed-tokens.js';
-import { SessionsService } from '../sessions/sessions.service.js';
+import { KnownDevices } from '../sessions/known-devices.js';
 import { UsersService } from '../users/users.service.js';
 import { AccountChanges, type Consequences, type Settle } from './account-change.js';
 import { InvalidDisownTokenError, InvalidUndoTokenError } from './account.errors.js';
@@ -26,7 +26,7 @@ export class AccountRecoveryService {
     private readonly limit: MailedTokenLimit,
     private readonly tokens: MailedTokens,
     private readonly users: UsersService,
-    private readonly sessions: SessionsService,
+    private readonly knownDevices: KnownDevices,
     private readonly changes: AccountChanges,
   ) {}
 
@@ -78,7 +78,7 @@ export class AccountRecoveryService {
     ofItsOwn: Pick<Consequences, 'events' | 'mails'>,
   ): Promise<Recovery> {
     await this.users.withdrawPassword(transaction, userId);
-    await this.sessions.forgetDevices(transaction, userId);
+    await this.knownDevices.forget(transaction, userId);
     const revoked = await settle({ userId, withdraws: 'pending', revokes: 'disowned', ...ofItsOwn });
     // The person who brought the link reads the address, if it is the account's.
     const isTheirs = await this.users.setVerified(transaction, userId, email);

@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import type { Transaction } from '../database/transaction.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
+import { Revocations } from '../sessions/revocations.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
-import { SessionsService } from '../sessions/sessions.service.js';
 import { requireAnotherAdmin } from '../users/last-admin.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
@@ -18,7 +18,7 @@ export class AdminService {
   constructor(
     private readonly actions: StaffActions,
     private readonly users: UsersService,
-    private readonly sessions: SessionsService,
+    private readonly revocations: Revocations,
     private readonly tokens: MailedTokens,
     private readonly mails: StaffMails,
   ) {}
@@ -48,7 +48,7 @@ export class AdminService {
     }
     await this.actions.run(action, async (transaction, record) => {
       const which = { id, actorId: action.staff.userId };
-      const owner = await this.sessions.endOneWithin(transaction, which, 'revoked_by_admin', action.source);
+      const owner = await this.revocations.revokeOne(transaction, which, 'revoked_by_admin', action.source);
       if (!owner) {
         throw new SessionNotFoundError();
       }
@@ -101,10 +101,10 @@ export class AdminService {
     { staff, source }: StaffAction,
   ): Promise<number> {
     const whose = { userId: user.id, actorId: staff.userId };
-    const ended = await this.sessions.endAllWithin(transaction, whose, reason, source);
-    if (ended.length > 0) {
+    const revoked = await this.revocations.revokeAll(transaction, whose, reason, source);
+    if (revoked.length > 0) {
       await this.mails.addSessionsEnded(transaction, user);
     }
-    return ended.length;
+    return revoked.length;
   }
 }

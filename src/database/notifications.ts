@@ -70,6 +70,9 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
    * lost where the process ends first or ten thousand others wait.
    */
   notify(channel: string, messages: readonly object[]): void {
+    if (messages.length === 0) {
+      return;
+    }
     const free = MOST_WAITING - this.waiting.length;
     this.waiting.push(...messages.slice(0, free).map((message) => ({ channel, json: JSON.stringify(message) })));
     void this.send();

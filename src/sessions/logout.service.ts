@@ -1,22 +1,24 @@
 import { Injectable } from '@nestjs/common';
+import { isUUID } from 'class-validator';
 import type { Caller } from './caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
+import { LogoutRepository } from './logout.repository.js';
 import { type PresentedToken, RefreshTokens } from './refresh/refresh-token.js';
 import { RefreshService } from './refresh/refresh.service.js';
-import { RevocationsRepository } from './revocations.repository.js';
 import {
   InvalidRefreshTokenError,
   NothingToLogOutError,
   RefusedForGoodError,
+  SessionNotFoundError,
   SessionRevokedError,
 } from './sessions.errors.js';
 
-/** Ends sessions for the holder of a refresh token, or of an access token. */
+/** Revokes sessions of a user, for the holder of a refresh token or of an access token. */
 @Injectable()
 export class LogoutService {
   constructor(
-    private readonly revocations: RevocationsRepository,
+    private readonly logouts: LogoutRepository,
     private readonly refreshTokens: RefreshTokens,
     private readonly refresh: RefreshService,
   ) {}
@@ -31,7 +33,7 @@ export class LogoutService {
       return;
     }
     if (caller) {
-      await this.revocations.revoke(caller.sessionId, caller.userId, 'logout', source);
+      await this.logouts.revoke(caller.sessionId, caller.userId, 'logout', source);
     } else if (outcome === null) {
       throw new NothingToLogOutError();
     }
@@ -44,13 +46,13 @@ export class LogoutService {
    */
   async logoutAll(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<number> {
     if (!presented && caller) {
-      return this.revocations.revokeAllOf(caller.userId, null, 'logout_all', source);
+      return this.logouts.revokeAllOf(caller.userId, null, 'logout_all', source);
     }
     const token = presented && this.refreshTokens.read(presented.token);
     if (!token) {
       throw new InvalidRefreshTokenError();
     }
-    const count = await this.revocations.revokeAllOfPresented(token, presented.delivery, source);
+    const count = await this.logouts.revokeAllOfPresented(token, presented.delivery, source);
     if (count === 0) {
       await this.refresh.actOnVerdict(token, presented.delivery, source);
       // It had ended when we tried and is honoured now: no state a session can go through. Let the client try again.
@@ -61,7 +63,14 @@ export class LogoutService {
 
   /** Logs out every session of the caller but this one. Returns how many. */
   async logoutOthers({ userId, sessionId }: Caller, source: RequestSource): Promise<number> {
-    return this.revocations.revokeAllOf(userId, sessionId, 'logout_others', source);
+    return this.logouts.revokeAllOf(userId, sessionId, 'logout_others', source);
+  }
+
+  /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */
+  async logoutDevice({ userId }: Caller, id: string, source: RequestSource): Promise<void> {
+    if (!isUUID(id) || (await this.logouts.revoke(id, userId, 'revoked_by_user', source)) === 0) {
+      throw new SessionNotFoundError();
+    }
   }
 
   // Null where no session honours the token; one that is reused ends its session all the same.
@@ -73,7 +82,7 @@ export class LogoutService {
     if (!token) {
       return null;
     }
-    if ((await this.revocations.revokePresented(token, presented.delivery, source)) > 0) {
+    if ((await this.logouts.revokePresented(token, presented.delivery, source)) > 0) {
       return 'ended';
     }
     try {

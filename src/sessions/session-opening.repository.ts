@@ -4,7 +4,8 @@ import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { Notifications } from '../database/notifications.js';
 import type { Transaction } from '../database/transaction.js';
-import { describeDevice, fingerprintOf } from './device-label.js';
+import { fingerprintOf } from './device-label.js';
+import { DEVICE_KNOWN_DAYS } from './known-devices.js';
 import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
 import {
   SESSION_WITH_USER_COLUMNS,
@@ -14,7 +15,7 @@ import {
 } from './session-with-user.js';
 import type { TokenDelivery } from './session.entity.js';
 import { sessionOpened, sessionsRevoked } from './sessions.measurements.js';
-import { ACTIVE, AUDIT_COLUMNS, BY_THE_SERVICE, eventsOf, revoke, sourceValues } from './sessions.sql.js';
+import { ACTIVE, AUDIT_COLUMNS, BY_THE_SERVICE, eventsOf, mailedSource, revoke, sourceValues } from './sessions.sql.js';
 
 export interface NewSession {
   readonly id: string;
@@ -26,10 +27,7 @@ export interface NewSession {
   readonly deviceName: string | null;
 }
 
-/** How long a device is known after it signed in. */
-export const DEVICE_KNOWN_DAYS = 90;
-
-/** New sessions, and the devices that have signed in. */
+/** New sessions. */
 @Injectable()
 export class SessionOpeningRepository {
   constructor(
@@ -39,7 +37,7 @@ export class SessionOpeningRepository {
 
   /**
    * Inserts a session, and revokes the user's least recently seen ones beyond the cap. Null if the user is gone or
-   * disabled, or the password is no longer the one that was verified. A mail tells the user of a device that has not
+   * disabled, or the password is no longer the one that was verified. The user is mailed about a device that has not
    * signed in for 90 days, unless it is the first of an account that was made a day ago at most.
    *
    * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
@@ -62,17 +60,10 @@ export class SessionOpeningRepository {
     const { surplusCount, events, ...columns } = row;
     transaction.afterCommit(() => {
       sessionOpened.record({ delivery: session.delivery });
-      if (surplusCount > 0) {
-        sessionsRevoked.record({ reason: 'session_limit', count: surplusCount });
-      }
+      sessionsRevoked.record({ reason: 'session_limit', count: surplusCount });
       this.notifications.notify(SESSION_CHANNEL, events);
     });
     return toSessionWithUser(columns);
-  }
-
-  /** Forgets which devices a user has signed in from: a mail tells of the next sign-in of each. */
-  async forgetDevices(transaction: Transaction, userId: string): Promise<void> {
-    await transaction.query(sql`DELETE FROM known_devices WHERE user_id = ${userId}`);
   }
 
   private insertion({ id, userId, refreshTokenHash, delivery, deviceName }: NewSession, source: RequestSource): Sql {
@@ -106,8 +97,7 @@ export class SessionOpeningRepository {
         ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
       ), mailed AS (
         INSERT INTO mails (kind, recipient, user_id, session_id, details)
-        SELECT 'new_device', u.email, u.id, o.id,
-          jsonb_build_object('device', ${describeDevice(source.userAgent).label}::text, 'ip', ${source.ip}::text)
+        SELECT 'new_device', u.email, u.id, o.id, ${mailedSource(source)}
         FROM opened o JOIN users u ON u.id = o.user_id, known
         WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
       )

@@ -5,6 +5,7 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { pageOf, PageQueryDto, requestedPage, START } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { TooManyRequestsError } from '../problems/problem.js';
+import { LogoutService } from './logout.service.js';
 import { RenameSessionDto } from './rename-session.dto.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';
@@ -13,7 +14,10 @@ import { SessionNotFoundError } from './sessions.errors.js';
 @ApiTags('Devices')
 @Controller('sessions')
 export class SessionsController {
-  constructor(private readonly sessions: SessionsService) {}
+  constructor(
+    private readonly sessions: SessionsService,
+    private readonly logouts: LogoutService,
+  ) {}
 
   @Get()
   @ApiOperation({
@@ -77,6 +81,6 @@ export class SessionsController {
     @Param('id') id: string,
     @Source() source: RequestSource,
   ): Promise<void> {
-    return this.sessions.endOne(caller, id, source);
+    return this.logouts.logoutDevice(caller, id, source);
   }
 }

@@ -6,15 +6,17 @@ import { Retention } from '../database/retention.js';
 import { ChecksRepository } from './check/checks.repository.js';
 import { EndedSessionUses } from './check/ended-session-uses.js';
 import { LimitsModule } from '../limits/limits.module.js';
-import { LogoutService } from './logout.service.js';
 import { KnownDevice } from './known-device.entity.js';
+import { DEVICE_KNOWN_DAYS, KnownDevices } from './known-devices.js';
+import { LogoutRepository } from './logout.repository.js';
+import { LogoutService } from './logout.service.js';
 import { RefreshRepository } from './refresh/refresh.repository.js';
 import { RefreshService } from './refresh/refresh.service.js';
 import { RefreshTokens } from './refresh/refresh-token.js';
 import { SessionActivity } from './check/session-activity.js';
 import { SessionChecker } from './check/session-checker.js';
-import { RevocationsRepository } from './revocations.repository.js';
-import { DEVICE_KNOWN_DAYS, SessionOpeningRepository } from './session-opening.repository.js';
+import { Revocations } from './revocations.js';
+import { SessionOpeningRepository } from './session-opening.repository.js';
 import { Session } from './session.entity.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsRepository } from './sessions.repository.js';
@@ -28,17 +30,27 @@ import { SessionsService } from './sessions.service.js';
     SessionsService,
     SessionsRepository,
     SessionOpeningRepository,
-    RevocationsRepository,
+    KnownDevices,
+    Revocations,
+    LogoutService,
+    LogoutRepository,
     RefreshService,
     RefreshRepository,
-    LogoutService,
     RefreshTokens,
     SessionChecker,
     ChecksRepository,
     SessionActivity,
     EndedSessionUses,
   ],
-  exports: [SessionsService, RefreshService, LogoutService, SessionChecker, EndedSessionUses],
+  exports: [
+    SessionsService,
+    RefreshService,
+    LogoutService,
+    Revocations,
+    KnownDevices,
+    SessionChecker,
+    EndedSessionUses,
+  ],
 })
 export class SessionsModule {
   constructor(retention: Retention, { sessionRetentionDays }: AppConfig) {

@@ -5,6 +5,7 @@ import { In, Repository } from 'typeorm';
 import type { RequestSource } from '../http/request-source.js';
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
+import type { Transaction } from '../database/transaction.js';
 import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
 import { SESSION_WITH_USER_COLUMNS, type SessionWithUserRow, toSessionWithUser } from './session-with-user.js';
 import { Session } from './session.entity.js';
@@ -22,7 +23,7 @@ export interface SessionsPage {
   readonly limit: number;
 }
 
-/** The lists of a user's sessions, and their names. */
+/** A user's sessions: which are active, their lists and their names. */
 @Injectable()
 export class SessionsRepository {
   constructor(
@@ -71,6 +72,17 @@ export class SessionsRepository {
   /** Those of these sessions that are still kept, oldest first. */
   async listByIds(ids: readonly string[]): Promise<Session[]> {
     return this.sessions.find({ where: { id: In(ids) }, order: { createdAt: 'ASC', id: 'ASC' } });
+  }
+
+  /**
+   * Whether a session of a user is active, as part of a transaction. Locks the user's row first, and keeps it: a change
+   * that ends sessions and what they asked for either committed before this, and is seen, or waits.
+   */
+  async isActiveWithin(transaction: Transaction, id: string, userId: string): Promise<boolean> {
+    await transaction.query(sql`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`);
+    const { rowCount } = await transaction.query(sql`
+      SELECT FROM sessions s WHERE s.id = ${id} AND s.user_id = ${userId} AND ${ACTIVE}`);
+    return rowCount > 0;
   }
 
   /** Names a device. Null if the user has no active session with this id. */

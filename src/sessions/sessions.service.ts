@@ -8,9 +8,8 @@ import { RenameLimit } from '../limits/rename-limit.js';
 import { Turns } from '../limits/turns.js';
 import type { User } from '../users/user.entity.js';
 import { hashRefreshToken, RefreshTokens } from './refresh/refresh-token.js';
-import type { RevocationReason, Session, TokenDelivery } from './session.entity.js';
+import type { Session, TokenDelivery } from './session.entity.js';
 import { SessionNotFoundError, SessionRevokedError } from './sessions.errors.js';
-import { RevocationsRepository, type SessionOwner } from './revocations.repository.js';
 import { SessionOpeningRepository } from './session-opening.repository.js';
 import type { SessionGrant } from './session-with-user.js';
 import { type EndedSession, type SessionsPage, SessionsRepository } from './sessions.repository.js';
@@ -20,14 +19,12 @@ export interface Device {
   readonly deviceName: string | null;
 }
 
-/** The sessions of a user: opens, ends, lists and names them. */
+/** The sessions of a user: opens, lists and names them. */
 @Injectable()
 export class SessionsService {
-  // Six: opening, ending, and listing and naming have each a repository, and what guards them is asked here.
   constructor(
     private readonly sessions: SessionsRepository,
     private readonly opening: SessionOpeningRepository,
-    private readonly revocations: RevocationsRepository,
     private readonly refreshTokens: RefreshTokens,
     private readonly renames: RenameLimit,
     private readonly turns: Turns,
@@ -62,47 +59,12 @@ export class SessionsService {
   }
 
   /**
-   * Ends every session of a user as part of a change that must not leave one behind. The transaction must have locked
-   * the user's row first: then a login that is under way waits, and finds the change. Returns the ids.
-   */
-  async endAllWithin(
-    transaction: Transaction,
-    whose: { userId: string; actorId: string },
-    reason: RevocationReason,
-    source: RequestSource,
-  ): Promise<string[]> {
-    return this.revocations.revokeAllWithin(transaction, whose, reason, source);
-  }
-
-  /**
    * Makes sure, as part of a transaction, that the caller's session has not ended since the request arrived. The user's row
    * stays locked, so that it cannot end before the transaction does. Throws {@link SessionRevokedError}.
    */
   async requireActive(transaction: Transaction, { userId, sessionId }: Caller): Promise<void> {
-    if (!(await this.revocations.isActiveWithin(transaction, sessionId, userId))) {
+    if (!(await this.sessions.isActiveWithin(transaction, sessionId, userId))) {
       throw new SessionRevokedError();
-    }
-  }
-
-  /** See {@link SessionOpeningRepository.forgetDevices}. */
-  forgetDevices(transaction: Transaction, userId: string): Promise<void> {
-    return this.opening.forgetDevices(transaction, userId);
-  }
-
-  /** Ends one session as part of a transaction. Returns its owner, or null if it had ended before. */
-  async endOneWithin(
-    transaction: Transaction,
-    which: { id: string; actorId: string },
-    reason: RevocationReason,
-    source: RequestSource,
-  ): Promise<SessionOwner | null> {
-    return this.revocations.revokeOneWithin(transaction, which, reason, source);
-  }
-
-  /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */
-  async endOne({ userId }: Caller, id: string, source: RequestSource): Promise<void> {
-    if (!isUUID(id) || (await this.revocations.revoke(id, userId, 'revoked_by_user', source)) === 0) {
-      throw new SessionNotFoundError();
     }
   }
 
@@ -131,8 +93,8 @@ export class SessionsService {
   }
 
   /**
-   * Names one of the caller's devices. Throws {@link SessionNotFoundError} like {@link endOne};
-   * `too_many_requests`.
+   * Names one of the caller's devices. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}.
+   * Throws `too_many_requests`.
    */
   async rename(caller: Caller, id: string, deviceName: string, source: RequestSource): Promise<Session> {
     await this.renames.consume(caller, source);

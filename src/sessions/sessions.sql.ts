@@ -1,7 +1,8 @@
 import sql, { type Sql } from 'sql-template-tag';
 import type { RequestSource } from '../http/request-source.js';
+import { describeDevice } from './device-label.js';
 import type { RevocationReason } from './session.entity.js';
-import { AUDITED_TYPES, SESSION_EVENT } from './session-event.js';
+import { AUDITED_TYPES, SESSION_EVENT, type SessionEvent } from './session-event.js';
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
@@ -43,6 +44,10 @@ export const honoursPredecessor = (graceSeconds: number): Sql => sql`(
 export const sourceValues = ({ ip, userAgent, requestId }: RequestSource): Sql =>
   sql`${ip}, ${userAgent}, ${requestId}`;
 
+/** What a mail about a request has as its details: which device, and its address. */
+export const mailedSource = ({ userAgent, ip }: RequestSource): Sql =>
+  sql`jsonb_build_object('device', ${describeDevice(userAgent).label}::text, 'ip', ${ip}::text)`;
+
 /** What {@link eventsOf} must know of a row in the audit trail. */
 export const AUDIT_COLUMNS = sql`id, at, type, user_id, session_id, reason`;
 
@@ -62,6 +67,15 @@ export const eventsOf = (rows: Sql): Sql => sql`(
 ) AS events`;
 
 export const RECORDED = sql`SELECT * FROM recorded`;
+
+/** What follows the steps of {@link revoke}: how many it revoked, and what to notify. */
+export const REVOKED_COUNT = sql`SELECT (SELECT count(*) FROM revoked)::integer AS count, ${eventsOf(RECORDED)}`;
+
+/** The row that {@link REVOKED_COUNT} answers. */
+export interface RevokedCount {
+  readonly count: number;
+  readonly events: SessionEvent[];
+}
 
 /** Who revokes a session, for {@link revoke}. */
 export const BY_ITS_USER = sql`s.user_id`;

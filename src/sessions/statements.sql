@@ -69,6 +69,12 @@ LIMIT $4;
 -- SessionsRepository.listIds
 SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at, id;
 
+-- SessionsRepository.isActiveWithin
+SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE;
+
+-- SessionsRepository.isActiveWithin
+SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now();
+
 -- SessionsRepository.rename
 WITH renamed AS (
   UPDATE sessions s SET device_name = $1 FROM users u
@@ -156,8 +162,7 @@ AND s.expires_at > now()
   ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
 ), mailed AS (
   INSERT INTO mails (kind, recipient, user_id, session_id, details)
-  SELECT 'new_device', u.email, u.id, o.id,
-    jsonb_build_object('device', $25::text, 'ip', $26::text)
+  SELECT 'new_device', u.email, u.id, o.id, jsonb_build_object('device', $25::text, 'ip', $26::text)
   FROM opened o JOIN users u ON u.id = o.user_id, known
   WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
 )
@@ -196,10 +201,7 @@ SELECT s.id AS "id",
 ) AS events
 FROM opened s JOIN users u ON u.id = s.user_id;
 
--- SessionOpeningRepository.forgetDevices
-DELETE FROM known_devices WHERE user_id = $1;
-
--- RevocationsRepository.revoke, prepared as revoke_session
+-- LogoutRepository.revoke, prepared as revoke_session
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
@@ -223,7 +225,7 @@ AND s.expires_at > now()
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- RevocationsRepository.revokeAllOf, prepared as revoke_sessions_of_user
+-- LogoutRepository.revokeAllOf, prepared as revoke_sessions_of_user
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
@@ -247,7 +249,7 @@ AND s.expires_at > now()
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- RevocationsRepository.revokePresented, prepared as revoke_presented_session
+-- LogoutRepository.revokePresented, prepared as revoke_presented_session
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
@@ -279,7 +281,7 @@ AND s.expires_at > now()
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- RevocationsRepository.revokeAllOfPresented, prepared as revoke_sessions_of_presented
+-- LogoutRepository.revokeAllOfPresented, prepared as revoke_sessions_of_presented
 WITH caller AS MATERIALIZED (
     SELECT s.user_id FROM sessions s WHERE s.id = $1 AND s.delivery = $2 AND (
 (s.generation = $3 AND s.refresh_token_hash = $4)
@@ -313,39 +315,7 @@ AND s.expires_at > now()
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- RevocationsRepository.revokeReused, prepared as revoke_reused_session
-WITH
-  held AS (
-    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
-AND s.expires_at > now()
-    ORDER BY s.id FOR UPDATE OF s
-  ), revoked AS (
-    UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = NULL::uuid
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
-    RETURNING s.id, s.user_id, s.revoked_by
-  ), recorded AS (
-    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
-    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $3, $4, $5, $6 FROM revoked
-    RETURNING id, at, type, user_id, session_id, reason
-  ), alarm AS (
-    INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
-    SELECT 'refresh_token_reused', 'failure', user_id, id, $7, $8, $9 FROM revoked
-  ), mailed AS (
-    INSERT INTO mails (kind, recipient, user_id, session_id, details)
-    SELECT 'refresh_token_reused', u.email, u.id, r.id,
-      jsonb_build_object('device', $10::text, 'ip', $11::text)
-    FROM revoked r JOIN users u ON u.id = r.user_id
-  ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
-  SELECT coalesce(json_agg(json_build_object(
-  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
-  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
-  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
-    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
-) AS events;
-
--- RevocationsRepository.revokeOneWithin
+-- Revocations.revokeOne
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
@@ -370,7 +340,7 @@ SELECT u.id, u.email, (
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events FROM revoked r JOIN users u ON u.id = r.user_id;
 
--- RevocationsRepository.revokeAllWithin
+-- Revocations.revokeAll
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
@@ -395,11 +365,8 @@ SELECT ARRAY(SELECT id::text FROM revoked) AS ids, (
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- RevocationsRepository.isActiveWithin
-SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE;
-
--- RevocationsRepository.isActiveWithin
-SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now();
+-- KnownDevices.forget
+DELETE FROM known_devices WHERE user_id = $1;
 
 -- RefreshRepository.rotate, prepared as session_rotation
 WITH before AS (
@@ -466,6 +433,38 @@ WITH full_window AS (
 )
 SELECT ceil(1000 * extract(epoch FROM rotation_window_at + interval '1 minute' - now()))::integer AS milliseconds
 FROM full_window;
+
+-- RefreshRepository.revokeReused, prepared as revoke_reused_session
+WITH
+  held AS (
+    SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
+    WHERE s.id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+AND s.expires_at > now()
+    ORDER BY s.id FOR UPDATE OF s
+  ), revoked AS (
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = NULL::uuid
+    FROM held
+    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    RETURNING s.id, s.user_id, s.revoked_by
+  ), recorded AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $3, $4, $5, $6 FROM revoked
+    RETURNING id, at, type, user_id, session_id, reason
+  ), reported AS (
+    INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+    SELECT 'refresh_token_reused', 'failure', user_id, id, $7, $8, $9 FROM revoked
+  ), mailed AS (
+    INSERT INTO mails (kind, recipient, user_id, session_id, details)
+    SELECT 'refresh_token_reused', u.email, u.id, r.id, jsonb_build_object('device', $10::text, 'ip', $11::text)
+    FROM revoked r JOIN users u ON u.id = r.user_id
+  )
+  SELECT (SELECT count(*) FROM revoked)::integer AS count, (
+  SELECT coalesce(json_agg(json_build_object(
+  'eventId', e.id, 'type', e.type, 'userId', e.user_id, 'sessionId', e.session_id, 'reason', e.reason,
+  'at', floor(extract(epoch FROM e.at) * 1000))), '[]')
+  FROM (SELECT * FROM recorded) e WHERE e.type IN ('session_created', 'session_renamed', 'session_revoked') AND EXISTS (
+    SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
+) AS events;
 
 -- RefreshRepository.findState
 SELECT s.id AS "id",

@@ -1,9 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Sql } from 'sql-template-tag';
+import { KnownDevices } from '../../src/sessions/known-devices.js';
+import { LogoutRepository } from '../../src/sessions/logout.repository.js';
 import { ChecksRepository } from '../../src/sessions/check/checks.repository.js';
 import { RefreshTokens } from '../../src/sessions/refresh/refresh-token.js';
 import { RefreshRepository } from '../../src/sessions/refresh/refresh.repository.js';
-import { RevocationsRepository } from '../../src/sessions/revocations.repository.js';
+import { Revocations } from '../../src/sessions/revocations.js';
 import { SessionOpeningRepository } from '../../src/sessions/session-opening.repository.js';
 import { SessionsRepository } from '../../src/sessions/sessions.repository.js';
 
@@ -46,6 +48,7 @@ const CALLS: [new (...args: any[]) => any, unknown[], Record<string, unknown[]>]
       listEnded: [id, page],
       listIds: [id],
       listByIds: [[id]],
+      isActiveWithin: [transaction, id, id],
       rename: [id, id, 'Work laptop', source],
     },
   ],
@@ -54,27 +57,36 @@ const CALLS: [new (...args: any[]) => any, unknown[], Record<string, unknown[]>]
     [config, notifications],
     {
       open: [transaction, { id, userId: id, passwordHash: '!', refreshTokenHash: hash, delivery: 'body' }, source],
-      forgetDevices: [transaction, id],
     },
   ],
   [
-    RevocationsRepository,
+    LogoutRepository,
     [database, notifications, config],
     {
       revoke: [id, id, 'revoked_by_user', source],
       revokeAllOf: [id, null, 'logout_all', source],
       revokePresented: [token, 'body', source],
       revokeAllOfPresented: [token, 'body', source],
-      revokeReused: [id, source],
-      revokeOneWithin: [transaction, { id, actorId: id }, 'revoked_by_admin', source],
-      revokeAllWithin: [transaction, { userId: id, actorId: id }, 'password_changed', source],
-      isActiveWithin: [transaction, id, id],
     },
   ],
   [
+    Revocations,
+    [notifications],
+    {
+      revokeOne: [transaction, { id, actorId: id }, 'revoked_by_admin', source],
+      revokeAll: [transaction, { userId: id, actorId: id }, 'password_changed', source],
+    },
+  ],
+  [KnownDevices, [], { forget: [transaction, id] }],
+  [
     RefreshRepository,
     [database, notifications, config],
-    { rotate: [token, 'body', hash, source], findRotationDelay: [id, source], findState: [id] },
+    {
+      rotate: [token, 'body', hash, source],
+      findRotationDelay: [id, source],
+      revokeReused: [id, source],
+      findState: [id],
+    },
   ],
   [
     ChecksRepository,

@@ -12,7 +12,20 @@ import {
   toSessionWithUser,
 } from '../session-with-user.js';
 import type { TokenDelivery } from '../session.entity.js';
-import { ACTIVE, honoursPredecessor, isWatched, sourceValues, type State, STATE } from '../sessions.sql.js';
+import { sessionsRevoked } from '../sessions.measurements.js';
+import {
+  ACTIVE,
+  BY_THE_SERVICE,
+  honoursPredecessor,
+  isWatched,
+  mailedSource,
+  revoke,
+  REVOKED_COUNT,
+  type RevokedCount,
+  sourceValues,
+  type State,
+  STATE,
+} from '../sessions.sql.js';
 import type { AuthenticRefreshToken } from './refresh-token.js';
 
 /** A session that did not rotate, with all that decides why. */
@@ -106,6 +119,27 @@ export class RefreshRepository {
       SELECT ceil(1000 * extract(epoch FROM rotation_window_at + interval '1 minute' - now()))::integer AS milliseconds
       FROM full_window`);
     return rows[0]?.milliseconds ?? null;
+  }
+
+  /** Revokes a session one of whose old refresh tokens came back. Nothing happens if it was not active. */
+  async revokeReused(id: string, source: RequestSource): Promise<void> {
+    const reason = 'refresh_token_reuse';
+    const { rows } = await this.database.prepared<RevokedCount>(
+      'revoke_reused_session',
+      sql`
+        WITH ${revoke(sql`s.id = ${id}`, BY_THE_SERVICE, reason, source)}, reported AS (
+          INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
+          SELECT 'refresh_token_reused', 'failure', user_id, id, ${sourceValues(source)} FROM revoked
+        ), mailed AS (
+          INSERT INTO mails (kind, recipient, user_id, session_id, details)
+          SELECT 'refresh_token_reused', u.email, u.id, r.id, ${mailedSource(source)}
+          FROM revoked r JOIN users u ON u.id = r.user_id
+        )
+        ${REVOKED_COUNT}`,
+    );
+    const { count, events } = rows[0] ?? { count: 0, events: [] };
+    sessionsRevoked.record({ reason, count });
+    this.notifications.notify(SESSION_CHANNEL, events);
   }
 
   /** The state of a session, for a refresh token of it that did not rotate. Null if there is none. */

@@ -3,7 +3,6 @@ import type { RequestSource } from '../../http/request-source.js';
 import { ServiceUnavailableError, TooManyRequestsError } from '../../problems/problem.js';
 import { AppConfig } from '../../config/config.js';
 import { EndedSessionUses } from '../check/ended-session-uses.js';
-import { RevocationsRepository } from '../revocations.repository.js';
 import type { SessionGrant, SessionWithUser } from '../session-with-user.js';
 import type { TokenDelivery } from '../session.entity.js';
 import {
@@ -23,7 +22,6 @@ import { RefreshRepository } from './refresh.repository.js';
 export class RefreshService {
   constructor(
     private readonly refreshes: RefreshRepository,
-    private readonly revocations: RevocationsRepository,
     private readonly refreshTokens: RefreshTokens,
     private readonly endedSessionUses: EndedSessionUses,
     private readonly config: AppConfig,
@@ -71,7 +69,7 @@ export class RefreshService {
         throw new InvalidRefreshTokenError();
       case 'reused':
         // Committed on its own, before the error: a rollback would bring the session back.
-        await this.revocations.revokeReused(token.sessionId, source);
+        await this.refreshes.revokeReused(token.sessionId, source);
         record('reused');
         throw new RefreshTokenReusedError();
       case 'revoked':
