@@ -61,6 +61,13 @@ module.exports = {
       to: { path: '\\.repository\\.ts$', pathNot: '^src/$1/' },
     },
     {
+      name: 'no-repository-outside-folders',
+      comment: 'The files beside the folders ask services too.',
+      severity: 'error',
+      from: { path: '^src/[^/]+$' },
+      to: { path: '\\.repository\\.ts$' },
+    },
+    {
       name: 'no-test-in-src',
       severity: 'error',
       from: { path: '^src/' },

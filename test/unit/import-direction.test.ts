@@ -51,8 +51,18 @@ it.each([
     'src/auth/planted.ts',
     `export { SessionsRepository } from '../sessions/sessions.repository.js';`,
   ],
+  [
+    'repositories-stay-in-their-folder',
+    'src/account/planted.ts',
+    `export type { RefreshState } from '../sessions/refresh/refresh.repository.js';`,
+  ],
+  [
+    'no-repository-outside-folders',
+    'src/planted.ts',
+    `export { SessionsRepository } from './sessions/sessions.repository.js';`,
+  ],
   ['resolvable', 'src/users/planted.ts', `export { nothing } from './nowhere.js';`],
-])('The import check finds %s broken by a planted import', (rule, path, source) => {
+])('The import check finds %s broken by the planted %s', (rule, path, source) => {
   expect(findingsWith(path, source)).toContain(rule);
 });
 
