@@ -8,7 +8,7 @@ const CORE = [
   ['audit'],
   ['database'],
   ['http'],
-  ['config'],
+  ['config', 'texts'],
   ['problems'],
 ];
 
