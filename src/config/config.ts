@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { IsOptional, IsUrl } from 'class-validator';
+import { BrandConfig } from './brand.config.js';
 import {
   IntegerSetting,
   IsDatabaseUrl,
@@ -17,7 +18,7 @@ const YEAR_SECONDS = 365 * 24 * 3600;
  * Every setting, validated once by `loadConfig`. The class is the injection token. A property is named for what it
  * means and carries its unit; the environment variable stands beside it.
  */
-export class AppConfig {
+export class AppConfig extends BrandConfig {
   @TextSetting('NODE_ENV', ['development', 'production', 'test'])
   readonly environment: string = 'development';
 

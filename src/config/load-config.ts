@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { StartError } from '../problems/start-error.js';
+import { complaintsAboutBrand } from './brand.config.js';
 import { AppConfig } from './config.js';
 import { keepSecret } from './kept-secret.js';
 
@@ -49,6 +50,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
   }
 
   if (isServing) {
+    complaints.push(...complaintsAboutBrand(config, isProduction));
     complaints.push(...complaintsAboutSecret('JWT_SECRET', config.jwtSecrets, isProduction));
     complaints.push(...complaintsAboutSecret('REFRESH_TOKEN_SECRET', config.refreshTokenSecrets, isProduction));
   }

@@ -2,7 +2,7 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { Public } from '../http/public.decorator.js';
 import { AppConfig } from '../config/config.js';
-import { read } from './public-files.js';
+import { read } from './html.js';
 
 const TEMPLATE = read('link.html');
 const SCRIPT = read('link.mjs');

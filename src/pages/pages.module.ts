@@ -1,11 +1,17 @@
 import { Module } from '@nestjs/common';
+import { BrandController } from './brand.controller.js';
+import { Brand } from './brand.js';
 import { MailLinksController } from './mail-links.controller.js';
 import { PageController } from './page.controller.js';
 
+/** The name, logo and colour of the service. */
+@Module({ controllers: [BrandController], providers: [Brand], exports: [Brand] })
+class BrandModule {}
+
 /** Where the links of mails lead. */
-@Module({ controllers: [MailLinksController] })
+@Module({ imports: [BrandModule], controllers: [MailLinksController] })
 export class MailLinksModule {}
 
 /** The page "Your devices". */
-@Module({ controllers: [PageController] })
+@Module({ imports: [BrandModule], controllers: [PageController] })
 export class AccountPageModule {}

@@ -249,9 +249,9 @@ describe('*_FILE', () => {
 });
 
 describe('the documentation', () => {
-  const variables = [...readFileSync('src/config/config.ts', 'utf8').matchAll(/Setting\('(\w+)'/g)].map(
-    ([, name]) => name!,
-  );
+  const variables = ['config', 'brand.config']
+    .map((name) => readFileSync(`src/config/${name}.ts`, 'utf8'))
+    .flatMap((source) => [...source.matchAll(/Setting\('(\w+)'/g)].map(([, name]) => name!));
   const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map((name) => `${name}_FILE`);
 
   it('The file .env.example has every variable, with the default that holds', () => {
