@@ -153,7 +153,7 @@ export class AuthController {
   ): Promise<void> {
     const presented = this.cookie.read(request, refreshToken);
     await this.logouts.logout(presented, caller, source);
-    this.clear(request, reply);
+    this.cookie.forget(request, reply);
   }
 
   @TakesRefreshToken()
@@ -174,7 +174,7 @@ export class AuthController {
   ): Promise<RevokedDto> {
     const presented = this.cookie.read(request, refreshToken);
     const revoked = await this.logouts.logoutAll(presented, caller, source);
-    this.clear(request, reply);
+    this.cookie.forget(request, reply);
     return { revoked };
   }
 
@@ -192,13 +192,6 @@ export class AuthController {
   getMe(@CurrentCaller() { user, session }: Caller): MeDto {
     // Not spread: V8 gave each such object a shape of its own.
     return Object.assign(UserDto.from(user), { session: SessionDto.from(session, session.id) });
-  }
-
-  private clear(request: FastifyRequest, reply: FastifyReply): void {
-    this.cookie.clear(reply);
-    if (this.cookie.isSent(request)) {
-      reply.header('Clear-Site-Data', '"cookies", "storage"');
-    }
   }
 }
 

@@ -9,16 +9,20 @@ import { AmbiguousRefreshTokenError } from './auth.errors.js';
 export const SECURE_COOKIE_NAME = '__Host-refresh_token';
 const PLAIN_COOKIE_NAME = 'refresh_token';
 
+const SITE_DATA = { 'cookies,storage': '"cookies", "storage"', storage: '"storage"', off: undefined } as const;
+
 /** The cookie that carries a refresh token, and the rule for where one may be found in a request. */
 @Injectable()
 export class RefreshCookie {
   private readonly name: string;
+  private readonly siteData: string | undefined;
   private readonly options;
 
   constructor(
     private readonly adapter: HttpAdapterHost,
     config: AppConfig,
   ) {
+    this.siteData = SITE_DATA[config.clearSiteData];
     this.name = config.isCookieSecure ? SECURE_COOKIE_NAME : PLAIN_COOKIE_NAME;
     this.options = { path: '/', httpOnly: true, secure: config.isCookieSecure, sameSite: 'strict' } as const;
   }
@@ -59,6 +63,14 @@ export class RefreshCookie {
     const restMs = Math.min(session.idleExpiresAt.getTime(), session.expiresAt.getTime()) - readAt.getTime();
     const maxAge = Math.max(0, Math.floor(restMs / 1000));
     this.adapter.httpAdapter.setCookie(reply, this.name, refreshToken, { ...this.options, maxAge });
+  }
+
+  /** Clears the cookie, and in a browser that sent it, what CLEAR_SITE_DATA names. */
+  forget(request: FastifyRequest, reply: FastifyReply): void {
+    this.clear(reply);
+    if (this.siteData !== undefined && this.isSent(request)) {
+      reply.header('Clear-Site-Data', this.siteData);
+    }
   }
 
   clear(reply: FastifyReply): void {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { IsOptional, IsUrl } from 'class-validator';
+import { IsIn, IsOptional, IsUrl } from 'class-validator';
 import { BrandConfig } from './brand.config.js';
 import {
   IntegerSetting,
@@ -13,6 +13,7 @@ import {
 } from './setting.decorators.js';
 
 const YEAR_SECONDS = 365 * 24 * 3600;
+const CLEAR_SITE_DATA = ['cookies,storage', 'storage', 'off'] as const;
 
 /**
  * Every setting, validated once by `loadConfig`. The class is the injection token. A property is named for what it
@@ -108,6 +109,10 @@ export class AppConfig extends BrandConfig {
 
   @SwitchSetting('COOKIE_SECURE')
   readonly isCookieSecure: boolean = false;
+
+  @IsIn(CLEAR_SITE_DATA, { message: 'CLEAR_SITE_DATA must be "cookies,storage", "storage" or "off"' })
+  @TextSetting('CLEAR_SITE_DATA')
+  readonly clearSiteData: (typeof CLEAR_SITE_DATA)[number] = 'cookies,storage';
 
   @IsOrigin({ each: true, message: 'CORS_ORIGINS must be a list of origins such as https://app.example.com' })
   @ListSetting('CORS_ORIGINS')
