@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { IsIn, IsOptional, IsUrl } from 'class-validator';
 import { BrandConfig } from './brand.config.js';
+import { LIMITS } from './limits.js';
 import {
   IntegerSetting,
   IsDatabaseUrl,
@@ -190,31 +191,31 @@ export class AppConfig extends BrandConfig {
 
   /** Wrong passwords a minute. */
   @IntegerSetting('LOGIN_FAILURES_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly loginFailuresPerAddress: number = 20;
+  readonly loginFailuresPerAddress: number = LIMITS.LOGIN_FAILURES_PER_ADDRESS;
 
   /** Tries an hour. */
   @IntegerSetting('REGISTRATIONS_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly registrationsPerAddress: number = 10;
+  readonly registrationsPerAddress: number = LIMITS.REGISTRATIONS_PER_ADDRESS;
 
   /** An hour: requests for a mail with a token. */
   @IntegerSetting('TOKEN_MAILS_PER_ACCOUNT', { min: 1, max: 1_000_000 })
-  readonly tokenMailsPerAccount: number = 3;
+  readonly tokenMailsPerAccount: number = LIMITS.TOKEN_MAILS_PER_ACCOUNT;
 
   /** An hour: the same, whomever they go to. */
   @IntegerSetting('TOKEN_MAILS_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly tokenMailsPerAddress: number = 20;
+  readonly tokenMailsPerAddress: number = LIMITS.TOKEN_MAILS_PER_ADDRESS;
 
   /** A minute: tries of tokens that came by mail. */
   @IntegerSetting('MAILED_TOKENS_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly mailedTokensPerAddress: number = 20;
+  readonly mailedTokensPerAddress: number = LIMITS.MAILED_TOKENS_PER_ADDRESS;
 
   /** A minute. */
   @IntegerSetting('REFRESHES_PER_SESSION', { min: 1, max: 1_000_000 })
-  readonly refreshesPerSession: number = 30;
+  readonly refreshesPerSession: number = LIMITS.REFRESHES_PER_SESSION;
 
   /** A minute: names given to devices. Each goes to every open stream of the account. */
   @IntegerSetting('RENAMES_PER_USER', { min: 1, max: 1_000_000 })
-  readonly renamesPerUser: number = 30;
+  readonly renamesPerUser: number = LIMITS.RENAMES_PER_USER;
 
   @IntegerSetting('BODY_LIMIT_BYTES', { min: 1024, max: 1_048_576 })
   readonly bodyLimitBytes: number = 16_384;
@@ -231,5 +232,10 @@ export class AppConfig extends BrandConfig {
 
   get isProduction(): boolean {
     return this.environment === 'production';
+  }
+
+  /** A setting's name where an answer may say it: to developers, who can change it. */
+  settingToName(name: string): string | undefined {
+    return this.isProduction ? undefined : name;
   }
 }

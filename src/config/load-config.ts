@@ -5,6 +5,7 @@ import { StartError } from '../problems/start-error.js';
 import { complaintsAboutBrand } from './brand.config.js';
 import { AppConfig } from './config.js';
 import { keepSecret } from './kept-secret.js';
+import { limitsFor } from './limits.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,6 +40,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
     {
       COOKIE_SECURE: isProduction ? 'on' : 'off',
       SWAGGER: isProduction ? 'off' : 'on',
+      ...limitsFor(isProduction),
       // Otherwise the first login would tell what registering does not.
       ...(isOff(variables['REGISTRATION_DISCLOSURE']) && { EMAIL_VERIFICATION: 'required' }),
       ...variables,

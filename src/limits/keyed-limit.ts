@@ -18,6 +18,8 @@ export interface KeyedLimitOptions {
   readonly counts: 'address' | 'account';
   readonly points: number;
   readonly windowSeconds: number;
+  /** The one that `points` comes from, named in the refusal where the client may learn it. */
+  readonly setting: string | undefined;
   /** The line that the first refusal of a window leaves in the audit trail. */
   readonly event: AuditEventType;
 }
@@ -47,7 +49,7 @@ export class KeyedLimit {
       await this.audit.record({ type, outcome: 'failure', reason, userId, sessionId, actorId: userId }, source);
     }
     limitHit.record({ limit: this.options.name });
-    throw new TooManyRequestsError(refusal.msBeforeNext);
+    throw new TooManyRequestsError(refusal.msBeforeNext, this.options.setting);
   }
 
   /** Takes one back. */

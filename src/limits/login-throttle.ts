@@ -57,6 +57,7 @@ export class LoginThrottle {
       name: 'login_address',
       counts: 'address',
       points: config.loginFailuresPerAddress,
+      setting: config.settingToName('LOGIN_FAILURES_PER_ADDRESS'),
       windowSeconds: MINUTE_SECONDS,
     });
   }
@@ -123,7 +124,7 @@ export class LoginThrottle {
 
   private refuse({ msBeforeNext }: RateLimiterRes): never {
     limitHit.record({ limit: 'login_account' });
-    throw new TooManyRequestsError(msBeforeNext);
+    throw new TooManyRequestsError(msBeforeNext, this.config.settingToName('LOGIN_FREE_FAILURES'));
   }
 
   private async forget({ account, source }: Try): Promise<void> {

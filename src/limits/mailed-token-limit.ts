@@ -24,6 +24,7 @@ export class MailedTokenLimit {
       name: 'token_mail_account',
       counts: 'account',
       points: config.tokenMailsPerAccount,
+      setting: config.settingToName('TOKEN_MAILS_PER_ACCOUNT'),
       windowSeconds: HOUR_SECONDS,
     });
     this.askers = limiters.createKeyed({
@@ -31,6 +32,7 @@ export class MailedTokenLimit {
       name: 'token_mail_address',
       counts: 'address',
       points: config.tokenMailsPerAddress,
+      setting: config.settingToName('TOKEN_MAILS_PER_ADDRESS'),
       windowSeconds: HOUR_SECONDS,
     });
     this.changes = limiters.createKeyed({
@@ -38,6 +40,7 @@ export class MailedTokenLimit {
       name: 'email_change_account',
       counts: 'account',
       points: config.tokenMailsPerAccount,
+      setting: config.settingToName('TOKEN_MAILS_PER_ACCOUNT'),
       windowSeconds: HOUR_SECONDS,
     });
     this.tries = limiters.createKeyed({
@@ -45,6 +48,7 @@ export class MailedTokenLimit {
       name: 'mailed_token_address',
       counts: 'address',
       points: config.mailedTokensPerAddress,
+      setting: config.settingToName('MAILED_TOKENS_PER_ADDRESS'),
       windowSeconds: MINUTE_SECONDS,
     });
   }

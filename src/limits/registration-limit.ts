@@ -18,6 +18,7 @@ export class RegistrationLimit {
       name: 'register_address',
       counts: 'address',
       points: config.registrationsPerAddress,
+      setting: config.settingToName('REGISTRATIONS_PER_ADDRESS'),
       windowSeconds: HOUR_SECONDS,
     });
   }

@@ -17,6 +17,7 @@ export class RenameLimit {
       name: 'rename_account',
       counts: 'account',
       points: config.renamesPerUser,
+      setting: config.settingToName('RENAMES_PER_USER'),
       windowSeconds: MINUTE_SECONDS,
     });
   }

@@ -13,6 +13,8 @@ export interface FieldError {
 interface ProblemOptions {
   /** Only where one code answers with another status in one place. */
   readonly status?: number;
+  /** Only where more can be said than the declaration says. */
+  readonly detail?: string;
   readonly errors?: readonly FieldError[];
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -24,8 +26,11 @@ export class Problem extends Error {
   readonly errors: readonly FieldError[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(kind: ProblemKind, { status = kind.status, errors, headers = {} }: ProblemOptions = {}) {
-    super(kind.detail);
+  constructor(
+    kind: ProblemKind,
+    { status = kind.status, detail = kind.detail, errors, headers = {} }: ProblemOptions = {},
+  ) {
+    super(detail);
     this.name = kind.code;
     this.code = kind.code;
     this.status = status;
@@ -88,13 +93,15 @@ export class ServiceUnavailableError extends defineProblem(
   }
 }
 
+const TOO_MANY = 'Too many tries. Wait as long as Retry-After says, then try again';
+
 /** A 429. Says when to come back, and nothing about any account (ERR-03, RL-07). */
-export class TooManyRequestsError extends defineProblem(
-  'too_many_requests',
-  429,
-  'Too many tries. Wait as long as Retry-After says, then try again.',
-) {
-  constructor(milliseconds: number) {
-    super({ headers: { 'Retry-After': String(Math.max(1, Math.ceil(milliseconds / 1000))) } });
+export class TooManyRequestsError extends defineProblem('too_many_requests', 429, `${TOO_MANY}.`) {
+  /** @param setting its name, where the client may learn it */
+  constructor(milliseconds: number, setting?: string) {
+    super({
+      headers: { 'Retry-After': String(Math.max(1, Math.ceil(milliseconds / 1000))) },
+      ...(setting !== undefined && { detail: `${TOO_MANY}, or set ${setting} to allow more.` }),
+    });
   }
 }

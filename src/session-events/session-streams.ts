@@ -86,7 +86,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   private count(sessionId: string, closed: AbortSignal): void {
     const count = this.countOfSession.get(sessionId) ?? 0;
     if (count >= this.config.maxStreamsPerSession) {
-      throw new TooManyRequestsError(AGAIN_AFTER_MS);
+      throw new TooManyRequestsError(AGAIN_AFTER_MS, this.config.settingToName('MAX_STREAMS_PER_SESSION'));
     }
     this.countOfSession.set(sessionId, count + 1);
     closed.addEventListener('abort', () => {

@@ -1,7 +1,8 @@
+import { LIMITS } from '../../src/config/limits.js';
 import { type Answer, Api, someone } from '../support/api.js';
 import { expectInvariants } from '../support/invariants.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
+import { type Instance, PRODUCTION_LIMITS, startInstance } from '../support/instance.js';
 import { startPostgres } from '../support/postgres.js';
 import { age } from '../support/time.js';
 import { until } from '../support/until.js';
@@ -13,7 +14,12 @@ let a: Api;
 let b: Api;
 
 // A minute for the first delay, so that a slow machine does not outlast it.
-const ENV = { RATE_LIMIT: 'on', TRUST_PROXY: '1', LOGIN_DELAY_SECONDS: '60', SESSION_CHECK_TIMEOUT_MS: '20000' };
+const ENV = {
+  ...PRODUCTION_LIMITS,
+  TRUST_PROXY: '1',
+  LOGIN_DELAY_SECONDS: '60',
+  SESSION_CHECK_TIMEOUT_MS: '20000',
+};
 const start = (url = database.url) => startInstance({ env: { ...ENV, DATABASE_URL: url } });
 
 beforeAll(async () => {
@@ -389,6 +395,64 @@ describe('refreshing', () => {
     const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => (i % 2 ? a : b).refresh(refreshToken)));
     expect(new Set(statusesOf(answers))).toEqual(new Set([200]));
     expect((await a.refresh(answers[0]!.body.refreshToken)).status).toBe(200);
+  });
+});
+
+describe('the detail of a refusal', () => {
+  const WIDE = 'Too many tries. Wait as long as Retry-After says, then try again';
+  let production: Instance;
+  beforeAll(async () => {
+    const env = { DATABASE_URL: database.url, NODE_ENV: 'production', LOG_LEVEL: 'info' };
+    production = await startInstance({ env: { ...ENV, ...env, LOGIN_FREE_FAILURES: '5' } });
+  });
+  afterAll(() => production.kill('SIGTERM'));
+
+  /** What each limit says when it is met, by the setting that it comes from. */
+  async function detailsAt(api: Api): Promise<Record<string, string>> {
+    const details: Record<string, string> = {};
+    const headers = { 'x-forwarded-for': somewhere(), 'x-forwarded-proto': 'https' };
+    const meet = async (setting: string, ask: () => Promise<Answer>) => {
+      for (let i = 0; i < 40 && details[setting] === undefined; i++) {
+        const { status, body } = await ask();
+        if (status === 429) details[setting] = body.detail;
+      }
+    };
+    const { body: ada } = await api.register(someone(), { headers });
+    const bearer = ada.accessToken;
+    const wrong = someone();
+    const forgot = (email: string) => () => api.call('POST', '/auth/password/forgot', { body: { email }, headers });
+    let refreshToken = ada.refreshToken;
+    await meet('LOGIN_FREE_FAILURES', () => api.login(wrong, { headers }));
+    await meet('LOGIN_FAILURES_PER_ADDRESS', () => api.login(someone(), { headers }));
+    await meet('REGISTRATIONS_PER_ADDRESS', () => api.register(someone(), { headers }));
+    await meet('TOKEN_MAILS_PER_ACCOUNT', forgot(wrong.email));
+    await meet('TOKEN_MAILS_PER_ADDRESS', () => forgot(someone().email)());
+    await meet('MAILED_TOKENS_PER_ADDRESS', () =>
+      api.call('POST', '/auth/email/verify', { body: { token: 'x'.repeat(43) }, headers }),
+    );
+    await meet('RENAMES_PER_USER', () =>
+      api.call('PATCH', `/sessions/${ada.session.id}`, { bearer, headers, body: { deviceName: 'Phone' } }),
+    );
+    await meet('REFRESHES_PER_SESSION', async () => {
+      const answer = await api.call('POST', '/auth/refresh', { body: { refreshToken }, headers });
+      refreshToken = answer.body.refreshToken ?? refreshToken;
+      return answer;
+    });
+    return details;
+  }
+
+  it('Outside production each 429 names the setting to change', async () => {
+    const details = await detailsAt(a);
+    expect(Object.keys(details)).toEqual(expect.arrayContaining(['LOGIN_FREE_FAILURES', ...Object.keys(LIMITS)]));
+    for (const [setting, detail] of Object.entries(details)) {
+      expect(detail).toBe(`${WIDE}, or set ${setting} to allow more.`);
+    }
+  });
+
+  it('In production no 429 names a setting', async () => {
+    const details = await detailsAt(production.api);
+    expect(Object.keys(details)).toHaveLength(Object.keys(LIMITS).length + 1);
+    expect(new Set(Object.values(details))).toEqual(new Set([`${WIDE}.`]));
   });
 });
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Api, PASSWORD, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
+import { type Instance, PRODUCTION_LIMITS, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
@@ -215,7 +215,7 @@ it('With EMAIL_VERIFICATION=off a registration sends no mail to confirm the addr
 });
 
 it('An account gets 3 password resets an hour, known or not, and one address tries 20 mailed tokens a minute', async () => {
-  const { api } = await start({ RATE_LIMIT: 'on' });
+  const { api } = await start(PRODUCTION_LIMITS);
   const ask = (email: string) => api.call('POST', '/auth/password/forgot', { body: { email } });
   const [known] = await register(api, 1);
   for (const email of [known!, someone().email]) {

@@ -103,6 +103,7 @@ describe('what a stream tells', () => {
       'too_many_requests',
       '60',
     ]);
+    expect(refused.body.detail).toContain('set MAX_STREAMS_PER_SESSION to allow more');
     streams.pop()!.close();
     streams.push(await until('one may be opened again', () => EventStream.open(t.a, accessToken).catch(() => null)));
     await t.a.logout(refreshToken);

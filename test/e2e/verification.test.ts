@@ -1,6 +1,6 @@
 import { type Answer, type Api, PASSWORD, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
+import { type Instance, PRODUCTION_LIMITS, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
   [quiet, open, limited] = await Promise.all([
     startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off' } }),
     startInstance({ env: { ...env, EMAIL_VERIFICATION: 'required' } }),
-    startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off', RATE_LIMIT: 'on', TRUST_PROXY: '1' } }),
+    startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off', ...PRODUCTION_LIMITS, TRUST_PROXY: '1' } }),
   ]);
 }, 60_000);
 

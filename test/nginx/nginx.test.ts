@@ -8,7 +8,7 @@ import { Api, type AuthResult, cookieOf, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { expectInvariants } from '../support/invariants.js';
-import { type Instance, startInstance } from '../support/instance.js';
+import { type Instance, PRODUCTION_LIMITS, startInstance } from '../support/instance.js';
 import { ledger } from '../support/ledger.js';
 import { until } from '../support/until.js';
 
@@ -36,7 +36,7 @@ const startAt = (port: number) =>
       PORT: String(port),
       TRUST_PROXY: '1',
       COOKIE_SECURE: 'on',
-      RATE_LIMIT: 'on',
+      ...PRODUCTION_LIMITS,
       SHUTDOWN_DELAY_MS: '500',
     },
   });

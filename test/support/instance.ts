@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { LIMITS } from '../../src/config/limits.js';
 import { Api } from './api.js';
 import { ledger } from './ledger.js';
 import { SECRETS } from './secrets.js';
@@ -17,6 +18,12 @@ const WIDE_LIMITS = {
   MAILED_TOKENS_PER_ADDRESS: '1000000',
   REFRESHES_PER_SESSION: '1000000',
   RENAMES_PER_USER: '1000000',
+};
+
+/** The limits of production, for tests that meet them. */
+export const PRODUCTION_LIMITS = {
+  RATE_LIMIT: 'on',
+  ...Object.fromEntries(Object.entries(LIMITS).map(([name, limit]) => [name, String(limit)])),
 };
 
 /** Settings by which no limit is met. In production there must be limits. */

@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { LIMITS, limitsFor } from '../../src/config/limits.js';
 import { ConfigError, loadConfig } from '../../src/config/load-config.js';
 
 const SECRET = 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e';
@@ -109,6 +110,39 @@ describe('production', () => {
       expect(refusalOf({ ...PRODUCTION, [name]: `${OTHER_SECRET},${'x'.repeat(40)}` })).toContain(`${name} looks like`);
     },
   );
+});
+
+describe('limits', () => {
+  const PRODUCTION_LIMITS = {
+    loginFailuresPerAddress: 20,
+    registrationsPerAddress: 10,
+    tokenMailsPerAccount: 3,
+    tokenMailsPerAddress: 20,
+    mailedTokensPerAddress: 20,
+    refreshesPerSession: 30,
+    renamesPerUser: 30,
+  };
+
+  it('Outside production each limit on trying is twenty times that of production', () => {
+    expect(loadConfig(PRODUCTION)).toMatchObject(PRODUCTION_LIMITS);
+    const wide = Object.fromEntries(Object.entries(PRODUCTION_LIMITS).map(([name, limit]) => [name, limit * 20]));
+    expect(loadConfig({ DATA_DIR: folder() })).toMatchObject(wide);
+    expect(loadConfig({ DATA_DIR: folder(), NODE_ENV: 'test' })).toMatchObject(wide);
+  });
+
+  it('A limit that is set holds as it is given, in production and outside', () => {
+    for (const environment of [PRODUCTION, { DATA_DIR: folder() }]) {
+      expect(loadConfig({ ...environment, REGISTRATIONS_PER_ADDRESS: '7' }).registrationsPerAddress).toBe(7);
+    }
+  });
+
+  it('The throttle of wrong passwords for one account is the same in production and outside', () => {
+    const throttleOf = (environment: Record<string, string>) => {
+      const { loginFreeFailures, loginDelaySeconds, loginMaxDelaySeconds, loginMaxFailures } = loadConfig(environment);
+      return { loginFreeFailures, loginDelaySeconds, loginMaxDelaySeconds, loginMaxFailures };
+    };
+    expect(throttleOf({ DATA_DIR: folder() })).toEqual(throttleOf(PRODUCTION));
+  });
 });
 
 describe('RATE_LIMIT=off', () => {
@@ -265,6 +299,14 @@ describe('the documentation', () => {
     const { dataDir: _, ...ofExample } = loadConfig({ ...Object.fromEntries(entries), DATA_DIR });
     const { dataDir: __, ...byDefault } = loadConfig({ DATA_DIR });
     expect(ofExample).toEqual(byDefault);
+  });
+
+  it('The limits that .env.example names for production and elsewhere are those that hold', () => {
+    const example = readFileSync('.env.example', 'utf8').replaceAll('\n# ', ' ');
+    const named = [...example.matchAll(/Unset: (\d+) in production, else (\d+)\.\n([A-Z_]+)=\s/g)];
+    expect(named.map(([, production, elsewhere, name]) => [name, Number(production), Number(elsewhere)])).toEqual(
+      Object.entries(LIMITS).map(([name, limit]) => [name, limit, limitsFor(false)[name]]),
+    );
   });
 
   it('Every variable in .env.example is explained by the comment above it', () => {

@@ -95,7 +95,7 @@ export class RefreshService {
       return new ServiceUnavailableError();
     }
     record('throttled');
-    return new TooManyRequestsError(delayMs);
+    return new TooManyRequestsError(delayMs, this.config.settingToName('REFRESHES_PER_SESSION'));
   }
 
   private isWithinGrace({ session: { rotatedAt }, readAt }: SessionWithUser): boolean {
