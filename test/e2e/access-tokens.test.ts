@@ -50,6 +50,7 @@ describe('an access token', () => {
       `Bearer `,
       me.accessToken,
       `Bearer ${me.refreshToken}`,
+      `Bearer ${me.accessToken} junk`,
     ]) {
       expect(await t.api.call('GET', '/auth/me', { headers: { authorization } })).toMatchObject(INVALID);
     }

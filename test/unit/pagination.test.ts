@@ -33,6 +33,9 @@ it.each([
   ['an id that is none', cursorOf('2026-11-23T09:30:00.123Z 1')],
   ['a time and an id with something after them', cursorOf(`2026-11-23T09:30:00.123Z ${LAST.id} 1`)],
   ['a time and an id with padding', `${cursorOf(`2026-11-23T09:30:00.123Z ${LAST.id}`)}=`],
+  ...['2020-W01-1', '2020', '2020-01-01T00:00:00,5Z', '20200101', '2020-001', '2020-01-01T00:00:00.000Z '].map(
+    (time) => [`the time ${time}, as the service never writes one, and an id`, cursorOf(`${time} ${LAST.id}`)],
+  ),
 ])('A cursor that is %s is refused', (_, cursor) => {
   expect(() => requestedPage({ limit: 50, cursor })).toThrow('Some fields are missing');
 });
