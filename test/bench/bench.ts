@@ -12,7 +12,7 @@ import { describeMachine, hasWrk, leaveServerCore } from './machine.js';
 import { benchProtected } from './protected.js';
 import { failures, report } from './report.js';
 import { seedLatchkey, startStore } from './store.js';
-import { benchStreams } from './streams.js';
+import { benchStreamEnds, benchStreams } from './streams.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -47,7 +47,8 @@ try {
   const isolation = await benchIsolation(store, url, sizes.rounds, sizes.seconds);
   step('start and memory');
   const life = await benchLife(store, sizes.seconds);
-  if (!options.quick) step('event streams');
+  step('event streams');
+  const streamEnds = await benchStreamEnds(url);
   const streams = options.quick ? null : await benchStreams(store, url, streamSizes.idle, streamSizes.churned);
   if (options.soak) step(`${SOAK_REQUESTS.toLocaleString('en')} requests`);
   const soaked = options.soak ? await soak(store, url, SOAK_REQUESTS) : null;
@@ -67,6 +68,7 @@ try {
     isolation,
     life,
     streams,
+    streamEnds,
     soak: soaked,
   };
   console.log(report(results));

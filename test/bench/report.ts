@@ -1,7 +1,7 @@
 import type { CallFigures } from './calls.js';
 import type { Isolation, Life, Soak } from './life.js';
 import type { Figures } from './measure.js';
-import type { Streams } from './streams.js';
+import type { StreamEnds, Streams } from './streams.js';
 import { BETTER_AUTH, BETTER_AUTH_CACHE, EXPRESS_SESSION, RAW, type Sizes, STRICT, STUB } from './protected.js';
 
 export interface Results {
@@ -20,6 +20,7 @@ export interface Results {
   readonly isolation: Isolation;
   readonly life: Life;
   readonly streams: Streams | null;
+  readonly streamEnds: readonly StreamEnds[];
   readonly soak: Soak | null;
 }
 
@@ -78,6 +79,7 @@ export function report(results: Results): string {
         ['start to first answer, migrated database', `${whole(life.warmStart)} ms`],
         ['memory idle, under load', `${life.idleMegabytes}, ${life.loadedMegabytes} MB`],
         ...(results.streams === null ? [] : streamRows(results.streams)),
+        ...results.streamEnds.map(endRow),
         ...(results.soak === null ? [] : [soakRow(results.soak)]),
       ],
     ),
@@ -91,6 +93,11 @@ const streamRows = ({ count, kilobytesEach, serverPercent, storePercent, ...chur
     `heap early in and after ${churn.churned.toLocaleString('en')} streams opened and closed`,
     `${churn.startMegabytes.toFixed(1)}, ${churn.endMegabytes.toFixed(1)} MB`,
   ],
+];
+
+const endRow = ({ what, median, slowest }: StreamEnds) => [
+  `a stream ends ${what}: median, slowest`,
+  `${median.toFixed(0)}, ${slowest.toFixed(0)} ms`,
 ];
 
 const share = (percent: number | null) => (percent === null ? '–' : `${percent.toFixed(1)} %`);

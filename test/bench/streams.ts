@@ -1,12 +1,17 @@
-// What event streams cost that are open and idle, and whether anything is left of those that were closed.
+// What event streams cost that are open and idle, whether anything is left of those that were closed, and how long they stay
+// open after their session has ended.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuMicroseconds, residentMegabytes } from './machine.js';
+import { Api } from '../support/api.js';
+import type { TestDatabase } from '../support/database.js';
+import { cutListeners, type End, logout, revokeSilently, type Watched, watched } from '../support/watched.js';
+import { median } from './client.js';
 import { type Latchkey, serveLatchkey } from './servers.js';
-import type { Store } from './store.js';
+import { query, type Store } from './store.js';
 
 const AT_ONCE = 100;
 // Two pings and a check of all.
@@ -49,6 +54,51 @@ export async function benchStreams(store: Store, url: string, count: number, chu
   await server.stop();
   const kilobytesEach = ((after - before) * 1024) / count;
   return { count, kilobytesEach, serverPercent, storePercent, churned, startMegabytes, endMegabytes };
+}
+
+/** Milliseconds from the answer that a session has ended to the end of its streams at two instances. */
+export interface StreamEnds {
+  readonly what: string;
+  readonly median: number;
+  readonly slowest: number;
+}
+
+const ENDS = 100;
+const ENDS_AT_ONCE = 10;
+
+export async function benchStreamEnds(url: string): Promise<StreamEnds[]> {
+  const servers = [await serveLatchkey(url), await serveLatchkey(url)] as const;
+  const [a, b] = servers.map((server) => new Api(server.url)) as [Api, Api];
+  const database: Pick<TestDatabase, 'query'> = { query: (sql, values = []) => query(url, [sql, values]) };
+  const t = { database, a, b };
+  const endings: Record<string, End> = {
+    'after a logout': logout,
+    'after a logout, the listening connections just cut': async (one, api) => {
+      await cutListeners(t);
+      await logout(one, api);
+    },
+    'where no notification was sent': ({ account }) => revokeSilently(t, account.session.id),
+  };
+  const figures: StreamEnds[] = [];
+  for (const [what, end] of Object.entries(endings)) {
+    const times: number[] = [];
+    while (times.length < ENDS) {
+      const some = await Promise.all(
+        Array.from({ length: ENDS_AT_ONCE }, async (_, i) => lasted(await watched(t), end, i % 2 ? a : b)),
+      );
+      times.push(...some.flat());
+    }
+    figures.push({ what, median: median(times), slowest: Math.max(...times) });
+  }
+  await Promise.all(servers.map((server) => server.stop()));
+  return figures;
+}
+
+async function lasted(one: Watched, end: End, api: Api): Promise<number[]> {
+  await end(one, api);
+  const answeredAt = performance.now();
+  await Promise.all(one.streams.map((stream) => stream.ended()));
+  return one.streams.map(({ endedAt }) => Math.max(0, (endedAt ?? Infinity) - answeredAt));
 }
 
 const heapOf = async (server: Latchkey) => (await server.heapBytes()) / 2 ** 20;

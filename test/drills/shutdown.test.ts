@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
-import { Client } from 'pg';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { holdSockets } from '../support/held-sockets.js';
 import { startInstance } from '../support/instance.js';
+import { holdUsers } from '../support/held-rows.js';
 import { until } from '../support/until.js';
 
 let database: TestDatabase;
@@ -23,18 +23,10 @@ it('On SIGTERM the service reports not ready, finishes what is under way, waits 
   response.resume();
   await once(response, 'end');
 
-  // A login that cannot finish: somebody holds the user's row.
-  const holder = new Client({ connectionString: database.url });
-  await holder.connect();
-  await holder.query('BEGIN');
-  await holder.query('SELECT 1 FROM users WHERE id = $1 FOR UPDATE', [user.user.id]);
+  // A login that cannot finish, for the row of its user is held.
+  const rows = await holdUsers(database, [user.user.id]);
   const login = api.login(user.credentials);
-  await until('the login waits', async () => {
-    const rows = await database.query(
-      `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-    );
-    return rows.length > 0;
-  });
+  await rows.waiting('', 1);
   // Seen, and not yet written down.
   await api.me(user.accessToken);
 
@@ -48,8 +40,7 @@ it('On SIGTERM the service reports not ready, finishes what is under way, waits 
       () => true,
     ),
   );
-  await holder.query('COMMIT');
-  await holder.end();
+  await rows.release();
 
   expect((await login).status).toBe(200);
   expect(await gone).toEqual([0, null]);

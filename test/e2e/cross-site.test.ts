@@ -7,15 +7,15 @@ const t = useApp({ CORS_ORIGINS: 'https://app.example.com', PUBLIC_URL: 'https:/
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 const from = (headers: Record<string, string>) => t.api.register(someone(), { headers: { ...JSON_TYPE, ...headers } });
-const host = () => new URL(t.api.url).host;
+const ownHost = () => new URL(t.api.url).host;
 
 it.each<[string, () => Record<string, string>]>([
   ['the same origin', () => ({ 'sec-fetch-site': 'same-origin', origin: 'https://anything.example' })],
   ['the address bar', () => ({ 'sec-fetch-site': 'none' })],
   ['another site that is allowed', () => ({ 'sec-fetch-site': 'cross-site', origin: 'https://app.example.com' })],
   ['a sister site that is allowed', () => ({ 'sec-fetch-site': 'same-site', origin: 'https://app.example.com' })],
-  ['an old browser on this host', () => ({ origin: `http://${host()}` })],
-  ['an old browser on this host over TLS', () => ({ origin: `https://${host()}` })],
+  ['an old browser on this host', () => ({ origin: `http://${ownHost()}` })],
+  ['an old browser on this host over TLS', () => ({ origin: `https://${ownHost()}` })],
   ['an old browser on the public address', () => ({ origin: 'https://latchkey.example.com' })],
   ['an old browser on an allowed origin', () => ({ origin: 'https://app.example.com' })],
   ['no browser', () => ({})],
@@ -71,13 +71,13 @@ it('A read from any origin is answered, but only allowed origins get the CORS he
 });
 
 it.each([
-  ['ex.com:443', 'https://ex.com', 401],
-  ['ex.com:80', 'http://ex.com', 401],
-  ['[::1]:80', 'http://[::1]', 401],
-  ['ex.com:8443', 'https://ex.com', 403],
-  ['a.'.repeat(126), `http://${'a.'.repeat(126)}`, 401],
-  ['a.'.repeat(200), `http://${'a.'.repeat(200)}`, 403],
-])('The site check compares host %s with origin %s and ignores a default port', async (host, origin, status) => {
+  ['accepts the default port of https', 401, 'ex.com:443', 'https://ex.com'],
+  ['accepts the default port of http', 401, 'ex.com:80', 'http://ex.com'],
+  ['accepts the default port of an IPv6 address', 401, '[::1]:80', 'http://[::1]'],
+  ['refuses another port', 403, 'ex.com:8443', 'https://ex.com'],
+  ['accepts the longest host there is', 401, 'a.'.repeat(126), `http://${'a.'.repeat(126)}`],
+  ['refuses a host that is longer than any', 403, 'a.'.repeat(200), `http://${'a.'.repeat(200)}`],
+])('The site check compares host and origin: it %s', async (_, status, host, origin) => {
   const body = JSON.stringify(someone());
   const answer = await raw(
     t.api.url,

@@ -1,8 +1,8 @@
-import { Client } from 'pg';
 import { cookieOf, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { resign } from '../support/forge.js';
 import { expireIdleIn } from '../support/time.js';
+import { holdSessions } from '../support/held-rows.js';
 import { until } from '../support/until.js';
 
 const t = useApp();
@@ -277,20 +277,11 @@ describe('the audit trail', () => {
 it('A logout-all waits for a refresh that began before its session expired, and revokes what came of it', async () => {
   const { credentials, refreshToken, session } = await t.api.signUp();
   const other = await t.api.signIn(credentials);
-  await expireIdleIn(t.database, session.id, '2 seconds');
-  const waiting = async () =>
-    (
-      await t.database.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      )
-    ).length;
-  const holder = new Client({ connectionString: t.database.url });
-  await holder.connect();
-  await holder.query('BEGIN');
-  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session.id]);
+  await expireIdleIn(t.database, session.id, '3 seconds');
+  const rows = await holdSessions(t.database, [session.id]);
 
   const refreshing = t.api.refresh(refreshToken);
-  await until('the refresh waits', async () => (await waiting()) === 1);
+  await rows.waiting('', 1);
   await until('its session expires', async () => {
     const [row] = await t.database.query<{ over: boolean }>(
       'SELECT idle_expires_at < now() AS over FROM sessions WHERE id = $1',
@@ -299,9 +290,8 @@ it('A logout-all waits for a refresh that began before its session expired, and 
     return row!.over;
   });
   const ending = t.api.logoutAll(other.refreshToken);
-  await until('the logout waits too', async () => (await waiting()) === 2);
-  await holder.query('COMMIT');
-  await holder.end();
+  await rows.waiting('', 2);
+  await rows.release();
 
   const refreshed = await refreshing;
   expect((await ending).body).toEqual({ revoked: refreshed.status === 200 ? 2 : 1 });

@@ -1,11 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { spawn } from 'node:child_process';
-import { Client } from 'pg';
 import { Api, cookieOf, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { spawnInstance, startInstance, withoutLimits } from '../support/instance.js';
 import { SECRETS } from '../support/secrets.js';
+import { holdUsers } from '../support/held-rows.js';
 import { until } from '../support/until.js';
 
 let database: TestDatabase;
@@ -94,19 +94,11 @@ it('Neither the log nor the audit trail contains any of the secrets of a whole r
 it('A database statement carries the id of the request that it belongs to', async () => {
   const instance = await startInstance({ env: { DATABASE_URL: database.url } });
   const { credentials, user } = await instance.api.signUp();
-  const holder = new Client({ connectionString: database.url });
-  await holder.connect();
-  await holder.query('BEGIN');
-  await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [user.id]);
+  const rows = await holdUsers(database, [user.id]);
   const login = instance.api.login(credentials, { headers: { 'x-request-id': 'a-request-that-waits' } });
-  await until('its statement is seen to wait', async () => {
-    const waiting = await database.query<{ query: string }>(
-      `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    return waiting.some(({ query }) => /^\w+ \/\* a-request-that-waits \*\//.test(query));
-  });
-  await holder.query('ROLLBACK');
-  await holder.end();
+  const [query] = await rows.waiting('', 1);
+  expect(query).toMatch(/^\w+ \/\* a-request-that-waits \*\//);
+  await rows.release();
   expect((await login).status).toBe(200);
   await instance.kill('SIGTERM');
 });

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { Client } from 'pg';
 import { cookieOf, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { leaveUnseen } from '../support/time.js';
-import { until } from '../support/until.js';
+import { holdUsers } from '../support/held-rows.js';
 
 const t = useApp({ MAX_SESSIONS_PER_USER: '5', PASSWORD_HASH_PARALLEL: '8' });
 
@@ -161,20 +160,11 @@ describe('logging in', () => {
   it('Parallel logins keep to the session limit and revoke the least recently seen sessions', async () => {
     const first = await t.api.signUp();
     await leaveUnseen(t.database, first.session.id, '1 hour');
-    // Somebody holds the account until many logins stand at the same point, so that they go on together.
-    const holder = new Client({ connectionString: t.database.url });
-    await holder.connect();
-    await holder.query('BEGIN');
-    await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [first.user.id]);
+    // The user's row is held until every login stands at the same point, so that they go on together.
+    const rows = await holdUsers(t.database, [first.user.id]);
     const logins = Promise.all(Array.from({ length: 12 }, () => t.api.signIn(first.credentials)));
-    await until('eight logins wait', async () => {
-      const waiting = await t.database.query(
-        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-      );
-      return waiting.length >= 8;
-    });
-    await holder.query('COMMIT');
-    await holder.end();
+    await rows.waiting('', 8);
+    await rows.release();
     const others = await logins;
 
     const [{ count }] = (await t.database.query(

@@ -22,7 +22,7 @@ let passwordHash: Promise<string> | undefined;
  * {@link PASSWORD}: hashing it for each of hundreds would take minutes.
  */
 export async function seedDevices(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'query'>,
   apis: readonly Api[],
   count: number,
   deliveries: readonly Device['delivery'][] = ['body'],

@@ -2,29 +2,33 @@ import { Client } from 'pg';
 import type { TestDatabase } from './database.js';
 import { until } from './until.js';
 
+type Lock = 'FOR UPDATE' | 'FOR NO KEY UPDATE';
+
+export const holdUsers = (database: TestDatabase, ids: readonly string[], lock: Lock = 'FOR UPDATE') =>
+  holdRows(database, 'users', ids, lock);
+
+export const holdSessions = (database: TestDatabase, ids: readonly string[]) =>
+  holdRows(database, 'sessions', ids, 'FOR UPDATE');
+
 /**
- * Holds the rows of some users until it is released, for what has to happen at the same moment. `count` statements wait
- * when `waiting` resolves: those alone whose text has `words`, for a mail's link waits for its user too.
+ * Holds some rows until they are released, for what has to happen at the same moment. `waiting` answers the statements
+ * that wait, once there are `count`: those alone whose text has `words`, for a mail's link waits for its user too.
  */
-export async function holdUsers(
-  database: TestDatabase,
-  ids: readonly string[],
-  lock: 'FOR UPDATE' | 'FOR NO KEY UPDATE' = 'FOR UPDATE',
-) {
+async function holdRows(database: TestDatabase, table: 'users' | 'sessions', ids: readonly string[], lock: Lock) {
   const client = new Client({ connectionString: database.url });
   await client.connect();
   await client.query('BEGIN');
-  await client.query(`SELECT FROM users WHERE id = ANY($1::uuid[]) ${lock}`, [ids]);
+  await client.query(`SELECT FROM ${table} WHERE id = ANY($1::uuid[]) ${lock}`, [ids]);
   let isHeld = true;
   return {
     waiting: (words: string, count: number) =>
       until(`${count} of ${words} wait`, async () => {
-        const waiting = await database.query(
-          `SELECT FROM pg_stat_activity
+        const waiting = await database.query<{ query: string }>(
+          `SELECT query FROM pg_stat_activity
            WHERE datname = current_database() AND wait_event_type = 'Lock' AND strpos(query, $1) > 0`,
           [words],
         );
-        return waiting.length === count;
+        return waiting.length >= count && waiting.map(({ query }) => query);
       }),
     async release() {
       if (isHeld) await client.end();
