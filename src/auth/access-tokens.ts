@@ -1,14 +1,18 @@
-import { createHmac, createSecretKey, type KeyObject, randomUUID, timingSafeEqual } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
+import { LRUCache } from 'lru-cache';
 import { AppConfig } from '../config/config.js';
-import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
+import { secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { SessionWithUser } from '../sessions/session-with-user.js';
+import { hasOurHeader } from './access-token-keys.js';
 
-export const ALGORITHM = 'HS256' as const;
-export const TOKEN_TYPE = 'at+jwt';
+const VERIFIED_MAX_TOKENS = 10_000;
+const VERIFIED_MAX_BYTES = 8 * 1024 * 1024;
+const CLAIMS_BYTES = 400;
+const VERIFIED_FOR_MS = 60_000;
 
 export interface AccessToken {
   readonly accessToken: string;
@@ -16,18 +20,18 @@ export interface AccessToken {
   readonly expiresIn: number;
 }
 
-/** What a token's signature is verified with. Its times are the checker's to compare, by the clock all instances share. */
-export const verification = ({ jwtIssuer, jwtAudience }: AppConfig) => ({
-  algorithms: [ALGORITHM],
-  issuer: jwtIssuer,
-  audience: jwtAudience,
-  ignoreExpiration: true,
-  clockTolerance: CLOCK_SKEW_SECONDS,
-});
-
 /** Access tokens: JWTs of the profile of RFC 9068, with a session and its generation inside, and nothing about the person. */
 @Injectable()
 export class AccessTokens {
+  // That we signed these claims cannot become untrue while the process has its keys, so it need not be found out for each
+  // request. Their times are compared at each use, and so is the session, by the checker.
+  private readonly verified = new LRUCache<string, SessionClaims>({
+    max: VERIFIED_MAX_TOKENS,
+    maxSize: VERIFIED_MAX_BYTES,
+    sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
+    ttl: VERIFIED_FOR_MS,
+  });
+
   constructor(
     private readonly jwt: JwtService,
     private readonly config: AppConfig,
@@ -56,15 +60,26 @@ export class AccessTokens {
   }
 
   /**
-   * What a token says, if we signed it: for what is not an HTTP request, such as the first words on a socket. Whether
-   * its session is open, the session checker knows. Throws {@link InvalidAccessTokenError}.
+   * The claims of a token that we signed, whether it came with a request or on a socket. It opens nothing by itself: whether
+   * its time is over and its session open, the session checker says. Throws {@link InvalidAccessTokenError}.
    */
   verify(accessToken: string): SessionClaims {
+    const known = this.verified.get(accessToken);
+    if (known) {
+      return known;
+    }
+    const claims = readClaims(this.payloadOf(accessToken));
+    // A copy: what was cut out of a header keeps all of it in memory.
+    this.verified.set(Buffer.from(accessToken).toString(), claims);
+    return claims;
+  }
+
+  private payloadOf(accessToken: string): unknown {
     if (!hasOurHeader(accessToken)) {
       throw new InvalidAccessTokenError();
     }
     try {
-      return readClaims(this.jwt.verify(accessToken, verification(this.config)));
+      return this.jwt.verify<object>(accessToken);
     } catch {
       throw new InvalidAccessTokenError();
     }
@@ -73,9 +88,9 @@ export class AccessTokens {
 
 /**
  * Reads the claims of a token whose signature, issuer and audience were verified. Every claim must be there and of its
- * type; anything else throws {@link InvalidAccessTokenError} before a database hears of it (JWT-07).
+ * type; anything else throws {@link InvalidAccessTokenError}, and no database is asked (JWT-07).
  */
-export function readClaims(claims: unknown): SessionClaims {
+function readClaims(claims: unknown): SessionClaims {
   if (!isRecord(claims)) {
     throw new InvalidAccessTokenError();
   }
@@ -91,47 +106,6 @@ export function readClaims(claims: unknown): SessionClaims {
     issuedAt: iat,
     expiresAt: exp,
   };
-}
-
-/** The secrets of access tokens: the first signs, all verify. */
-export class JwtKeys {
-  readonly signing: KeyObject;
-  private readonly others: readonly KeyObject[];
-
-  constructor({ jwtSecrets: [first = '', ...others] }: AppConfig) {
-    this.signing = toKey(first);
-    this.others = others.map(toKey);
-  }
-
-  /** The key to verify a token with: the one that signed it, or else the first, which will say no. */
-  of(jwt: string): KeyObject {
-    return this.others.find((key) => hasSigned(key, jwt)) ?? this.signing;
-  }
-}
-
-// A KeyObject: a string would be tried as PEM at every token.
-const toKey = (secret: string): KeyObject => createSecretKey(Buffer.from(secret, 'utf8'));
-
-function hasSigned(key: KeyObject, jwt: string): boolean {
-  const end = jwt.lastIndexOf('.');
-  const expected = Buffer.from(createHmac('sha256', key).update(jwt.slice(0, end)).digest('base64url'));
-  const signature = Buffer.from(jwt.slice(end + 1));
-  return expected.length === signature.length && timingSafeEqual(expected, signature);
-}
-
-/** Whether the header is exactly the one we write: no other algorithm, type, key reference or extension (JWT-02, JWT-03). */
-export function hasOurHeader(jwt: string): boolean {
-  try {
-    const header: unknown = JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString('utf8'));
-    const expected = { alg: ALGORITHM, typ: TOKEN_TYPE };
-    return (
-      isRecord(header) &&
-      Object.keys(header).length === Object.keys(expected).length &&
-      Object.entries(expected).every(([name, value]) => header[name] === value)
-    );
-  } catch {
-    return false;
-  }
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

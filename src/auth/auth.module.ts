@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
-import { JwtModule, JwtSecretRequestType } from '@nestjs/jwt';
+import { JwtModule } from '@nestjs/jwt';
 import { AuditModule } from '../audit/audit.module.js';
 import { AppConfig } from '../config/config.js';
 import { MailModule } from '../mail/mail.module.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
-import { ALGORITHM, AccessTokens, JwtKeys, TOKEN_TYPE } from './access-tokens.js';
+import { accessTokenJwt } from './access-token-keys.js';
+import { AccessTokens } from './access-tokens.js';
 import { AddressConfirmation } from './address-confirmation.js';
 import { AuthController } from './auth.controller.js';
 import { AuthService } from './auth.service.js';
@@ -20,14 +21,7 @@ import { RegistrationService } from './registration.service.js';
   imports: [
     JwtModule.registerAsync({
       inject: [AppConfig],
-      useFactory: (config: AppConfig) => {
-        const keys = new JwtKeys(config);
-        return {
-          secretOrKeyProvider: (type, token) =>
-            type === JwtSecretRequestType.VERIFY && typeof token === 'string' ? keys.of(token) : keys.signing,
-          signOptions: { algorithm: ALGORITHM, header: { alg: ALGORITHM, typ: TOKEN_TYPE } },
-        };
-      },
+      useFactory: accessTokenJwt,
     }),
     AuditModule,
     LimitsModule,
@@ -45,6 +39,6 @@ import { RegistrationService } from './registration.service.js';
     JwtStrategy,
     RefreshCookie,
   ],
-  exports: [AccessTokens, TokenResponses, JwtStrategy, RefreshCookie],
+  exports: [AccessTokens, TokenResponses, RefreshCookie],
 })
 export class AuthModule {}

@@ -6,8 +6,7 @@ import { Problem } from '../problems/problem.js';
 import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
-import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessions.errors.js';
-import { JwtStrategy } from './jwt.strategy.js';
+import { SessionRevokedError } from '../sessions/sessions.errors.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
 const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
@@ -20,7 +19,6 @@ export const TakesRefreshToken = () => SetMetadata(TAKES_REFRESH_TOKEN, true);
 export class JwtAuthGuard extends AuthGuard('jwt') {
   constructor(
     private readonly reflector: Reflector,
-    private readonly strategy: JwtStrategy,
     private readonly cookie: RefreshCookie,
     private readonly endedSessionUses: EndedSessionUses,
   ) {
@@ -28,16 +26,7 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (this.has(IS_PUBLIC, context)) {
-      return true;
-    }
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const caller = this.strategy.validateAgain(request);
-    if (!caller) {
-      return (await super.canActivate(context)) === true;
-    }
-    request.user = await caller.catch((error: unknown) => this.handleRequest(error, null, null, context));
-    return true;
+    return this.has(IS_PUBLIC, context) || (await super.canActivate(context)) === true;
   }
 
   override handleRequest<TCaller>(error: unknown, caller: TCaller, _: unknown, context: ExecutionContext): TCaller {
@@ -48,12 +37,11 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     if (error instanceof SessionRevokedError && error.session) {
       this.endedSessionUses.note(error.session, sourceOf(request));
     }
-    const refusal = error ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
-    const isRefusal = refusal instanceof Problem && refusal.status === 401;
+    const isRefusal = error instanceof Problem && error.status === 401;
     if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {
       return caller;
     }
-    throw refusal;
+    throw error;
   }
 
   private has(mark: symbol, context: ExecutionContext): boolean {

@@ -2,6 +2,7 @@ import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { type AuthResult } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { claimsOf, resign } from '../support/forge.js';
+import { until } from '../support/until.js';
 
 const t = useApp();
 const now = () => Math.floor(Date.now() / 1000);
@@ -116,6 +117,13 @@ describe('the right key with a wrong claim', () => {
 
   it('An access token that ended within the tolerated clock skew is still accepted', async () => {
     expect((await t.api.me(resign(me, { exp: now() - 10 }))).status).toBe(200);
+  });
+
+  it('An access token is refused once its time is over, though it was accepted a moment before', async () => {
+    const token = resign(me, { exp: now() - 26 });
+    expect((await t.api.me(token)).status).toBe(200);
+    await until('its time is over', async () => (await t.api.me(token)).status === 401);
+    expect(await t.api.me(token)).toMatchObject(INVALID);
   });
 });
 
