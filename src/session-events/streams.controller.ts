@@ -25,7 +25,7 @@ export class StreamsController {
       '`session.revoked` with `{ id, reason, at }`. The stream lives as long as its session, and ends after the ' +
       '`session.revoked` of that one; the access token may expire meanwhile. `: ping` comes every 15 seconds, ' +
       '`: degraded` instead while events may be late. After a gap send `Last-Event-ID`, or get `resync` where that ' +
-      'was over an hour ago: then read the list again. Swagger UI shows nothing before the stream ends; use `curl -N`.',
+      'was over an hour ago: then read the list again. Swagger UI shows them as they come, and so does `curl -N`.',
   })
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'The id of the last event of an earlier stream.' })
   @ApiOkResponse({

@@ -1,37 +1,94 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Controller, Delete, Get, HttpCode, Module } from '@nestjs/common';
+import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { Locator, Page } from 'playwright-core';
-import { someone } from '../support/api.js';
+import { PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { TestBrowser } from '../support/chromium.js';
+import { until } from '../support/until.js';
 
-const t = useApp();
+// What an application built on the service adds.
+const NOTES = [{ id: '7d1f3f0e-6a3e-4b9b-9a52-2f1c8a4f1c11', title: 'Milk' }];
+
+@ApiTags('Notes')
+@Controller('notes')
+class NotesController {
+  @Get()
+  @ApiOperation({ summary: 'Your notes' })
+  @ApiOkResponse({ description: 'All of them.' })
+  list(): object {
+    return NOTES;
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiOperation({ summary: 'Delete a note' })
+  @ApiNoContentResponse({ description: 'Deleted.' })
+  delete(): void {
+    // Nothing is kept.
+  }
+}
+
+@Module({ controllers: [NotesController] })
+class NotesModule {}
+
+const PICTURES = process.env['SCREENSHOTS'] ?? 'coverage/screenshots';
+const MAX_CLICKS = 15;
+
+const t = useApp({}, {}, { modules: [NotesModule] });
 let browser: TestBrowser;
 let page: Page;
+let clicks: number;
 
 beforeAll(async () => {
+  mkdirSync(PICTURES, { recursive: true });
   browser = await TestBrowser.launch();
-  page = await (await browser.device({ viewport: { width: 1200, height: 1400 } })).newPage();
 });
 afterAll(() => browser?.close());
 
+beforeEach(() => open({ viewport: { width: 1200, height: 1400 } }));
+afterEach(async () => {
+  await page.context().close();
+  expect(browser.complaints).toEqual([]);
+});
+
+/** A browser of its own at Swagger UI, which counts a person's clicks. */
+async function open(options: object): Promise<void> {
+  await page?.context().close();
+  page = await (await browser.device(options)).newPage();
+  clicks = 0;
+  await page.exposeFunction('countClick', () => (clicks += 1));
+  await page.addInitScript('addEventListener("click", ({ isTrusted }) => isTrusted && countClick(), true)');
+  await page.goto(`${t.api.url}/docs`);
+  await page.locator('.opblock').first().waitFor();
+}
+
 const operation = (id: string): Locator => page.locator(`[id^="operations-"][id$="-${id}"]`);
+const who = (): Locator => page.locator('.who');
+const picture = (name: string) => page.screenshot({ path: join(PICTURES, `docs-${name}.png`) });
 
-/** Opens an operation, tries it out, and returns the status and body the page shows. */
-async function tryOut(
-  id: string,
-  { body, path }: { body?: object; path?: string } = {},
-): Promise<{ status: number; body: any }> {
+/** Presses a route's button, and fills in what it waits for. */
+async function begin(id: string, body?: object): Promise<void> {
+  await operation(id).locator('.run').click();
+  if (body) await operation(id).locator('textarea').fill(JSON.stringify(body));
+}
+
+/** Runs a route, and returns the answer that the page shows. */
+async function run(id: string, body?: object): Promise<{ status: number; body: any }> {
   const block = operation(id);
-  if (!(await block.getByRole('button', { name: 'Execute' }).isVisible())) {
-    if (!(await block.locator('.opblock-body').isVisible())) {
-      await block.locator('.opblock-summary-control').click();
-    }
-    await block.getByRole('button', { name: 'Try it out' }).click();
+  const isReady = (await block.locator('.run').textContent()) === 'Run';
+  if (!isReady) {
+    await begin(id, body);
+    await block.locator('.opblock-section').first().waitFor();
   }
-  if (body) await block.locator('textarea.body-param__text').fill(JSON.stringify(body));
-  if (path !== undefined) await block.getByPlaceholder('id', { exact: true }).fill(path);
-
-  const answered = page.waitForResponse((response) => ['fetch', 'xhr'].includes(response.request().resourceType()));
-  await block.getByRole('button', { name: 'Execute' }).click();
+  // Besides, the page asks who it is.
+  const answered = page.waitForResponse((response) => {
+    const { pathname } = new URL(response.url());
+    return id === 'getMe' ? pathname === '/auth/me' : pathname !== '/auth/me';
+  });
+  await block.locator(isReady ? '.run' : '.execute').click();
   const response = await answered;
   const shown = block.locator('.live-responses-table tbody .response-col_status');
   await shown.filter({ hasText: String(response.status()) }).waitFor();
@@ -39,57 +96,184 @@ async function tryOut(
   return { status: response.status(), body: text === '' ? null : JSON.parse(text) };
 }
 
-async function authorize(accessToken: string): Promise<void> {
-  await page.locator('.auth-wrapper .authorize').first().click();
-  const dialog = page.locator('.dialog-ux');
-  const bearer = dialog.locator('.auth-container').filter({ hasText: 'bearer' });
-  const logout = bearer.getByRole('button', { name: 'Logout' });
-  if (await logout.isVisible()) await logout.click();
-  await bearer.locator('input').fill(accessToken);
-  await bearer.getByRole('button', { name: 'Apply credentials' }).click();
-  await dialog.getByRole('button', { name: 'Close', exact: true }).last().click();
-}
+const seen = (locator: Locator, text: string) => locator.filter({ hasText: text }).first().waitFor();
 
-it('A person can register, manage devices, refresh and log out from the page at /docs', async () => {
-  await page.goto(`${t.api.url}/docs`);
-  await page.locator('.opblock').first().waitFor();
+it('A person can sign up, manage devices, refresh and log out at /docs in 15 clicks', async () => {
   const credentials = someone();
-
-  // The laptop: this browser.
-  const registered = await tryOut('register', { body: { ...credentials, deviceName: 'Laptop' } });
+  const registered = await run('register', { ...credentials, deviceName: 'Laptop' });
   expect(registered.status).toBe(201);
   expect(registered.body).not.toHaveProperty('refreshToken');
-  await authorize(registered.body.accessToken);
-  expect((await tryOut('getMe')).body.email).toBe(credentials.email);
+  await seen(who(), `Authorized as ${credentials.email} on Laptop`);
+  expect((await run('getMe')).body.email).toBe(credentials.email);
 
-  // Another device, which has its tokens in the body, so that this browser's cookie stays the laptop's.
-  const phone = await tryOut('login', { body: { ...credentials, deviceName: 'Phone', tokenDelivery: 'body' } });
+  // Who signed in last is who you are, by the bearer and by the cookie alike.
+  const phone = await run('login', { ...credentials, deviceName: 'Phone' });
   expect(phone.status).toBe(200);
-  const listed = await tryOut('listSessions');
-  expect(listed.body.items.map(({ device }: any) => device.name)).toEqual(['Laptop', 'Phone']);
+  await seen(who(), `Authorized as ${credentials.email} on Phone`);
+  const listed = await run('listSessions');
+  expect(listed.body.items.map(({ device }: any) => device.name)).toEqual(['Phone', 'Laptop']);
 
-  expect(
-    (await tryOut('renameSession', { path: phone.body.session.id, body: { deviceName: 'Old phone' } })).status,
-  ).toBe(200);
-  expect((await tryOut('revokeSession', { path: phone.body.session.id })).status).toBe(204);
-  expect((await t.api.me(phone.body.accessToken)).body.code).toBe('session_revoked');
-  expect((await tryOut('listSessions')).body.items).toHaveLength(1);
+  // The other device is filled in.
+  const renamed = await run('renameSession', { deviceName: 'Old laptop' });
+  expect([renamed.body.id, renamed.body.device.name]).toEqual([registered.body.session.id, 'Old laptop']);
+  expect((await run('revokeSession')).status).toBe(204);
+  expect((await t.api.me(registered.body.accessToken)).body.code).toBe('session_revoked');
+  expect((await run('listSessions')).body.items).toHaveLength(1);
 
   // By the cookie, which no script on the page can see.
-  const refreshed = await tryOut('refresh');
+  const refreshed = await run('refresh');
   expect(refreshed.status).toBe(200);
-  expect(refreshed.body.session.id).toBe(registered.body.session.id);
+  expect(refreshed.body.session.id).toBe(phone.body.session.id);
   expect(await page.evaluate('document.cookie')).toBe('');
 
   // The page keeps the authorization over a reload.
   await page.reload();
-  await page.locator('.opblock').first().waitFor();
-  expect((await tryOut('getCurrentSession')).status).toBe(200);
+  await seen(who(), `Authorized as ${credentials.email} on Phone`);
+  expect((await run('getCurrentSession')).body.id).toBe(phone.body.session.id);
 
-  expect((await tryOut('logout')).status).toBe(204);
+  expect((await run('logout')).status).toBe(204);
+  await seen(who(), 'That session was ended.');
   expect(await page.context().cookies()).toEqual([]);
-  expect((await tryOut('refresh')).status).toBe(401);
-
-  expect(browser.complaints).toEqual([]);
-  if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] });
+  expect((await run('refresh')).status).toBe(401);
+  expect(clicks).toBeLessThanOrEqual(MAX_CLICKS);
 }, 120_000);
+
+it('Swagger UI sends no access token once the session has ended elsewhere, and says why', async () => {
+  const { credentials, accessToken } = await t.api.signUp();
+  await run('login', { ...credentials });
+  await seen(who(), `Authorized as ${credentials.email}`);
+
+  await t.api.logoutOthers(accessToken);
+  expect((await run('getMe')).body.code).toBe('session_revoked');
+  await seen(who(), 'That session was ended.');
+  expect((await run('getMe')).body.code).toBe('invalid_token');
+  await page.reload();
+  await seen(who(), 'Not authorized yet.');
+}, 60_000);
+
+it('An access token that is entered by hand is that of a user and of staff, until it is removed', async () => {
+  const { accessToken, credentials, user } = await t.api.signUp();
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
+  const dialog = page.locator('.dialog-ux');
+  await page.locator('.auth-wrapper .authorize').first().click();
+  // The bearer comes first, and there is nothing to type for the cookie.
+  expect(await dialog.locator('h4 code').allTextContents()).toEqual(['bearer', 'staff', 'refreshCookie']);
+  expect(await dialog.locator('input').count()).toBe(2);
+  await dialog.locator('input').first().fill(accessToken);
+  await dialog.getByRole('button', { name: 'Apply credentials' }).first().click();
+  await page.keyboard.press('Escape');
+  await seen(who(), `Authorized as ${credentials.email} on`);
+  await seen(who(), ', staff');
+
+  // Empty filters find everyone, and the route of one user offers them by their addresses.
+  const { body } = await run('listUsers');
+  expect(body.items.map(({ email }: any) => email)).toContain(credentials.email);
+  await begin('listUserSessions');
+  await operation('listUserSessions').locator('.chips').getByText(credentials.email).click();
+  expect(await operation('listUserSessions').getByPlaceholder('id', { exact: true }).inputValue()).toBe(user.id);
+
+  await page.locator('.auth-wrapper .authorize').first().click();
+  await dialog.getByRole('button', { name: 'Remove authorization' }).first().click();
+  await page.keyboard.press('Escape');
+  await seen(who(), 'Not authorized yet.');
+  expect((await run('listAuditEvents')).status).toBe(401);
+}, 60_000);
+
+it('The event stream shows each event as it comes, and its end', async () => {
+  const credentials = someone();
+  const { body: me } = await run('register', { ...credentials });
+  await operation('streamSessionEvents').locator('.run').click();
+  const events = operation('streamSessionEvents').locator('.stream');
+  await seen(events, 'No event yet.');
+  const phone = await t.api.signIn(credentials);
+  await seen(events.locator('li'), 'session.created');
+  await picture('stream');
+  await t.api.endSession(phone.accessToken, me.session.id);
+  await seen(operation('streamSessionEvents').locator('.live-responses-table'), '"reason":"revoked_by_user"');
+  expect(await events.count()).toBe(0);
+  await seen(who(), 'That session was ended.');
+
+  // Refused before it begins, it is shown as any other answer.
+  await operation('streamSessionEvents').locator('.run').click();
+  await seen(operation('streamSessionEvents').locator('.live-responses-table'), 'invalid_token');
+}, 60_000);
+
+it('An event stream can be stopped, and shows what came until then', async () => {
+  const credentials = someone();
+  await run('register', { ...credentials });
+  await operation('streamSessionEvents').locator('.run').click();
+  const block = operation('streamSessionEvents');
+  await seen(block.locator('.stream'), 'No event yet.');
+  await t.api.signIn(credentials);
+  await seen(block.locator('.stream li'), 'session.created');
+  await block.getByRole('button', { name: 'Stop' }).click();
+  await seen(block.locator('.live-responses-table'), 'event: session.created');
+  await seen(who(), `Authorized as ${credentials.email}`);
+}, 60_000);
+
+it('The refusals of a route fold to one table that marks the one it answered with', async () => {
+  await begin('login', { email: 'nobody@example.com', password: PASSWORD });
+  const block = operation('login');
+  expect((await block.boundingBox())!.height).toBeLessThan(1400);
+  await picture('route');
+  expect((await run('getMe')).status).toBe(401);
+  const table = operation('getMe').locator('table.refusals');
+  expect(await table.locator('[aria-current]').allTextContents()).toEqual([
+    '401invalid_tokenSend a valid access token as "Authorization: Bearer <accessToken>".',
+  ]);
+  const documented = operation('getMe').locator('.responses-table:not(.live-responses-table) > tbody > tr');
+  expect(await documented.count()).toBe(1);
+}, 60_000);
+
+it('Optional parameters are empty, and their examples are in the description', async () => {
+  await begin('listAuditEvents');
+  const rows = operation('listAuditEvents').locator('.parameters tbody tr');
+  await rows.first().waitFor();
+  for (const row of await rows.all()) {
+    const name = await row.getAttribute('data-param-name');
+    expect([name, await row.locator('input, select').first().inputValue()]).toEqual([
+      name,
+      name === 'limit' ? '50' : '',
+    ]);
+  }
+  await seen(rows, 'Such as session_revoked.');
+}, 60_000);
+
+it('Routes that an application adds have the same buttons and offers', async () => {
+  await run('register', { ...someone() });
+  expect((await run('list')).body).toEqual(NOTES);
+  await begin('delete');
+  await seen(operation('delete').locator('.chips'), 'Milk');
+  expect(await operation('delete').getByPlaceholder('id', { exact: true }).inputValue()).toBe(NOTES[0]!.id);
+  await page.keyboard.press('Control+Enter');
+  await seen(operation('delete').locator('.live-responses-table'), '204');
+  await until(
+    'what is deleted is offered no longer',
+    async () => (await operation('delete').locator('.chips').count()) === 0,
+  );
+}, 60_000);
+
+it.each([
+  ['a dark desktop', { viewport: { width: 1200, height: 1400 }, colorScheme: 'dark' }],
+  ['a phone', { viewport: { width: 390, height: 844 } }],
+])(
+  'On %s the page of a route is as wide as the window',
+  async (name, options) => {
+    await open(options);
+    await picture(`start-${name.replaceAll(' ', '-')}`);
+    await run('register', { ...someone() });
+    await run('listSessions');
+    await begin('renameSession');
+    await operation('renameSession').locator('.refusals').waitFor();
+    await operation('renameSession').evaluate((element) => element.scrollIntoView());
+    await picture(`route-${name.replaceAll(' ', '-')}`);
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBe(0);
+  },
+  60_000,
+);
+
+it('The links at the top lead to the other pages of the service', async () => {
+  await page.getByRole('link', { name: 'Your devices' }).click();
+  await page.waitForURL(`${t.api.url}/`);
+  expect(clicks).toBe(1);
+});

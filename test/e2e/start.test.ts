@@ -89,7 +89,7 @@ it('In production the service sets a __Host- cookie, has no Swagger UI and logs 
   const refreshed = await api.refreshByCookie(cookie);
   expect(refreshed.status).toBe(200);
 
-  for (const path of ['/docs', '/docs/', '/docs-json', '/docs-yaml', '/docs/swagger-ui-init.js']) {
+  for (const path of ['/docs', '/docs/', '/docs-json', '/docs-yaml', '/docs/docs.mjs']) {
     expect((await api.call('GET', path)).status).toBe(404);
   }
 

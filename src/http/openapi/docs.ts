@@ -1,35 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { openApiDocument } from './document.js';
 import type { DocumentedAuthentication } from './operation.js';
 
-const DOCS = /^\/docs(\/|$)/;
-// Swagger UI styles its elements inline; everything else comes from its own files.
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
-  "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
-const WITHOUT_CHARSET: ReadonlySet<unknown> = new Set(['text/html', 'text/yaml', 'application/javascript']);
+const PUBLIC = fileURLToPath(new URL('public', import.meta.url));
+const require = createRequire(import.meta.url);
+const SWAGGER_UI = dirname(require.resolve('swagger-ui-dist/package.json'));
+const FILES: ReadonlySet<string> = new Set(
+  ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.css', 'docs.mjs'].concat(
+    ['document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map((name) => `${name}.mjs`),
+  ),
+);
+const INDEX = readFileSync(new URL('public/index.html', import.meta.url), 'utf8');
+// Other pages of the service that are of use to a reader, where they exist.
+const LINKS = [
+  { url: '/', text: 'Your devices' },
+  { url: '/dev/mails', text: 'Mails' },
+] as const;
 
-/** Swagger UI at `/docs`, and the OpenAPI document at `/docs-json`. */
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+  "form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/** Swagger UI at `/docs`, and the OpenAPI document at `/docs-json` and `/docs-yaml`. */
 export function serveDocs(app: NestFastifyApplication, authentication: DocumentedAuthentication): void {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
-  fastify.addHook('onRequest', (request, reply, done) => {
-    if (DOCS.test(request.routeOptions.url ?? '')) {
-      reply.header('Content-Security-Policy', CSP);
-    }
-    done();
-  });
+  SwaggerModule.setup('docs', app, () => openApiDocument(app, authentication), { ui: false });
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    const type = reply.getHeader('Content-Type');
-    if (WITHOUT_CHARSET.has(type)) {
-      // Swagger UI's own answers leave it to the browser to guess (HDR-02).
-      reply.type(`${String(type)}; charset=utf-8`);
+    if (reply.getHeader('Content-Type') === 'text/yaml') {
+      // Left to the browser to guess otherwise (HDR-02).
+      reply.type('text/yaml; charset=utf-8');
     }
     done();
   });
-  SwaggerModule.setup('docs', app, () => openApiDocument(app, authentication), {
-    customSiteTitle: 'Latchkey',
-    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, withCredentials: true },
+  for (const url of ['/docs', '/docs/']) {
+    fastify.get(url, (_request, reply) => sendPage(fastify, reply));
+  }
+  void fastify.register(fastifyStatic, {
+    root: [PUBLIC, SWAGGER_UI],
+    prefix: '/docs/',
+    decorateReply: false,
+    index: false,
+    allowedPath: (path) => FILES.has(path.slice(1)),
   });
+}
+
+function sendPage(fastify: FastifyInstance, reply: FastifyReply): FastifyReply {
+  const links = LINKS.filter(({ url }) => fastify.hasRoute({ url, method: 'GET' }));
+  const html = links.map(({ url, text }) => `<a href="${url}">${text}</a>`).join('\n');
+  return reply
+    .header('Content-Security-Policy', CSP)
+    .type('text/html; charset=utf-8')
+    .send(INDEX.replace('{{links}}', html));
 }

@@ -1,0 +1,30 @@
+import { authorization } from './authorization.mjs';
+import { withoutPrefilledOptions } from './document.mjs';
+import { ids } from './ids.mjs';
+import { refusals } from './refusals.mjs';
+import { run } from './run.mjs';
+import { stream } from './stream.mjs';
+
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const followScheme = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+dark.addEventListener('change', followScheme);
+followScheme();
+
+const response = await fetch('/docs-json');
+if (!response.ok) {
+  document.querySelector('#swagger-ui').textContent = `The OpenAPI document could not be read: ${response.status}.`;
+  throw new Error(`/docs-json: ${response.status}`);
+}
+
+globalThis.SwaggerUIBundle({
+  spec: withoutPrefilledOptions(await response.json()),
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  displayRequestDuration: true,
+  persistAuthorization: true,
+  tryItOutEnabled: true,
+  withCredentials: true,
+  // The schemas are one click away, below the routes.
+  defaultModelsExpandDepth: 0,
+  plugins: [authorization, ids, refusals, run, stream],
+});
