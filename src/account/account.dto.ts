@@ -1,14 +1,17 @@
-import { ApiProperty, PickType } from '@nestjs/swagger';
+import { ApiProperty, ApiSchema, PickType } from '@nestjs/swagger';
 import { AuditEventDto } from '../audit/audit-event.dto.js';
-import { SessionDto } from '../sessions/session.dto.js';
+import { orNull } from '../http/openapi/named-type.js';
+import { REVOCATION_REASON, SessionDto, TOKEN_DELIVERY } from '../sessions/session.dto.js';
 import type { Session } from '../sessions/session.entity.js';
 import { UserDto } from '../users/user.dto.js';
 import { LoginDto } from '../auth/credentials.dto.js';
 
+@ApiSchema({ name: 'DeleteAccountRequest' })
 export class DeleteAccountDto extends PickType(LoginDto, ['password'] as const) {}
 
+@ApiSchema({ name: 'ExportedSession' })
 export class KeptSessionDto extends SessionDto {
-  @ApiProperty({ enum: ['cookie', 'body'], example: 'cookie' })
+  @ApiProperty({ ...TOKEN_DELIVERY, example: 'cookie' })
   readonly tokenDelivery!: string;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
@@ -17,7 +20,7 @@ export class KeptSessionDto extends SessionDto {
   @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: null })
   readonly revokedAt!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: null })
+  @ApiProperty({ ...orNull(REVOCATION_REASON), example: null })
   readonly revokedReason!: string | null;
 
   static fromKept(session: Session, currentId: string): KeptSessionDto {
@@ -31,6 +34,7 @@ export class KeptSessionDto extends SessionDto {
   }
 }
 
+@ApiSchema({ name: 'AccountExport' })
 export class ExportDto {
   @ApiProperty({ format: 'date-time', example: '2026-11-23T10:02:00.000Z' })
   readonly exportedAt!: string;

@@ -1,5 +1,5 @@
 import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiProperty, ApiSchema, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
@@ -10,6 +10,7 @@ import { MailedTokenDto } from './passwords.dto.js';
 import { AccountRecoveryService } from './account-recovery.service.js';
 import { InvalidDisownTokenError } from './account.errors.js';
 
+@ApiSchema({ name: 'RecoveredAccount' })
 export class DisownedDto extends RevokedDto {
   @ApiProperty({
     type: 'string',

@@ -1,4 +1,4 @@
-import { ApiProperty, PickType } from '@nestjs/swagger';
+import { ApiProperty, ApiSchema, PickType } from '@nestjs/swagger';
 import { IsString } from 'class-validator';
 import { AtMostCharacters, IsOptionalField } from '../http/validation.js';
 import { PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
@@ -7,6 +7,7 @@ import { IsPassword, LoginDto } from '../auth/credentials.dto.js';
 const TOKEN_MAX_LENGTH = 100;
 const TOKEN_EXAMPLE = 'q8Kf2cX0vWlGm4pYhT6sZbN1eRj9uDa3oLi7xQyE5Vg';
 
+@ApiSchema({ name: 'ChangePasswordRequest' })
 export class ChangePasswordDto {
   @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'correct horse battery' })
   @IsPassword()
@@ -17,6 +18,7 @@ export class ChangePasswordDto {
   readonly newPassword!: string;
 }
 
+@ApiSchema({ name: 'ChangeEmailRequest' })
 export class ChangeEmailDto extends PickType(LoginDto, ['email'] as const) {
   @ApiProperty({
     format: 'password',
@@ -31,8 +33,10 @@ export class ChangeEmailDto extends PickType(LoginDto, ['email'] as const) {
   readonly password?: string;
 }
 
+@ApiSchema({ name: 'ForgotPasswordRequest' })
 export class ForgotPasswordDto extends PickType(LoginDto, ['email'] as const) {}
 
+@ApiSchema({ name: 'MailedTokenRequest' })
 export class MailedTokenDto {
   @ApiProperty({ maxLength: TOKEN_MAX_LENGTH, example: TOKEN_EXAMPLE, description: 'From the link of the mail.' })
   @AtMostCharacters(TOKEN_MAX_LENGTH)
@@ -40,6 +44,7 @@ export class MailedTokenDto {
   readonly token!: string;
 }
 
+@ApiSchema({ name: 'VerifyEmailRequest' })
 export class VerifyEmailDto extends MailedTokenDto {
   @ApiProperty({
     format: 'password',
@@ -54,6 +59,7 @@ export class VerifyEmailDto extends MailedTokenDto {
   readonly password?: string;
 }
 
+@ApiSchema({ name: 'ResetPasswordRequest' })
 export class ResetPasswordDto extends MailedTokenDto {
   @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
   @IsPassword()

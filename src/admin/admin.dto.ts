@@ -1,7 +1,7 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsString, IsUUID } from 'class-validator';
-import { AuditEventDto } from '../audit/audit-event.dto.js';
+import { AUDIT_EVENT_TYPE, AuditEventDto } from '../audit/audit-event.dto.js';
 import { AtMostCharacters, IsOptionalField, IsTime, PlainText } from '../http/validation.js';
 import { PageOf, PageQueryDto } from '../http/pagination.js';
 import { UserDto } from '../users/user.dto.js';
@@ -11,6 +11,7 @@ const REASON_MAX_LENGTH = 500;
 const EMAIL_MAX_LENGTH = 254;
 const TYPE_MAX_LENGTH = 64;
 
+@ApiSchema({ name: 'StaffActionRequest' })
 export class StaffActionDto {
   @ApiPropertyOptional({
     minLength: 1,
@@ -40,7 +41,7 @@ export class AuditQueryDto extends PageQueryDto {
   @IsOptionalField()
   readonly userId?: string;
 
-  @ApiPropertyOptional({ maxLength: TYPE_MAX_LENGTH, example: 'session_revoked' })
+  @ApiPropertyOptional({ ...AUDIT_EVENT_TYPE, example: 'session_revoked' })
   @AtMostCharacters(TYPE_MAX_LENGTH)
   @IsString()
   @IsOptionalField()

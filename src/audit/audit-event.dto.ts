@@ -1,5 +1,9 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { AuditEvent } from './audit-event.entity.js';
+import { namedType } from '../http/openapi/named-type.js';
+import { AUDIT_EVENT_TYPES, AUDIT_OUTCOMES, type AuditEvent } from './audit-event.entity.js';
+
+export const AUDIT_EVENT_TYPE = namedType('AuditEventType', AUDIT_EVENT_TYPES, 'What happened, in the audit trail.');
+const AUDIT_OUTCOME = namedType('AuditOutcome', AUDIT_OUTCOMES, 'Whether what was tried was done or refused.');
 
 export class AuditEventDto {
   @ApiProperty({ format: 'uuid', example: '7c6c7f0e-41bb-4c0f-8f4c-0f0c9d0f6b53' })
@@ -8,10 +12,10 @@ export class AuditEventDto {
   @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
   readonly at!: string;
 
-  @ApiProperty({ example: 'session_revoked' })
+  @ApiProperty({ ...AUDIT_EVENT_TYPE, example: 'session_revoked' })
   readonly type!: string;
 
-  @ApiProperty({ enum: ['success', 'failure'], example: 'success' })
+  @ApiProperty({ ...AUDIT_OUTCOME, example: 'success' })
   readonly outcome!: string;
 
   @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Whose account it is about.' })

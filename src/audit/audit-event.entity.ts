@@ -1,44 +1,48 @@
 import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
-export type AuditEventType =
-  | 'service_started'
-  | 'service_stopped'
-  | 'login_succeeded'
-  | 'login_failed'
-  | 'login_throttled'
-  | 'registration_throttled'
-  | 'refresh_throttled'
-  | 'rename_throttled'
-  | 'session_created'
-  | 'session_refreshed'
-  | 'session_renamed'
-  | 'session_revoked'
-  | 'refresh_token_reused'
-  | 'ended_session_used'
-  | 'password_changed'
-  | 'password_change_failed'
-  | 'password_reset'
-  | 'password_reset_requested'
-  | 'password_reset_throttled'
-  | 'mailed_token_throttled'
-  | 'email_verified'
-  | 'email_change_requested'
-  | 'email_changed'
-  | 'email_change_failed'
-  | 'email_change_throttled'
-  | 'email_change_undone'
-  | 'session_disowned'
-  | 'mail_given_up'
-  | 'account_deleted'
-  | 'account_exported'
-  | 'role_granted'
-  | 'role_revoked'
-  | 'user_disabled'
-  | 'user_enabled'
-  | 'sessions_revoked_by_staff'
-  | 'password_reset_by_staff'
-  | 'access_refused';
-export type AuditOutcome = 'success' | 'failure';
+export const AUDIT_EVENT_TYPES = [
+  'service_started',
+  'service_stopped',
+  'login_succeeded',
+  'login_failed',
+  'login_throttled',
+  'registration_throttled',
+  'refresh_throttled',
+  'rename_throttled',
+  'session_created',
+  'session_refreshed',
+  'session_renamed',
+  'session_revoked',
+  'refresh_token_reused',
+  'ended_session_used',
+  'password_changed',
+  'password_change_failed',
+  'password_reset',
+  'password_reset_requested',
+  'password_reset_throttled',
+  'mailed_token_throttled',
+  'email_verified',
+  'email_change_requested',
+  'email_changed',
+  'email_change_failed',
+  'email_change_throttled',
+  'email_change_undone',
+  'session_disowned',
+  'mail_given_up',
+  'account_deleted',
+  'account_exported',
+  'role_granted',
+  'role_revoked',
+  'user_disabled',
+  'user_enabled',
+  'sessions_revoked_by_staff',
+  'password_reset_by_staff',
+  'access_refused',
+] as const;
+export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];
+
+export const AUDIT_OUTCOMES = ['success', 'failure'] as const;
+export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number];
 
 /**
  * One line of the durable trail. It points at users and sessions by id alone, without foreign keys, so that it

@@ -1,4 +1,4 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { SessionDto } from '../sessions/session.dto.js';
 import type { SessionGrant } from '../sessions/session-with-user.js';
 import { UserDto } from '../users/user.dto.js';
@@ -38,6 +38,7 @@ export class AuthResultDto {
   }
 }
 
+@ApiSchema({ name: 'RevokedSessions' })
 export class RevokedDto {
   @ApiProperty({ type: 'integer', example: 3, description: 'How many sessions were ended.' })
   readonly revoked!: number;

@@ -1,9 +1,10 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { isEmail, IsIn, IsNotEmpty, IsString, registerDecorator, ValidateBy } from 'class-validator';
 import { AtMostCharacters, IsOptionalField, NoControlCharacters, PlainText } from '../http/validation.js';
 import { DEVICE_NAME_MAX_LENGTH } from '../sessions/rename-session.dto.js';
+import { TOKEN_DELIVERY } from '../sessions/session.dto.js';
 import { TOKEN_DELIVERIES, type TokenDelivery } from '../sessions/session.entity.js';
 import { isTooLong, PASSWORD_MAX_LENGTH } from '../users/password-policy.js';
 
@@ -43,6 +44,7 @@ function IsNotTooLong(): PropertyDecorator {
 export const IsPassword = () =>
   applyDecorators(IsString(), IsNotEmpty({ message: 'must not be empty' }), NoControlCharacters(), IsNotTooLong());
 
+@ApiSchema({ name: 'LoginRequest' })
 export class LoginDto {
   @ApiProperty({
     format: 'email',
@@ -73,16 +75,17 @@ export class LoginDto {
   readonly deviceName?: string;
 
   @ApiPropertyOptional({
-    enum: TOKEN_DELIVERIES,
-    default: 'cookie',
+    ...TOKEN_DELIVERY,
     example: 'cookie',
-    description: 'How the refresh token travels: as an HttpOnly cookie (browsers), or in JSON (mobile, CLI).',
+    // No "default": clients are then generated to demand what may be left out.
+    description: '`cookie` where it is left out.',
   })
   @IsIn(TOKEN_DELIVERIES)
   @IsOptionalField()
   readonly tokenDelivery?: TokenDelivery;
 }
 
+@ApiSchema({ name: 'RegisterRequest' })
 export class RegisterDto extends LoginDto {
   @ApiPropertyOptional({ minLength: 1, maxLength: NAME_MAX_LENGTH, example: 'Ada Lovelace' })
   @PlainText()
@@ -92,6 +95,7 @@ export class RegisterDto extends LoginDto {
   readonly name?: string;
 }
 
+@ApiSchema({ name: 'RefreshTokenRequest' })
 export class RefreshDto {
   @ApiPropertyOptional({
     example: 'v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A',

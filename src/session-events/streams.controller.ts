@@ -1,11 +1,12 @@
 import { Controller, Headers, type MessageEvent, Req, Sse, SseSignal } from '@nestjs/common';
-import { ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiExtraModels, ApiHeader, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { EMPTY, type Observable } from 'rxjs';
 import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { StaysOpen } from '../http/stays-open.js';
 import { TooManyRequestsError } from '../problems/problem.js';
+import { EVENT_CLASSES, STREAM_EVENT } from './stream-event.dto.js';
 import { SessionStreams } from './session-streams.js';
 
 // What waits for a client that does not read, in characters: some hundreds of events.
@@ -28,10 +29,11 @@ export class StreamsController {
       'was over an hour ago: then read the list again. Swagger UI shows them as they come, and so does `curl -N`.',
   })
   @ApiHeader({ name: 'Last-Event-ID', required: false, description: 'The id of the last event of an earlier stream.' })
+  @ApiExtraModels(...EVENT_CLASSES)
   @ApiOkResponse({
     content: {
       'text/event-stream': {
-        schema: { type: 'string' },
+        schema: STREAM_EVENT,
         example:
           'event: session.revoked\n' +
           'id: 1795426200000.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61\n' +

@@ -1,9 +1,10 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { IsString } from 'class-validator';
 import { AtMostCharacters, PlainText } from '../http/validation.js';
 
 export const DEVICE_NAME_MAX_LENGTH = 64;
 
+@ApiSchema({ name: 'RenameSessionRequest' })
 export class RenameSessionDto {
   @ApiProperty({ minLength: 1, maxLength: DEVICE_NAME_MAX_LENGTH, example: 'Work laptop' })
   @PlainText()

@@ -1,7 +1,24 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { namedType } from '../http/openapi/named-type.js';
 import { PageOf } from '../http/pagination.js';
 import { DEVICE_TYPES, describeDevice } from './device-label.js';
-import { type OpenSession, REVOCATION_REASONS, type Session } from './session.entity.js';
+import { type OpenSession, REVOCATION_REASONS, type Session, TOKEN_DELIVERIES } from './session.entity.js';
+
+const DEVICE_TYPE = namedType('DeviceType', DEVICE_TYPES, 'What kind of device a user agent says it is.');
+
+export const TOKEN_DELIVERY = namedType(
+  'TokenDelivery',
+  TOKEN_DELIVERIES,
+  'How the refresh token travels: `cookie` is an HttpOnly cookie, for browsers; `body` is JSON, for mobile and CLI.',
+);
+
+export const REVOCATION_REASON = namedType('RevocationReason', REVOCATION_REASONS, 'Why a session was revoked.');
+
+export const END_REASON = namedType(
+  'EndReason',
+  [...REVOCATION_REASONS, 'expired'],
+  'Why a session ended: the reason of its revocation, or `expired`.',
+);
 
 export class DeviceDto {
   @ApiProperty({ example: 'Firefox on Windows', description: 'What a person reads.' })
@@ -16,7 +33,7 @@ export class DeviceDto {
   @ApiProperty({ type: 'string', nullable: true, example: 'Windows' })
   readonly os!: string | null;
 
-  @ApiProperty({ enum: DEVICE_TYPES, example: 'desktop' })
+  @ApiProperty({ ...DEVICE_TYPE, example: 'desktop' })
   readonly type!: string;
 }
 
@@ -77,17 +94,18 @@ export class SessionDto {
 
 const BY_STAFF: ReadonlySet<string> = new Set(['revoked_by_admin', 'user_disabled']);
 const BY_SYSTEM: ReadonlySet<string> = new Set(['refresh_token_reuse', 'session_limit', 'expired']);
-const ENDED_BY = ['self', 'staff', 'system'] as const;
+const ENDERS = ['self', 'staff', 'system'] as const;
+const ENDED_BY = namedType('EndedBy', ENDERS, 'Who ended a session: its user, staff, or the service by its own rules.');
 
 export class EndedSessionDto extends SessionDto {
   @ApiProperty({ format: 'date-time', example: '2026-11-24T18:11:00.000Z' })
   readonly endedAt!: string;
 
-  @ApiProperty({ enum: [...REVOCATION_REASONS, 'expired'], example: 'revoked_by_user' })
+  @ApiProperty({ ...END_REASON, example: 'revoked_by_user' })
   readonly reason!: string;
 
-  @ApiProperty({ enum: ENDED_BY, example: 'self' })
-  readonly endedBy!: (typeof ENDED_BY)[number];
+  @ApiProperty({ ...ENDED_BY, example: 'self' })
+  readonly endedBy!: (typeof ENDERS)[number];
 
   static fromEnded({ session, endedAt }: { session: Session; endedAt: Date }): EndedSessionDto {
     const reason = session.revokedReason ?? 'expired';

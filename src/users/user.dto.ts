@@ -1,5 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { UserProfile } from './user.entity.js';
+import { namedType } from '../http/openapi/named-type.js';
+import { ROLES, type UserProfile } from './user.entity.js';
+
+const ROLE = namedType('Role', ROLES, 'What an account may do: staff have the role `admin`.');
 
 export class UserDto {
   @ApiProperty({ format: 'uuid', example: '0f8fad5b-d9cb-469f-a165-70867728950e' })
@@ -11,7 +14,7 @@ export class UserDto {
   @ApiProperty({ type: 'string', nullable: true, example: 'Ada Lovelace' })
   readonly name!: string | null;
 
-  @ApiProperty({ enum: ['user', 'admin'], example: 'user' })
+  @ApiProperty({ ...ROLE, example: 'user' })
   readonly role!: string;
 
   @ApiProperty({ example: false })

@@ -1,6 +1,8 @@
 import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
-export type Role = 'user' | 'admin';
+export const ROLES = ['user', 'admin'] as const;
+
+export type Role = (typeof ROLES)[number];
 
 /** In place of a hash: no password is right until one is set by a link that was mailed. */
 export const NO_PASSWORD = '!';

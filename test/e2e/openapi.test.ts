@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { default as addFormats } from 'ajv-formats';
 import { declaredProblems } from '../../src/problems/problem.js';
 import { useApp } from '../support/app.js';
+import { EventStream } from '../support/event-stream.js';
 
 const t = useApp();
 
@@ -104,7 +107,8 @@ beforeAll(async () => {
 function* schemasIn(schema: any): Generator<any> {
   const target = schema.$ref ? document.components.schemas[schema.$ref.split('/').at(-1)] : schema;
   yield target;
-  for (const part of [...Object.values<any>(target.properties ?? {}), target.items, ...(target.allOf ?? [])]) {
+  const parts = [...Object.values<any>(target.properties ?? {}), target.items, ...(target.oneOf ?? [])];
+  for (const part of parts) {
     if (part) yield* schemasIn(part);
   }
 }
@@ -153,7 +157,7 @@ it('The OpenAPI document has an example for every field, and its examples of err
       for (const { schema } of Object.values<any>(content)) {
         for (const { properties = {} } of schemasIn(schema)) {
           for (const [field, property] of Object.entries<any>(properties)) {
-            const isDescribed = 'example' in property || property.$ref || property.items || property.allOf;
+            const isDescribed = 'example' in property || property.$ref || property.items;
             expect([field, Boolean(isDescribed)]).toEqual([field, true]);
           }
         }
@@ -165,6 +169,70 @@ it('The OpenAPI document has an example for every field, and its examples of err
         expect(value).toMatchObject({ code, status: Number(status), detail: details.get(code) });
       }
     }
+  }
+});
+
+it('The OpenAPI document names its types as a client calls them, and every set of values is a type of its own', () => {
+  const { schemas } = document.components;
+  expect(Object.keys(schemas).filter((name) => /Dto/.test(name))).toEqual([]);
+  for (const [type, properties] of Object.entries({
+    Session: ['id', 'current', 'device', 'expiresAt'],
+    User: ['id', 'email', 'role'],
+    AuthResult: ['accessToken', 'user', 'session'],
+    Problem: ['code', 'detail', 'errors'],
+    LoginRequest: ['email', 'password', 'tokenDelivery'],
+  })) {
+    expect(Object.keys(schemas[type].properties)).toEqual(expect.arrayContaining(properties));
+  }
+  const sets = Object.entries<any>(schemas).filter(([, schema]) => schema.enum);
+  expect(sets.map(([name]) => name).toSorted()).toEqual([
+    'AuditEventType',
+    'AuditOutcome',
+    'DeviceType',
+    'EndReason',
+    'EndedBy',
+    'ProblemCode',
+    'RevocationReason',
+    'Role',
+    'TokenDelivery',
+  ]);
+  for (const [name, { description }] of sets) expect([name, description]).toEqual([name, expect.any(String)]);
+  // A single value is a constant, such as the type of a token.
+  const inline = Object.entries<any>(schemas).flatMap(([name, { properties = {} }]) =>
+    Object.entries<any>(properties).flatMap(([field, { enum: values = [] }]) =>
+      values.length > 1 ? [name, field] : [],
+    ),
+  );
+  expect(inline).toEqual([]);
+});
+
+it('The OpenAPI document describes each event of the stream as it is sent', async () => {
+  const { content } = paths['/sessions/events'].get.responses['200'];
+  const { $ref } = content['text/event-stream'].schema;
+  const { discriminator } = document.components.schemas[$ref.split('/').at(-1)];
+  const ajv = addFormats.default(new Ajv2020({ strict: false })).addSchema(document, 'document');
+  const isDescribed = ajv.compile({ $ref: `document${$ref}` });
+
+  const laptop = await t.api.signUp();
+  const stream = await EventStream.open(t.api, laptop.accessToken, { lastEventId: '1' });
+  const phone = await t.api.signIn(laptop.credentials);
+  await t.api.refresh(phone.refreshToken);
+  await t.api.call('PATCH', `/sessions/${phone.session.id}`, {
+    bearer: laptop.accessToken,
+    body: { deviceName: 'Phone' },
+  });
+  await t.api.endSession(laptop.accessToken, phone.session.id);
+  await t.api.endSession(laptop.accessToken, laptop.session.id);
+  await stream.ended();
+
+  expect(new Set(stream.events.map(({ type }) => type))).toEqual(new Set(Object.keys(discriminator.mapping)));
+  for (const { type: event, id, data } of stream.events) {
+    expect([event, isDescribed({ event, id, data }), isDescribed.errors]).toEqual([event, true, null]);
+    expect([event, isDescribed({ event, id: 5, data }), isDescribed({ event: 'other', id, data })]).toEqual([
+      event,
+      false,
+      false,
+    ]);
   }
 });
 

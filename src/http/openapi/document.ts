@@ -4,6 +4,8 @@ import { PROBLEM_CODE, ProblemDto } from '../../problems/problem.dto.js';
 import { declaredProblems } from '../../problems/problem.js';
 import { BEARER, DESCRIPTION, REFRESH_COOKIE, STAFF, TAGS } from './introduction.js';
 import { completeOperation, type DocumentedAuthentication } from './operation.js';
+import { namedTypes } from './named-type.js';
+import { withPublicNames } from './public-names.js';
 import { ProblemResponses } from './problem-responses.js';
 
 const METHODS = ['get', 'post', 'patch', 'put', 'delete'] as const;
@@ -26,13 +28,17 @@ export function openApiDocument(app: INestApplication, authentication: Documente
       }
     }
   }
-  const codes = { type: 'string', enum: declaredProblems().map(({ code }) => code) };
+  const codes = {
+    type: 'string',
+    enum: declaredProblems().map(({ code }) => code),
+    description: 'What went wrong, for programs. A code never changes its meaning.',
+  };
   document.components = {
     ...document.components,
     ...problems.components,
-    schemas: { ...document.components?.schemas, [PROBLEM_CODE]: codes },
+    schemas: { ...document.components?.schemas, ...namedTypes(), [PROBLEM_CODE]: codes },
   };
-  return document;
+  return withPublicNames(document);
 }
 
 function describe({ refreshCookieName }: DocumentedAuthentication): Omit<OpenAPIObject, 'paths'> {
