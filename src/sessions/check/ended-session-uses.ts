@@ -1,29 +1,21 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { RequestSource } from '../../http/request-source.js';
 import { ChecksRepository, type EndedSessionUse } from './checks.repository.js';
+import { PeriodicWrites } from './periodic-writes.js';
 
-const WRITE_EVERY_MS = 1000;
 const MOST_AT_ONCE = 1000;
 
 /**
- * Records in the audit trail, after the request, that tokens of a revoked session are still being sent: by a forgotten
- * client, or by someone who copied them.
+ * Records in the audit trail, after the requests, that tokens of a revoked session are still being sent: by a forgotten
+ * client, or by a person who copied them.
  */
 @Injectable()
-export class EndedSessionUses implements OnApplicationBootstrap, OnApplicationShutdown {
+export class EndedSessionUses extends PeriodicWrites {
   private readonly logger = new Logger(EndedSessionUses.name);
   private readonly uses = new Map<string, EndedSessionUse>();
-  private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly checks: ChecksRepository) {}
-
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.write();
+  constructor(private readonly checks: ChecksRepository) {
+    super();
   }
 
   /** Notes one use. Of many in a second, the first of a session counts, and the first thousand sessions. */
@@ -33,7 +25,7 @@ export class EndedSessionUses implements OnApplicationBootstrap, OnApplicationSh
     }
   }
 
-  private async write(): Promise<void> {
+  protected async write(): Promise<void> {
     const uses = [...this.uses.values()];
     if (uses.length === 0) {
       return;

@@ -1,8 +1,7 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { ChecksRepository, type SessionState } from './checks.repository.js';
+import { PeriodicWrites } from './periodic-writes.js';
 
-// A use must be known within five seconds, or a refresh token that was already followed by a used one still passes.
-const WRITE_EVERY_MS = 1000;
 const GIVE_UP_AFTER = 30;
 
 interface Seen {
@@ -11,26 +10,16 @@ interface Seen {
 }
 
 /**
- * Remembers which sessions were seen, and which generation their access tokens had, and writes it down off the
- * request's way: one statement for all, once a second, and a session again only after a minute or for a new
- * generation.
+ * Remembers which sessions were seen, and which generation their access tokens had, and writes it down after the
+ * requests: one statement for all, and a session again only after a minute or for a new generation.
  */
 @Injectable()
-export class SessionActivity implements OnApplicationBootstrap, OnApplicationShutdown {
+export class SessionActivity extends PeriodicWrites {
   private readonly logger = new Logger(SessionActivity.name);
   private seen = new Map<string, Seen>();
-  private timer: NodeJS.Timeout | undefined;
-  private writing: Promise<void> = Promise.resolve();
 
-  constructor(private readonly checks: ChecksRepository) {}
-
-  onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
-  }
-
-  async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.write();
+  constructor(private readonly checks: ChecksRepository) {
+    super();
   }
 
   /** Notes that an access token was accepted. Costs nothing where the row already says so. */
@@ -40,12 +29,7 @@ export class SessionActivity implements OnApplicationBootstrap, OnApplicationShu
     }
   }
 
-  private write(): Promise<void> {
-    this.writing = this.writing.then(() => this.writeSeen());
-    return this.writing;
-  }
-
-  private async writeSeen(): Promise<void> {
+  protected async write(): Promise<void> {
     const seen = this.seen;
     if (seen.size === 0) {
       return;
