@@ -6,11 +6,10 @@ import { answerOf } from './transaction.js';
 
 // One is enough where no other client uses the pooler.
 const ROUNDS = 5;
-const TIME_LIMITS = ['statement_timeout', 'idle_in_transaction_session_timeout'];
 
 /**
  * Whether a pooler stands in between that gives each transaction another of the server's connections: what is set,
- * prepared or listened to on one is lost. Throws what the driver throws, {@link PooledWithoutTimeLimitsError}, and
+ * prepared or listened to on one is lost. Throws what the driver throws, {@link UnsuitableRoleError}, and
  * where the pooler takes no transactions at all, its refusal.
  */
 export async function isPooledByTransaction({ url, connectTimeoutMS }: PostgresOptions): Promise<boolean> {
@@ -28,7 +27,7 @@ export async function isPooledByTransaction({ url, connectTimeoutMS }: PostgresO
     }
     await one.query('BEGIN');
     await one.query('COMMIT');
-    await requireTimeLimits(one);
+    await requireSettings(one);
     return true;
   } finally {
     await Promise.all([one.end(), other.end()]);
@@ -58,28 +57,30 @@ async function backendOf(client: ServiceClient): Promise<number | undefined> {
 }
 
 // As every connection of the role begins, whatever was set on this one.
-async function requireTimeLimits(client: ServiceClient): Promise<void> {
-  const { rows } = await answerOf<{ name: string; role: string }>(
+async function requireSettings(client: ServiceClient): Promise<void> {
+  const { rows } = await answerOf<{ change: string }>(
     client,
-    sql`SELECT name, current_user AS role FROM pg_settings
-        WHERE name = ANY(${TIME_LIMITS}) AND reset_val = '0' ORDER BY name DESC`,
+    sql`SELECT format('ALTER ROLE %I SET %s = %L', current_user, name, needed) AS change
+        FROM pg_settings JOIN (VALUES
+          (1, 'statement_timeout', '10s'),
+          (2, 'idle_in_transaction_session_timeout', '10s'),
+          (3, 'default_transaction_isolation', 'read committed')
+        ) AS needs (place, name, needed) USING (name)
+        WHERE CASE WHEN needed = '10s' THEN reset_val = '0' ELSE reset_val <> needed END
+        ORDER BY place`,
   );
-  const [first] = rows;
-  if (first) {
-    throw new PooledWithoutTimeLimitsError(
-      first.role,
-      rows.map(({ name }) => name),
-    );
+  if (rows.length > 0) {
+    throw new UnsuitableRoleError(rows.map(({ change }) => change));
   }
 }
 
-/** Nothing would end a statement that waits for ever. */
-class PooledWithoutTimeLimitsError extends StartError {
-  constructor(role: string, missing: readonly string[]) {
+/** Nothing would end a statement that waits for ever, or statements fail for what others commit meanwhile. */
+class UnsuitableRoleError extends StartError {
+  constructor(changes: readonly string[]) {
     super(
-      `DATABASE_URL leads to a pooler that gives each transaction another connection (pool_mode = transaction), where ` +
-        `no time limit can be set: ${missing.map((name) => `ALTER ROLE ${role} SET ${name} = '10s'`).join('; ')}; ` +
-        `and let the pooler connect again (RECONNECT). Or use pool_mode = session, which streams need to hear at once.`,
+      `DATABASE_URL leads to a pooler that gives each transaction another connection (pool_mode = transaction), so the ` +
+        `role must have what cannot be set for a connection there: ${changes.join('; ')}; ` +
+        `and let the pooler connect again (RECONNECT). Or use pool_mode = session, with which streams are notified at once.`,
     );
   }
 }

@@ -181,6 +181,27 @@ it('The service refuses to start with transaction pooling where nothing would en
   expect(output).toContain('Or use pool_mode = session');
 }, 60_000);
 
+it('The service starts with transaction pooling on a database that is stricter by default once its role is not', async () => {
+  await limitTimeOfRole();
+  const { username, pathname } = new URL(database.url);
+  await database.query(`ALTER DATABASE ${pathname.slice(1)} SET default_transaction_isolation = 'serializable'`);
+  pooler = await startPgBouncer('transaction', 4);
+  const output = await refusedStart();
+  expect(output).toContain(`there: ALTER ROLE ${username} SET default_transaction_isolation = 'read committed'; and`);
+
+  await database.query(
+    `ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET default_transaction_isolation = 'read committed'`,
+  );
+  await pooler.stop();
+  pooler = await startPgBouncer('transaction', 4);
+  const { api } = await start({});
+  const { credentials } = await api.signUp();
+  const wrong = await Promise.all(
+    Array.from({ length: 20 }, () => api.login({ ...credentials, password: 'not the password' })),
+  );
+  expect(wrong.filter(({ status }) => status !== 401 && status !== 429)).toEqual([]);
+}, 120_000);
+
 it('The service refuses to start with statement pooling and repeats what the pooler says', async () => {
   await limitTimeOfRole();
   pooler = await startPgBouncer('statement', 4);
