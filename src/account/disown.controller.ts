@@ -17,7 +17,7 @@ export class DisownedDto extends RevokedDto {
     nullable: true,
     example: 'q8Kf2cX0vWlGm4pYhT6sZbN1eRj9uDa3oLi7xQyE5Vg',
     description:
-      'For `POST /auth/password/reset`: the password was known to somebody else and no longer works. Half an hour, once. ' +
+      'For `POST /auth/password/reset`, since the password no longer works. Valid for half an hour, once. ' +
       'Null where the account has another address by now, whose change is undone by the link of its own mail.',
   })
   readonly resetToken!: string | null;
@@ -32,7 +32,7 @@ export class DisownController {
   @Post()
   @HttpCode(HttpStatus.OK)
   @ApiOperation({
-    summary: 'Take an account back from the device that a mail told you of: "this was not me"',
+    summary: 'Take an account back after a mail about a sign-in that was not yours: "this was not me"',
     description:
       'Every session ends, every pending change and mailed link is withdrawn, the password no longer works, and a change ' +
       'of address that this device asked for is undone.',

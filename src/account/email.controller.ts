@@ -36,7 +36,7 @@ export class EmailController {
     summary: 'Confirm an e-mail address with the token of a mail',
     description:
       'Where confirming comes before the first session and the address was registered more than once, a password must be ' +
-      "given, and becomes the one of the account: any other may be a stranger's.",
+      "given, and becomes the one of the account: any other may be another person's.",
   })
   @ApiNoContentResponse({ description: 'Confirmed.' })
   @ApiProblems(InvalidVerificationTokenError, EmailTakenError, TooManyRequestsError)

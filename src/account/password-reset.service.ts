@@ -43,6 +43,6 @@ export class PasswordResetService {
       await this.users.setVerified(transaction, id, email);
       await settle(consequencesOf('password_reset', { id, email }, source));
     });
-    await this.throttle.forgive(email);
+    await this.throttle.forgetFailures(email);
   }
 }

@@ -72,7 +72,7 @@ export class AdminController {
   @HttpCode(HttpStatus.OK)
   @ApiId()
   @ApiReason()
-  @ApiOperation({ summary: 'End every session of a user' })
+  @ApiOperation({ summary: 'Revoke every session of a user' })
   @ApiOkResponse({ type: RevokedDto })
   @ApiProblems(UserNotFoundError)
   async revokeUserSessions(
@@ -88,7 +88,7 @@ export class AdminController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiId()
   @ApiReason()
-  @ApiOperation({ summary: 'End one session, whoever it belongs to' })
+  @ApiOperation({ summary: 'Revoke one session of any user' })
   @ApiNoContentResponse({ description: 'Ended.' })
   @ApiProblems(SessionNotFoundError)
   revokeAnySession(
@@ -104,7 +104,7 @@ export class AdminController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiId()
   @ApiReason()
-  @ApiOperation({ summary: 'Shut an account: every session ends, and no login works' })
+  @ApiOperation({ summary: 'Disable an account: every session ends, and no login works' })
   @ApiNoContentResponse({ description: 'Disabled.' })
   @ApiProblems(UserNotFoundError, LastAdminError)
   disableUser(
@@ -120,7 +120,7 @@ export class AdminController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiId()
   @ApiReason()
-  @ApiOperation({ summary: 'Open an account again', description: 'Its sessions stay ended.' })
+  @ApiOperation({ summary: 'Enable an account again', description: 'Its sessions stay ended.' })
   @ApiNoContentResponse({ description: 'Enabled.' })
   @ApiProblems(UserNotFoundError)
   enableUser(
@@ -138,9 +138,9 @@ export class AdminController {
   @ApiReason()
   @ApiOperation({
     summary: 'Mail a user the link to set a new password',
-    description: 'Nothing changes until they do.',
+    description: 'Nothing changes until the link is used.',
   })
-  @ApiAcceptedResponse({ description: 'On its way, unless the account is disabled.' })
+  @ApiAcceptedResponse({ description: 'The mail is on its way, unless the account is disabled.' })
   @ApiProblems(UserNotFoundError, TooManyRequestsError)
   sendPasswordReset(
     @CurrentCaller() staff: Caller,

@@ -72,7 +72,7 @@ export class AuditEvent {
   @Column({ type: 'uuid', name: 'session_id', nullable: true })
   readonly sessionId!: string | null;
 
-  /** Who did it: a user's id, or null for the service itself and for strangers. */
+  /** Who did it: a user's id, or null for the service itself and for people who are not signed in. */
   @Column({ type: 'uuid', name: 'actor_id', nullable: true })
   readonly actorId!: string | null;
 

@@ -60,8 +60,9 @@ export class AccessTokens {
   }
 
   /**
-   * The claims of a token that we signed, whether it came with a request or on a socket. It opens nothing by itself: whether
-   * its time is over and its session open, the session checker says. Throws {@link InvalidAccessTokenError}.
+   * The claims of a token that we signed, whether it came with a request or on a socket. They authorise nothing by
+   * themselves: whether their time is over and the session open, the session checker knows. Throws
+   * {@link InvalidAccessTokenError}.
    */
   verify(accessToken: string): SessionClaims {
     const known = this.verified.get(accessToken);

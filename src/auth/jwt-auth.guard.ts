@@ -11,10 +11,10 @@ import { RefreshCookie } from './refresh-cookie.js';
 
 const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
 
-/** A route that a refresh token opens too: where one is sent, a missing or refused access token does not matter. */
+/** A route that accepts a refresh token too: where one is sent, a missing or refused access token does not matter. */
 export const TakesRefreshToken = () => SetMetadata(TAKES_REFRESH_TOKEN, true);
 
-/** Closes every route that does not say `@Public()`. */
+/** Requires an access token on every route that is not marked `@Public()`. */
 @Injectable()
 export class JwtAuthGuard extends AuthGuard('jwt') {
   constructor(

@@ -23,7 +23,7 @@ class BearerStrategy extends passport.Strategy {
   }
 }
 
-/** Verifies an access token, and then asks whether its session is still open. A signature alone opens nothing. */
+/** Verifies an access token, and then asks whether its session is still open. A signature alone authorises nothing. */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(BearerStrategy, 'jwt') {
   constructor(

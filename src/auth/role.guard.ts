@@ -10,11 +10,11 @@ import { ForbiddenError } from './auth.errors.js';
 
 const REQUIRED_ROLE = Symbol('requiredRole');
 
-/** Opens a route, or a controller, to a role alone. */
+/** Allows a route, or a controller, to one role alone. */
 export const RequiresRole = (role: Role) =>
   applyDecorators(SetMetadata(REQUIRED_ROLE, role), ApiSecurity('staff'), ApiProblems(ForbiddenError));
 
-/** Refuses a caller without the role, by what the database says after the request arrived (JWT-09, ADM-02). */
+/** Refuses a caller without the role, as the database has it after the request arrived (JWT-09, ADM-02). */
 @Injectable()
 export class RoleGuard implements CanActivate {
   constructor(

@@ -46,7 +46,7 @@ export async function runAdminCommand(which: keyof typeof COMMANDS): Promise<voi
   const command = COMMANDS[which];
   const email = process.argv[2]?.toLowerCase();
   if (!email) {
-    console.error(`Say whom: npm run ${command.name} -- ada@example.com`);
+    console.error(`Which account? npm run ${command.name} -- ada@example.com`);
     process.exitCode = 2;
     return;
   }

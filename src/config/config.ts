@@ -77,7 +77,7 @@ export class AppConfig extends BrandConfig {
   @IntegerSetting('SESSION_ABSOLUTE_TTL', { min: 1, max: YEAR_SECONDS })
   readonly sessionAbsoluteTtlSeconds: number = 2_592_000;
 
-  /** How long after their password somebody may change what the account hangs on without giving it again. */
+  /** For how long after a login the address may be changed without giving the password again. */
   @IntegerSetting('REAUTH_MAX_AGE', { min: 0, max: 86_400 })
   readonly reauthMaxAgeSeconds: number = 300;
 
@@ -201,7 +201,7 @@ export class AppConfig extends BrandConfig {
   @IntegerSetting('TOKEN_MAILS_PER_ACCOUNT', { min: 1, max: 1_000_000 })
   readonly tokenMailsPerAccount: number = LIMITS.TOKEN_MAILS_PER_ACCOUNT;
 
-  /** An hour: the same, whomever they go to. */
+  /** An hour: the same, for all accounts together. */
   @IntegerSetting('TOKEN_MAILS_PER_ADDRESS', { min: 1, max: 1_000_000 })
   readonly tokenMailsPerAddress: number = LIMITS.TOKEN_MAILS_PER_ADDRESS;
 
@@ -223,7 +223,7 @@ export class AppConfig extends BrandConfig {
   @IntegerSetting('REQUEST_TIMEOUT_MS', { min: 1000, max: 300_000 })
   readonly requestTimeoutMs: number = 15_000;
 
-  /** Between SIGTERM and closing the door: readiness says 503, so that a load balancer looks elsewhere. */
+  /** From SIGTERM until no connection is accepted: readiness says 503, so that a load balancer uses other instances. */
   @IntegerSetting('SHUTDOWN_DELAY_MS', { min: 0, max: 60_000 })
   readonly shutdownDelayMs: number = 1000;
 

@@ -41,7 +41,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
       COOKIE_SECURE: isProduction ? 'on' : 'off',
       SWAGGER: isProduction ? 'off' : 'on',
       ...limitsFor(isProduction),
-      // Otherwise the first login would tell what registering does not.
+      // Otherwise the first login would disclose what registering does not.
       ...(isOff(variables['REGISTRATION_DISCLOSURE']) && { EMAIL_VERIFICATION: 'required' }),
       ...variables,
     },

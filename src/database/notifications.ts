@@ -10,7 +10,7 @@ import { poolOf } from './pool.js';
 import { ServiceClient } from './service-client.js';
 
 const HEARTBEAT_MS = 10_000;
-const HEARS_ITSELF_WITHIN_MS = 5000;
+const ECHO_WITHIN_MS = 5000;
 const ECHO = 'echo';
 const AGAIN_AFTER_MS = [0, 50, 200, 500, 1000] as const;
 const SEND_AGAIN_AFTER_MS = 1000;
@@ -24,10 +24,10 @@ export interface ChannelListener {
   /** Of letters and underscores. */
   readonly channel: string;
   /** Something was notified: a JSON array of messages. */
-  heard(payload: string): void;
-  /** From now on everything is heard. What was notified while the connection was lost is not. */
+  received(payload: string): void;
+  /** From now on everything is received. What was notified while the connection was lost is not. */
   listening(): void;
-  /** Nothing is heard until it listens again. */
+  /** Nothing is received until it listens again. */
   lost(): void;
 }
 
@@ -112,7 +112,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
         await client.connect();
         client.on('notification', ({ channel, payload = '' }) => {
           if (channel === this.echoChannel) client.emit(ECHO);
-          this.listeners.find((listener) => listener.channel === channel)?.heard(payload);
+          this.listeners.find((listener) => listener.channel === channel)?.received(payload);
         });
         this.client = client;
         if (this.isStopping) {
@@ -137,7 +137,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   /**
-   * Asks to listen, which may be repeated at any time, and notifies itself: it is heard, or the connection ends. A pooler
+   * Asks to listen, which may be repeated at any time, and notifies itself: it is received, or the connection ends. A pooler
    * may have answered on a connection of the server that others have now.
    */
   private async ask(): Promise<void> {
@@ -150,7 +150,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
       await client.query(channels.map((channel) => `LISTEN ${channel}`).join('; '));
       await Promise.all([
         // Rejects at once when the connection is lost.
-        once(client, ECHO, { signal: AbortSignal.timeout(HEARS_ITSELF_WITHIN_MS) }),
+        once(client, ECHO, { signal: AbortSignal.timeout(ECHO_WITHIN_MS) }),
         // From another connection, as all notifications come.
         this.database.query(sql`SELECT pg_notify(${this.echoChannel}, '')`),
       ]);
@@ -177,7 +177,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
         this.isRefused = false;
       } catch (error) {
         if (!this.isRefused) {
-          this.logger.warn(`Cannot notify, and goes on trying; what happens is found by looking: ${String(error)}`);
+          this.logger.warn(`Cannot notify, and goes on trying; what happens is found by polling: ${String(error)}`);
         }
         this.isRefused = true;
         if (this.isStopping) {

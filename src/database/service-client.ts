@@ -67,7 +67,7 @@ export class ServiceClient extends Client {
 
   private closeIfTimedOut(error: unknown): never {
     if (error instanceof Error && error.message === 'Query read timeout') {
-      // With a query under way this cuts the connection instead of waiting for the server to say goodbye.
+      // With a query under way this closes the connection at once, instead of waiting until the server ends it.
       this.end().catch(() => undefined);
     }
     throw error;

@@ -38,7 +38,7 @@ export class HealthController {
     summary: 'Can it serve requests?',
     description:
       'Asks the database, and whether its schema is the one this release knows or a later one. 503 as soon as the ' +
-      'process was told to stop, so that no new work is sent to it.',
+      'process is asked to stop, so that no new requests are sent to it.',
   })
   @ApiOkResponse({ type: HealthDto })
   @ApiProblems(ServiceUnavailableError)

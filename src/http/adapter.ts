@@ -39,7 +39,7 @@ export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter
   });
 }
 
-/** Lets requests through to the router that Fastify or Node would refuse in their own words. */
+/** Lets requests through to the router that Fastify or Node would refuse with answers of their own. */
 export function acceptEveryRequest(fastify: FastifyInstance): void {
   // We expect nothing, so any expectation is met (RFC 9110, 10.1.1).
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));

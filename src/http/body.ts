@@ -14,7 +14,7 @@ export const MalformedBodyError = defineProblem('malformed_body', 400, 'The body
 
 /**
  * Reads request bodies, and never refuses one on the spot: a body that cannot be read becomes a {@link Problem} in
- * its place. Fastify parses before Nest's guards run, but who may not call a route must hear 401 or 403 first, so
+ * its place. Fastify parses before Nest's guards run, but a caller without access must get 401 or 403 first, so
  * the refusal waits for {@link BodyGuard}.
  */
 export function registerBodyParser(fastify: FastifyInstance, limitBytes: number): void {

@@ -86,7 +86,7 @@ export class LoginThrottle {
   }
 
   /** Forgets the failures of an account whose owner has proved to be who they are in another way. */
-  async forgive(email: string): Promise<void> {
+  async forgetFailures(email: string): Promise<void> {
     const account = accountKey(email);
     await Promise.all([this.free, this.gate, this.delayed].map((limiter) => limiter.delete(account)));
   }

@@ -70,7 +70,10 @@ export class MailedTokenLimit {
     await this.consumeMail(email, source);
   }
 
-  /** The same for staff who have a mail sent to a user, by where it goes alone. What strangers ask for does not count. */
+  /**
+   * The same for staff who have a mail sent to a user, by where it goes alone. What is asked for without a login does not
+   * count.
+   */
   async consumeStaffMail(email: string, staff: SignedIn, source: RequestSource): Promise<void> {
     await this.recipients.consume(accountKey(`staff ${email}`), source, staff);
   }

@@ -7,7 +7,7 @@ import { purposeOf, WORTH_SENDING_SECONDS, wordsOf } from './mail-text.js';
 import { isRefusedForGood, MailTransport, SENDERS } from './mail-transport.js';
 import { MailedTokens } from './mailed-tokens.js';
 
-const LOOK_EVERY_MS = 1000;
+const POLL_EVERY_MS = 1000;
 const GIVE_UP_EVERY_MS = 10_000;
 const MOST_SECONDS_BETWEEN = 3600;
 const GIVEN_UP_AT_ONCE = 1000;
@@ -25,7 +25,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   private readonly sent = new Set<string>();
   private readonly underWay = new Set<Promise<void>>();
   private readonly timers: NodeJS.Timeout[] = [];
-  private looking: Promise<void> | null = null;
+  private polling: Promise<void> | null = null;
   private isStopping = false;
 
   constructor(
@@ -37,7 +37,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
 
   onApplicationBootstrap(): void {
     this.timers.push(
-      setInterval(() => this.look(), LOOK_EVERY_MS).unref(),
+      setInterval(() => this.poll(), POLL_EVERY_MS).unref(),
       setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref(),
     );
   }
@@ -45,14 +45,14 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   async onApplicationShutdown(): Promise<void> {
     this.isStopping = true;
     for (const timer of this.timers) clearInterval(timer);
-    await this.looking;
+    await this.polling;
     await Promise.all(this.underWay);
     this.transport.close();
   }
 
   /** Starts as many attempts as there are senders free and mails to send. */
-  private look(): void {
-    this.looking ??= this.startAll().finally(() => (this.looking = null));
+  private poll(): void {
+    this.polling ??= this.startAll().finally(() => (this.polling = null));
   }
 
   private async startAll(): Promise<void> {
@@ -68,7 +68,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
         const attempt: Promise<void> = this.attempt(mail).then((isDone) => {
           this.underWay.delete(attempt);
           // Where one fails the others can wait: it is the mail server, mostly.
-          if (isDone) this.look();
+          if (isDone) this.poll();
         });
         this.underWay.add(attempt);
       }

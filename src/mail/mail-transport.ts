@@ -45,7 +45,7 @@ export class MailTransport {
     const sent: { message?: unknown } = await this.transport.sendMail({
       ...mail,
       from: this.config.mailFrom ?? `Latchkey <no-reply@${new URL(this.config.publicUrl).hostname}>`,
-      // The same at another try, so that mail servers can tell that it is the same mail.
+      // The same at another try, so that mail servers recognise the mail.
       messageId: `<${id}@${new URL(this.config.publicUrl).hostname}>`,
     });
     if (this.config.smtpUrl === undefined && Buffer.isBuffer(sent.message)) {

@@ -26,7 +26,7 @@ export class DatabaseMetrics {
     gaugeOfDatabase('mail_backlog', 'Mails not sent yet, 10000 at most.', async () => (await backlog()).count);
     gaugeOfDatabase(
       'mail_backlog_oldest_seconds',
-      'Age of the oldest of them.',
+      'Age of the oldest mail that is not sent yet.',
       async () => (await backlog()).oldestSeconds,
     );
   }

@@ -9,7 +9,7 @@ export class PasswordMetrics implements OnApplicationShutdown {
   readonly onApplicationShutdown: () => void;
 
   constructor(passwords: PasswordHasher) {
-    const seconds = histogram('password_hash_duration_seconds', 'Password hashes, with waiting.', {
+    const seconds = histogram('password_hash_duration_seconds', 'Duration of hashing a password, with waiting.', {
       buckets: LATENCY_BUCKETS,
     });
     gauge('password_hash_queue_length', 'Passwords being hashed or waiting.', {

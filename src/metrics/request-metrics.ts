@@ -13,12 +13,12 @@ export class RequestMetrics implements OnApplicationShutdown {
   readonly onApplicationShutdown: () => void;
 
   constructor({ httpAdapter }: HttpAdapterHost) {
-    const seconds = histogram('http_request_duration_seconds', 'Requests by route and status.', {
+    const seconds = histogram('http_request_duration_seconds', 'Duration of requests by route and status.', {
       labelNames: ['method', 'route', 'status'],
       buckets: LATENCY_BUCKETS,
     });
     const answers = counter('http_answers_total', 'Requests by class of status.', 'class', STATUS_CLASSES);
-    const limitHits = counter('rate_limit_hits_total', 'Requests told to wait.', 'limit', LIMIT_NAMES);
+    const limitHits = counter('rate_limit_hits_total', 'Requests refused by a limit.', 'limit', LIMIT_NAMES);
 
     const fastify: FastifyInstance = httpAdapter.getInstance();
     fastify.addHook('onResponse', (request, reply, done) => {

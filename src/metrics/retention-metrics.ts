@@ -6,11 +6,11 @@ import { counter, gauge } from './instruments.js';
 /** What retention deletes, and whether it works, by table. */
 @Injectable()
 export class RetentionMetrics implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly rows = counter('retention_rows_deleted_total', 'Rows deleted because their time is over.', 'table');
-  private readonly failures = counter('retention_failures_total', 'Deleting them failed.', 'table');
+  private readonly rows = counter('retention_rows_deleted_total', 'Rows that retention deleted.', 'table');
+  private readonly failures = counter('retention_failures_total', 'How often retention failed to delete.', 'table');
   private readonly cleanedAt = gauge(
     'retention_last_success_timestamp_seconds',
-    'When that worked last, or this started.',
+    'When retention last worked, or the process started.',
     { labelNames: ['table'], aggregator: 'max' },
   );
   readonly onApplicationShutdown = tableCleaned.subscribe(({ table, rows, isFailure }) => {

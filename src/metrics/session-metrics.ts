@@ -25,8 +25,8 @@ export class SessionMetrics implements OnApplicationShutdown {
 }
 
 function countSessions(): (() => void)[] {
-  const opened = counter('sessions_opened_total', 'Devices signed in.', 'delivery', TOKEN_DELIVERIES);
-  const ended = counter('sessions_ended_total', 'Sessions ended on purpose.', 'reason', REVOCATION_REASONS);
+  const opened = counter('sessions_opened_total', 'Sessions opened.', 'delivery', TOKEN_DELIVERIES);
+  const ended = counter('sessions_ended_total', 'Sessions revoked.', 'reason', REVOCATION_REASONS);
   const refreshes = counter('refreshes_total', 'Authentic refresh tokens by outcome.', 'outcome', REFRESH_OUTCOMES);
   return [
     sessionOpened.subscribe(({ delivery }) => opened.inc({ delivery })),
@@ -39,7 +39,7 @@ function measureChecks(): (() => void)[] {
   const batches = histogram('session_check_batch_size', 'Session checks that shared a query.', {
     buckets: BATCH_BUCKETS,
   });
-  const seconds = histogram('session_check_duration_seconds', 'Queries for session checks.', {
+  const seconds = histogram('session_check_duration_seconds', 'Duration of the queries for session checks.', {
     labelNames: ['result'],
     buckets: LATENCY_BUCKETS,
   });

@@ -95,7 +95,7 @@ export class ServiceUnavailableError extends defineProblem(
 
 const TOO_MANY = 'Too many tries. Wait as long as Retry-After says, then try again';
 
-/** A 429. Says when to come back, and nothing about any account (ERR-03, RL-07). */
+/** A 429. Says when to try again, and nothing about any account (ERR-03, RL-07). */
 export class TooManyRequestsError extends defineProblem('too_many_requests', 429, `${TOO_MANY}.`) {
   /** @param setting its name, where the client may learn it */
   constructor(milliseconds: number, setting?: string) {

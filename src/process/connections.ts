@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 
-const LOOK_EVERY_MS = 100;
+const CHECK_EVERY_MS = 100;
 const ASKED_WITHIN_MS = 1000;
 // As long as a request may wait for a connection to the database and for its statement.
 const ANSWERED_WITHIN_MS = 7000;
@@ -46,7 +46,7 @@ export class Connections {
       if (this.requestsOn.size === 0) {
         clearInterval(timer);
       }
-    }, LOOK_EVERY_MS);
+    }, CHECK_EVERY_MS);
   }
 }
 

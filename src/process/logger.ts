@@ -7,7 +7,7 @@ const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', '
 // What is not yet written; beyond it lines are dropped.
 const BACKLOG_MAX_BYTES = 1_048_576;
 
-/** What a record is: secrets are cut out, wherever it may carry one. */
+/** What a record is: secrets are removed, wherever it may carry one. */
 export const loggerOptions = (level: string): LoggerOptions => ({
   level,
   base: null,

@@ -33,7 +33,7 @@ export function serveMetricsOfWorkers(config: AppConfig, listening: ReadonlySet<
   const own = new Registry();
   const workers: Gauge = new Gauge({
     name: 'latchkey_workers',
-    help: 'Worker processes alive.',
+    help: 'Worker processes that run.',
     registers: [own],
     collect: () => workers.set(Object.keys(cluster.workers ?? {}).length),
   });

@@ -10,14 +10,14 @@ export const openStreams = featureMetric({
 /** 1 or 0. */
 export const listening = featureMetric({
   name: 'listening',
-  help: 'Whether the database can tell of ended sessions at once.',
+  help: 'Whether this instance listens to the database, so that open streams end at once.',
   kind: 'gauge',
   aggregator: 'min',
 });
 
 export const listeningLost = featureMetric({
   name: 'listening_lost_total',
-  help: 'How often the connection for that was lost.',
+  help: 'How often the connection that listens to the database was lost.',
   kind: 'counter',
   aggregator: 'sum',
 });

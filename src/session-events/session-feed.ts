@@ -3,24 +3,24 @@ import { Injectable, Logger } from '@nestjs/common';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
 import { isSessionEvent, SESSION_CHANNEL, type SessionEvent, type SessionEventKey } from '../sessions/session-event.js';
-import { HeardEvents, OVERLAP_SECONDS, positionOf } from './heard-events.js';
+import { ReceivedEvents, OVERLAP_SECONDS, positionOf } from './received-events.js';
 import { listening, listeningLost } from './session-events.measurements.js';
 import { SessionEventsRepository } from './session-events.repository.js';
 
 // Asked for again every few minutes, for as long as it is wanted.
 const FOLLOWED_SECONDS = 900;
 const MOST_AT_ONCE = 1000;
-// After a longer pause, sessions and streams are looked after in another way.
-const LOOKS_BACK_SECONDS = 60;
-// What is younger is on its way as a notification, and arrives in the order in which every instance hears it.
+// After a longer pause, sessions are checked and streams catch up in another way.
+const POLLED_SECONDS = 60;
+// What is younger is on its way as a notification, and arrives in the order in which every instance receives it.
 const LEFT_TO_NOTIFICATIONS_SECONDS = 0.2;
 const RECENT_MOST = 10_000;
-const HEARD_WITHIN_MS = 2000;
-const HEARD_ASKED_EVERY_MS = 20;
+const RECEIVED_WITHIN_MS = 2000;
+const RECEIVED_ASKED_EVERY_MS = 20;
 
 /**
  * What happens to sessions on any instance, each event once. The instance that did it notifies all right after the
- * commit; and each looks for it in the audit trail, since a notification may be lost: with its process, with the
+ * commit; and each searches the audit trail for it, since a notification may be lost: with its process, with the
  * connection, or because the database takes none.
  */
 @Injectable()
@@ -28,9 +28,9 @@ export class SessionFeed {
   private readonly logger = new Logger(SessionFeed.name);
   private readonly subject = new Subject<SessionEvent>();
   private readonly listening = new BehaviorSubject(false);
-  private readonly heard = new HeardEvents(2 * RECENT_MOST);
-  private isLooking = false;
-  private lookedAtMs = performance.now();
+  private readonly received = new ReceivedEvents(2 * RECENT_MOST);
+  private isPolling = false;
+  private polledAtMs = performance.now();
 
   readonly events = this.subject.asObservable();
   /** Whether notifications arrive. While they do not they are lost: what must not be missed is then read from the database. */
@@ -42,7 +42,7 @@ export class SessionFeed {
   ) {
     notifications.listen({
       channel: SESSION_CHANNEL,
-      heard: (payload) => this.hear(payload),
+      received: (payload) => this.receive(payload),
       listening: () => {
         listening.value = 1;
         this.listening.next(true);
@@ -57,7 +57,7 @@ export class SessionFeed {
 
   /**
    * What happens to these users' sessions is notified at once from the moment this resolves, for a quarter of an hour;
-   * otherwise it is found by looking, and refreshes are not. Returns what happened before and may be heard yet. Throws
+   * otherwise it is found by polling, and refreshes are not. Returns what happened before and may be received yet. Throws
    * what the driver throws.
    */
   follow(userIds: readonly string[]): Promise<SessionEventKey[]> {
@@ -65,26 +65,26 @@ export class SessionFeed {
   }
 
   /**
-   * Looks for what was not notified. What it costs grows with what is written to the trail, not with how many follow.
+   * Searches for what was not notified. What it costs grows with what is written to the trail, not with how many follow.
    * Throws what the driver throws: then something may have been missed.
    */
-  async look(): Promise<void> {
-    if (this.isLooking) {
+  async poll(): Promise<void> {
+    if (this.isPolling) {
       return;
     }
-    this.isLooking = true;
+    this.isPolling = true;
     const startedAtMs = performance.now();
     try {
-      const seconds = Math.min((startedAtMs - this.lookedAtMs) / 1000, LOOKS_BACK_SECONDS) + OVERLAP_SECONDS;
+      const seconds = Math.min((startedAtMs - this.polledAtMs) / 1000, POLLED_SECONDS) + OVERLAP_SECONDS;
       this.take(await this.repository.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST), false);
-      this.lookedAtMs = startedAtMs;
+      this.polledAtMs = startedAtMs;
     } finally {
-      this.isLooking = false;
+      this.isPolling = false;
     }
   }
 
   /**
-   * Looks for the events of some users, refreshes too, in the last so many seconds and a few more. False where that is
+   * Searches for the events of some users, refreshes too, in the last so many seconds and a few more. False where that is
    * too much, or cannot be found.
    */
   async catchUp(userIds: readonly string[], seconds: number): Promise<boolean> {
@@ -94,12 +94,12 @@ export class SessionFeed {
   }
 
   /**
-   * What an earlier stream of the caller did not send any more, in the order in which it was heard. Null where that was
+   * What an earlier stream of the caller did not send any more, in the order in which it was received. Null where that was
    * over an hour ago, is too much, or cannot be found.
    *
    * @param lastEventId the id of the last event that it sent
    * @param before what {@link follow} returned: whatever was sent is among it, or older, and the order is known once all
-   *   of it was heard here too
+   *   of it was received here too
    */
   async findMissed(
     { userId, readAt }: { readonly userId: string; readonly readAt: Date },
@@ -110,22 +110,22 @@ export class SessionFeed {
     if (!position) {
       return null;
     }
-    await this.untilHeard(before);
+    await this.untilReceived(before);
     const since = position.at - OVERLAP_SECONDS * 1000;
     const found = await allOf(this.repository.findAfter(userId, since, MOST_AT_ONCE));
-    return found && this.heard.after(position, found);
+    return found && this.received.after(position, found);
   }
 
-  // Of refreshes the trail has not each, so one that was not notified is never heard.
-  private async untilHeard(events: readonly SessionEventKey[]): Promise<void> {
-    const deadline = performance.now() + HEARD_WITHIN_MS;
-    const isUnheard = (event: SessionEventKey) => event.eventId !== null && !this.heard.has(event);
-    while (events.some(isUnheard) && performance.now() < deadline) {
-      await sleep(HEARD_ASKED_EVERY_MS);
+  // Of refreshes the trail has not each, so one that was not notified is never received.
+  private async untilReceived(events: readonly SessionEventKey[]): Promise<void> {
+    const deadline = performance.now() + RECEIVED_WITHIN_MS;
+    const isAwaited = (event: SessionEventKey) => event.eventId !== null && !this.received.has(event);
+    while (events.some(isAwaited) && performance.now() < deadline) {
+      await sleep(RECEIVED_ASKED_EVERY_MS);
     }
   }
 
-  private hear(payload: string): void {
+  private receive(payload: string): void {
     try {
       const events: unknown = JSON.parse(payload);
       // One of a type that only a newer version knows is left out.
@@ -136,7 +136,7 @@ export class SessionFeed {
   }
 
   private take(events: readonly SessionEvent[], isNotified: boolean): void {
-    for (const event of this.heard.add(events, isNotified)) this.subject.next(event);
+    for (const event of this.received.add(events, isNotified)) this.subject.next(event);
   }
 }
 

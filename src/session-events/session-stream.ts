@@ -2,7 +2,7 @@ import type { MessageEvent } from '@nestjs/common';
 import type { Subscriber } from 'rxjs';
 import type { Caller } from '../sessions/caller.js';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
-import { eventIdOf } from './heard-events.js';
+import { eventIdOf } from './received-events.js';
 import { SessionEnd, type SessionWatch } from './session-watcher.js';
 
 /**
@@ -11,7 +11,7 @@ import { SessionEnd, type SessionWatch } from './session-watcher.js';
  */
 export class SessionStream {
   private waiting: SessionEvent[] | null = [];
-  // Events that the client is not to get, or not again, though they may be heard yet.
+  // Events that the client is not to get, or not again, though they may be received yet.
   private readonly past = new Set<string>();
 
   constructor(
@@ -33,7 +33,7 @@ export class SessionStream {
   /**
    * Sends what has waited, and from now on what happens.
    *
-   * @param before what happened before the stream began, and may be heard yet
+   * @param before what happened before the stream began, and may be received yet
    * @param comment the first line, which says that nothing is missed from here on
    */
   begin(before: readonly SessionEventKey[], comment: string): void {

@@ -64,7 +64,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
    * @param closed aborted when the client is gone, whether or not the stream is subscribed to
    */
   open(caller: Caller, lastEventId: string | undefined, closed: AbortSignal): Observable<MessageEvent> {
-    // Left while the guards were asking: what is aborted already never says so again, and nothing will subscribe.
+    // The client left while the guards ran: an abort that has happened is not reported again, and nothing will subscribe.
     if (closed.aborted) {
       return EMPTY;
     }
@@ -145,7 +145,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
     for (const stream of this.ofUser.get(event.userId) ?? []) stream.send(event);
   }
 
-  /** Sends what happened while nothing was heard; where that is too much or cannot be found, that something did. */
+  /** Sends what happened while nothing was received; where that is too much or cannot be found, that something did. */
   private async catchUp(lostAtMs: number): Promise<void> {
     const userIds = [...this.ofUser.keys()];
     if (userIds.length === 0) {

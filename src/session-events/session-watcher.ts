@@ -8,7 +8,7 @@ const ALL_CHECKED_EVERY_MS = 30_000;
 // Expiry is noticed, and a check that failed is tried again, within this.
 const OVERDUE_CHECKED_EVERY_MS = 250;
 // So that an end that was not notified is noticed within a second too.
-const LOOKS_EVERY_MS = 500;
+const POLL_EVERY_MS = 500;
 
 /** How a session ended: the reason of an aborted signal of {@link SessionWatcher}. */
 export class SessionEnd {
@@ -41,8 +41,8 @@ interface Watched {
  * Ends what stays open for a session, such as a socket or a long answer, together with the session. A guard can only
  * ask when something begins.
  *
- * The end comes as an event, which is notified and, twice a second, looked for in the audit trail. Events alone are never
- * trusted: all watched sessions are checked in one shared query whenever some may have been missed, every half a minute
+ * The end comes as an event, which is notified and, twice a second, searched for in the audit trail. Events alone are
+ * never trusted: all watched sessions are checked in one shared query whenever some may have been missed, every half a minute
  * besides, and each when its time is up.
  */
 @Injectable()
@@ -79,7 +79,7 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
     this.timers.push(
       setInterval(() => this.check(this.watched.keys()), ALL_CHECKED_EVERY_MS).unref(),
       setInterval(() => this.check(this.overdue()), OVERDUE_CHECKED_EVERY_MS).unref(),
-      setInterval(() => void this.look(), LOOKS_EVERY_MS).unref(),
+      setInterval(() => void this.poll(), POLL_EVERY_MS).unref(),
     );
   }
 
@@ -122,12 +122,12 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
     }
   }
 
-  private async look(): Promise<void> {
+  private async poll(): Promise<void> {
     if (this.watched.size === 0) {
       return;
     }
     try {
-      await this.feed.look();
+      await this.feed.poll();
     } catch {
       this.check(this.watched.keys());
     }

@@ -33,7 +33,7 @@ const labels = new LRUCache<string, DeviceLabel>({
 });
 
 /**
- * Reads a user agent. Its words are a stranger's, and what comes of them stands in mails and lists: so only names that the
+ * Reads a user agent. A client may send anything, and the result is shown in mails and lists: so only names that the
  * parser knows, or a product such as "curl" at its beginning. Everything else is an "Unknown device".
  */
 export const describeDevice = (userAgent: string): DeviceLabel => labels.memo(userAgent);

@@ -56,7 +56,7 @@ export const RefreshTokenReusedError = defineProblem(
   RefusedForGoodError,
 );
 
-/** Unknown, ended, of another user, or no id at all: they cannot be told apart. */
+/** Unknown, ended, of another user, or no id at all: the answer is one and the same. */
 export const SessionNotFoundError = defineProblem('session_not_found', 404, 'You have no active session with this id.');
 
 /** No access token, or one that we did not issue as it stands, or that is past its time. */

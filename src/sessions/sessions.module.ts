@@ -56,7 +56,7 @@ export class SessionsModule {
   constructor(retention: Retention, { sessionRetentionDays }: AppConfig) {
     retention.add({
       table: 'sessions',
-      // Never before the absolute end: until then a spent token must be recognised (RT-08).
+      // Never before the absolute end: until then the reuse of a token must be recognised (RT-08).
       column: 'expires_at',
       before: sql`now() - make_interval(days => ${sessionRetentionDays})`,
     });

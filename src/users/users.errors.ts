@@ -6,5 +6,5 @@ export const EmailTakenError = defineProblem('email_taken', 409, 'An account wit
 export const LastAdminError = defineProblem(
   'last_admin',
   409,
-  'This is the last admin who is not disabled. Make somebody else an admin first.',
+  'This is the last admin who is not disabled. Make another user an admin first.',
 );

@@ -78,8 +78,8 @@ export class UsersService {
 
   /**
    * Makes an account, or finds one that was never confirmed nor used. Registered a second time it loses its password and
-   * name, since either may be a stranger's: the one who confirms the address chooses the password. Its id, or null where
-   * {@link create} throws.
+   * name, since either may come from another person: the one who confirms the address chooses the password. Its id, or null
+   * where {@link create} throws.
    */
   async createUnconfirmed(
     transaction: Transaction,

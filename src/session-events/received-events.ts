@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
 
 const RESUMABLE_MS = 3_600_000;
-// A change is dated by the start of its transaction, so an event may be heard after one of a later date: a search for
+// A change is dated by the start of its transaction, so an event may be received after one of a later date: a search for
 // what was missed begins so much earlier.
 export const OVERLAP_SECONDS = 10;
 // Between two events that would have one place, in milliseconds: finer than any date, coarser than a number of that size.
@@ -18,8 +18,8 @@ export interface FeedPosition {
 }
 
 /**
- * Where an event stands among those that were heard. All instances hear notifications in one order, so that is theirs:
- * the date, or just after the one before. An event that was only found by looking was not sent by any instance as it
+ * Where an event stands among those that were received. All instances receive notifications in one order, so that is
+ * theirs: the date, or just after the one before. An event that was only found by polling was not sent by any instance as it
  * happened, and stands by its date.
  */
 interface Place {
@@ -27,8 +27,8 @@ interface Place {
   readonly isNotified: boolean;
 }
 
-/** The events that this instance heard last, in their order. */
-export class HeardEvents {
+/** The events that this instance received last, in their order. */
+export class ReceivedEvents {
   private readonly places: LRUCache<string, Place>;
   private lastPlace = 0;
 
@@ -40,9 +40,9 @@ export class HeardEvents {
     return this.places.has(eventIdOf(event));
   }
 
-  /** Remembers events, and returns those that had not been heard. */
+  /** Remembers events, and returns those that had not been received. */
   add(events: readonly SessionEvent[], isNotified: boolean): SessionEvent[] {
-    const unheard = events.filter((event) => !this.has(event));
+    const added = events.filter((event) => !this.has(event));
     for (const event of events) {
       const id = eventIdOf(event);
       const known = this.places.peek(id);
@@ -53,10 +53,10 @@ export class HeardEvents {
         this.places.set(id, { at: event.at, isNotified });
       }
     }
-    return unheard;
+    return added;
   }
 
-  /** Those of the events that a stream cut at this position has not sent, in the order in which they were heard. */
+  /** Those of the events that a stream cut at this position has not sent, in the order in which they were received. */
   after(position: FeedPosition, events: readonly SessionEvent[]): SessionEvent[] {
     const placeOf = (event: SessionEvent) => this.places.peek(eventIdOf(event))?.at ?? event.at;
     return events
@@ -64,7 +64,7 @@ export class HeardEvents {
       .toSorted((one, other) => placeOf(one) - placeOf(other));
   }
 
-  // A stream sent what it heard, so dates decide only where this instance did not hear both.
+  // A stream sent what it received, so dates decide only where this instance did not receive both.
   private isAfter(event: SessionEvent, { at, id }: FeedPosition): boolean {
     const place = this.places.peek(eventIdOf(event));
     const placeOfPosition = id === null ? undefined : this.places.peek(`${at}.${id}`);
