@@ -59,7 +59,7 @@ export class AccountChanges {
     await this.withdraw(transaction, userId, withdraws);
     const revoked = revokes ? await this.revocations.revokeAll(transaction, whose, revokes, source) : [];
     if (askedBy !== undefined && !revoked.includes(askedBy)) {
-      // It ended since the request was let in, so it may not ask for this any more.
+      // It ended since the request was accepted, so it may not ask for this any more.
       throw new SessionRevokedError();
     }
     for (const event of events) {

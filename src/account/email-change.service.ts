@@ -41,7 +41,7 @@ export class EmailChangeService {
     const { user, userId, sessionId } = caller;
     const details = { device: describeDevice(source.userAgent).label, ip: source.ip, email };
     await this.changes.run(source, async (transaction, settle) => {
-      // Whatever ended the session since the request was let in ends what it asks for.
+      // Where the session has ended since the request was accepted, nothing that it asks for happens.
       await this.sessions.requireActive(transaction, caller);
       await settle({
         userId,

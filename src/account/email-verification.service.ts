@@ -85,7 +85,7 @@ export class EmailVerificationService {
       // What the former address could still do with the account; but its owner may yet say "this was not me".
       withdraws: ['email_verification', 'email_change', 'password_reset'],
       events: [{ type: 'email_changed' }],
-      // An address that is left for the one before it has no say in that.
+      // Where the account returns to an address that it had, the one it leaves gets no link to undo that.
       mails: [
         isReturn
           ? { kind: 'email_change_undone', recipient }

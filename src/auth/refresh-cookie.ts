@@ -77,7 +77,7 @@ export class RefreshCookie {
     this.adapter.httpAdapter.clearCookie(reply, this.name, this.options);
   }
 
-  // By hand, since parsers answer one value of a name and forgive look-alikes: the name must match to the byte, and
+  // By hand, since parsers answer one value of a name and accept similar names: the name must match to the byte, and
   // only a space or tab may stand around a pair (CK-07).
   private valuesOf({ headers }: FastifyRequest): string[] {
     const start = `${this.name}=`;

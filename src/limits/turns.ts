@@ -5,8 +5,8 @@ const MOST_WAITING = 10;
 const AGAIN_AFTER_MS = 1000;
 
 /**
- * Lets what costs more the more an account has run once at a time for each user on this instance: those who ask for it in
- * parallel wait for themselves, and not with a connection of the database each that others then lack (RL-09).
+ * Lets what costs more the more an account has run once at a time for each user on this instance: parallel
+ * requests of a user wait for each other, and not with a connection of the database each that others then lack (RL-09).
  */
 @Injectable()
 export class Turns {

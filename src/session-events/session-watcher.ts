@@ -88,7 +88,7 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
   }
 
   /**
-   * Watches the session of a caller whom a guard let in, or {@link SessionChecker.require} found. Where it ended in
+   * Watches the session of a caller whom a guard accepted, or {@link SessionChecker.require} found. Where it ended in
    * between, the signal aborts at once.
    */
   watch({ sessionId, session, readAt }: Caller): SessionWatch {

@@ -19,11 +19,11 @@ declare module 'fastify' {
 const callerOf = (context: ExecutionContext): Caller | null =>
   context.switchToHttp().getRequest<FastifyRequest>().user ?? null;
 
-/** The caller that the guard let in. On a public route there is none, and this throws. */
+/** The caller that the guard accepted. On a public route there is none, and this throws. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
   const caller = callerOf(context);
   if (!caller) {
-    throw new Error('A route without a caller asks for one.');
+    throw new Error('This route has no caller: it is public.');
   }
   return caller;
 });

@@ -59,7 +59,7 @@ const PRODUCT = /^(?=.{1,24}(?:\/|$))([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z][A-Za-z
 const productOf = (userAgent: string): string | null => PRODUCT.exec(userAgent)?.[1] ?? null;
 
 /**
- * What makes a device look like one that was here before: browser, system and the neighbourhood of its address (IPv4 /24,
+ * By what a device is known as one that signed in before: browser, system and the network of its address (IPv4 /24,
  * IPv6 /64), but no version, which changes by itself. 16 bytes that do not reveal the address.
  */
 export function fingerprintOf({ userAgent, ip }: Pick<RequestSource, 'userAgent' | 'ip'>): Buffer {

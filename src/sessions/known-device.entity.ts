@@ -1,7 +1,7 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { User } from '../users/user.entity.js';
 
-/** A kind of device that has signed in to an account: browser and system, from a neighbourhood of addresses. */
+/** A kind of device that has signed in to an account: browser and system, from one network. */
 @Entity({ name: 'known_devices' })
 @Index('known_devices_last_seen_at_idx', ['lastSeenAt'])
 export class KnownDevice {

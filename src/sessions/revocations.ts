@@ -41,7 +41,7 @@ export class Revocations {
 
   /**
    * Revokes every session of a user. Returns their ids. A change that must not leave one behind locks the user's row
-   * first: then a login under way waits for it, and finds it done.
+   * first: then a login under way waits for it, and sees it.
    */
   async revokeAll(
     transaction: Transaction,

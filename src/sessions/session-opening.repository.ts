@@ -41,7 +41,7 @@ export class SessionOpeningRepository {
    * signed in for 90 days, unless it is the first of an account that was made a day ago at most.
    *
    * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
-   * the cap holds, and a login cannot slip past a password change or a disabling that is under way.
+   * the cap holds, and a password change or a disabling under way misses no login.
    */
   async open(transaction: Transaction, session: NewSession, source: RequestSource): Promise<SessionWithUser | null> {
     const { rowCount } = await transaction.query(sql`

@@ -28,7 +28,7 @@ export class SessionsController {
   async listSessions(@CurrentCaller() caller: Caller, @Query() query: PageQueryDto): Promise<SessionsPageDto> {
     const { sessions, hasMore } = await this.sessions.list(caller, requestedPage(query));
     const items = sessions.map((session) => SessionDto.from(session, caller.sessionId));
-    // The current session leads the list out of its turn: the rest starts from the beginning.
+    // The current session comes first, wherever its place is: the rest starts from the beginning.
     return pageOf(items, hasMore, items.at(-1)?.current ? START : sessions.at(-1));
   }
 

@@ -10,7 +10,7 @@ import { AUDITED_TYPES, SESSION_EVENT, type SessionEvent } from './session-event
 export const ACTIVE = sql`s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()`;
 
 // A refresh that began before the idle end of its session and is not committed yet may still extend it. So a revocation
-// waits for such rows too, and then looks again.
+// waits for such rows too, and then checks them again.
 const PERHAPS_ACTIVE = sql`s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
       AND s.expires_at > now()`;
 

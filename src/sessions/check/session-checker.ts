@@ -81,7 +81,7 @@ export class SessionChecker {
   }
 
   /**
-   * Requires that a session whose caller {@link require} let in is open still, whatever became of the access token: for an
+   * Requires that a session whose caller {@link require} accepted is still open, whatever became of the access token: for an
    * answer that takes long. As strict, and it shares the query. Throws {@link SessionRevokedError},
    * {@link SessionExpiredError} or {@link ServiceUnavailableError} as that does.
    */
