@@ -6,7 +6,7 @@ import type { RequestSource } from '../http/request-source.js';
 import type { TokenPurpose } from '../mail/mailed-token.entity.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
 import { type NewMail, Outbox } from '../mail/outbox.js';
-import { Revocations } from '../sessions/revocations.js';
+import { Revocations } from '../sessions/revoke/revocations.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionRevokedError } from '../sessions/sessions.errors.js';
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import type { Transaction } from '../database/transaction.js';
 import { MailedTokens } from '../mail/mailed-tokens.js';
-import { Revocations } from '../sessions/revocations.js';
+import { Revocations } from '../sessions/revoke/revocations.js';
 import type { RevocationReason } from '../sessions/session.entity.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
 import { requireAnotherAdmin } from '../users/last-admin.js';

@@ -15,7 +15,7 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { SessionDto } from '../sessions/session.dto.js';
-import { LogoutService } from '../sessions/logout.service.js';
+import { LogoutService } from '../sessions/revoke/logout.service.js';
 import { RefreshService } from '../sessions/refresh/refresh.service.js';
 import type { Device } from '../sessions/sessions.service.js';
 import {

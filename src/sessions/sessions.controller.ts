@@ -5,7 +5,7 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { pageOf, PageQueryDto, requestedPage, START } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { TooManyRequestsError } from '../problems/problem.js';
-import { LogoutService } from './logout.service.js';
+import { LogoutService } from './revoke/logout.service.js';
 import { RenameSessionDto } from './rename-session.dto.js';
 import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } from './session.dto.js';
 import { SessionsService } from './sessions.service.js';

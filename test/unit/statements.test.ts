@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Sql } from 'sql-template-tag';
 import { KnownDevices } from '../../src/sessions/known-devices.js';
-import { LogoutRepository } from '../../src/sessions/logout.repository.js';
+import { LogoutRepository } from '../../src/sessions/revoke/logout.repository.js';
 import { ChecksRepository } from '../../src/sessions/check/checks.repository.js';
 import { RefreshTokens } from '../../src/sessions/refresh/refresh-token.js';
 import { RefreshRepository } from '../../src/sessions/refresh/refresh.repository.js';
-import { Revocations } from '../../src/sessions/revocations.js';
+import { Revocations } from '../../src/sessions/revoke/revocations.js';
 import { SessionOpeningRepository } from '../../src/sessions/session-opening.repository.js';
 import { SessionsRepository } from '../../src/sessions/sessions.repository.js';
 

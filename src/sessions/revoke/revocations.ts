@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import sql, { type Sql } from 'sql-template-tag';
-import { Notifications } from '../database/notifications.js';
-import type { Transaction } from '../database/transaction.js';
-import type { RequestSource } from '../http/request-source.js';
-import type { User } from '../users/user.entity.js';
-import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
-import type { RevocationReason } from './session.entity.js';
-import { sessionsRevoked } from './sessions.measurements.js';
-import { eventsOf, RECORDED, revoke } from './sessions.sql.js';
+import { Notifications } from '../../database/notifications.js';
+import type { Transaction } from '../../database/transaction.js';
+import type { RequestSource } from '../../http/request-source.js';
+import type { User } from '../../users/user.entity.js';
+import { SESSION_CHANNEL, type SessionEvent } from '../session-event.js';
+import type { RevocationReason } from '../session.entity.js';
+import { sessionsRevoked } from '../sessions.measurements.js';
+import { eventsOf, RECORDED, revoke } from '../sessions.sql.js';
 
 /** The user a session belongs to. */
 export type SessionOwner = Pick<User, 'id' | 'email'>;

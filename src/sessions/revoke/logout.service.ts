@@ -1,18 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
-import type { Caller } from './caller.js';
-import type { RequestSource } from '../http/request-source.js';
-import { ServiceUnavailableError } from '../problems/problem.js';
+import type { Caller } from '../caller.js';
+import type { RequestSource } from '../../http/request-source.js';
+import { ServiceUnavailableError } from '../../problems/problem.js';
 import { LogoutRepository } from './logout.repository.js';
-import { type PresentedToken, RefreshTokens } from './refresh/refresh-token.js';
-import { RefreshService } from './refresh/refresh.service.js';
+import { type PresentedToken, RefreshTokens } from '../refresh/refresh-token.js';
+import { RefreshService } from '../refresh/refresh.service.js';
 import {
   InvalidRefreshTokenError,
   NothingToLogOutError,
   RefusedForGoodError,
   SessionNotFoundError,
   SessionRevokedError,
-} from './sessions.errors.js';
+} from '../sessions.errors.js';
 
 /** Revokes sessions of a user, for the holder of a refresh token or of an access token. */
 @Injectable()

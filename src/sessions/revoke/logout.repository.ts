@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import sql, { type Sql } from 'sql-template-tag';
-import type { RequestSource } from '../http/request-source.js';
-import { AppConfig } from '../config/config.js';
-import { Database } from '../database/database.js';
-import { Notifications } from '../database/notifications.js';
-import type { AuthenticRefreshToken } from './refresh/refresh-token.js';
-import { SESSION_CHANNEL } from './session-event.js';
-import type { RevocationReason, TokenDelivery } from './session.entity.js';
-import { sessionsRevoked } from './sessions.measurements.js';
-import { ACTIVE, BY_ITS_USER, honoursPredecessor, revoke, REVOKED_COUNT, type RevokedCount } from './sessions.sql.js';
+import type { RequestSource } from '../../http/request-source.js';
+import { AppConfig } from '../../config/config.js';
+import { Database } from '../../database/database.js';
+import { Notifications } from '../../database/notifications.js';
+import type { AuthenticRefreshToken } from '../refresh/refresh-token.js';
+import { SESSION_CHANNEL } from '../session-event.js';
+import type { RevocationReason, TokenDelivery } from '../session.entity.js';
+import { sessionsRevoked } from '../sessions.measurements.js';
+import { ACTIVE, BY_ITS_USER, honoursPredecessor, revoke, REVOKED_COUNT, type RevokedCount } from '../sessions.sql.js';
 
 /** What users do to their own sessions. Only active ones are revoked, each with its row in the audit trail. */
 @Injectable()
