@@ -1,56 +1,9 @@
-import 'reflect-metadata';
-import cluster from 'node:cluster';
-import { Logger as NestLog } from '@nestjs/common';
-import { configOfProcess } from './config/environment.js';
-import { onDatabase } from './config/load-config.js';
-import { startEmbeddedPostgres } from './database/embedded/embedded-postgres.js';
-import { StartError } from './problems/start-error.js';
-import { greeting } from './process/greeting.js';
-import { createLogger, NestLogger } from './process/logger.js';
-import { serve } from './process/serve.js';
-import { startWorkers } from './process/workers.js';
-
-const FORCED_AFTER_MS = 20_000;
-
-/** Starts the service, in this process or in workers, and stops it in order on SIGTERM or SIGINT. */
-async function main(): Promise<void> {
-  const settings = configOfProcess();
-  const logger = createLogger({ level: settings.logLevel, isReadable: !settings.isProduction });
-  // The application would see to it, but a primary has none.
-  NestLog.overrideLogger(new NestLogger(logger));
-
-  const embedded = settings.databaseUrl ? null : await startEmbeddedPostgres({ dataDir: settings.dataDir });
-  const config = embedded ? onDatabase(settings, embedded.url) : settings;
-  const hasWorkers = cluster.isPrimary && config.workers !== undefined;
-  // Workers read all settings themselves, but where an embedded PostgreSQL of ours listens they cannot know.
-  const environment = embedded ? { DATABASE_URL: embedded.url } : {};
-  const service = await (hasWorkers ? startWorkers(config, environment, logger) : serve(config, logger));
-
-  const stop = (signal: NodeJS.Signals) => {
-    logger.info(`${signal}: finishing what is under way`);
-    if (cluster.isWorker) {
-      // Where a whole group is signalled, its primary sends it again.
-      process.on(signal, () => undefined);
-    }
-    const patienceMs = FORCED_AFTER_MS + config.shutdownDelayMs;
-    // Workers are given up first, by themselves.
-    setTimeout(() => process.exit(1), hasWorkers ? patienceMs + 1000 : patienceMs).unref();
-    void service
-      .close(signal)
-      .then(() => embedded?.stop())
-      .then(() => {
-        logger.info('stopped');
-        process.exit(0);
-      });
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
-  if (cluster.isPrimary && !config.isProduction) {
-    console.log(greeting(service.url, config));
-  }
-}
-
-main().catch((error: unknown) => {
-  console.error(error instanceof StartError ? error.message : error);
+// Imports nothing by itself: on an older Node.js it is the imports that fail, in words that help nobody. The number is that
+// of "engines" in package.json.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`Latchkey needs Node.js 20.19 or newer, and this is ${process.version} (${process.execPath}).`);
+  console.error('Install one from https://nodejs.org, or with your version manager, such as: nvm install 24');
   process.exit(1);
-});
+}
+await import('./process/run.js');

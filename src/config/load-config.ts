@@ -4,6 +4,7 @@ import { validateSync } from 'class-validator';
 import { StartError } from '../problems/start-error.js';
 import { complaintsAboutBrand } from './brand.config.js';
 import { AppConfig } from './config.js';
+import { prepareFolder } from './data-dir.js';
 import { keepSecret } from './kept-secret.js';
 import { limitsFor } from './limits.js';
 
@@ -28,7 +29,8 @@ export class ConfigError extends StartError {
 
 /**
  * Reads every setting from environment variables. Outside production, secrets that are missing are made once and kept
- * in the data directory. Throws one {@link ConfigError} that names every bad variable.
+ * in the data directory. Throws one {@link ConfigError} that names every bad variable, or a {@link StartError} where that
+ * directory cannot be used.
  */
 export function loadConfig(environment: Environment, { isServing = true }: LoadOptions = {}): AppConfig {
   const complaints: string[] = [];
@@ -70,6 +72,10 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
   }
   if (complaints.length > 0) {
     throw new ConfigError(complaints);
+  }
+  if (isServing && !isProduction) {
+    // For secrets, mails and the embedded database, any of which may be needed at any time.
+    prepareFolder(config.dataDir);
   }
   return isServing ? withKeptSecrets(config) : config;
 }

@@ -55,6 +55,20 @@ it('A start that PostgreSQL refuses names the database and the error code', asyn
   expect(output).toContain('3D000');
 });
 
+it.each([
+  ['secrets', () => ({ DATABASE_URL: database.url, JWT_SECRET: undefined })],
+  ['the embedded database', () => ({ DATABASE_URL: undefined })],
+  ['mails', () => ({ DATABASE_URL: database.url })],
+])('A DATA_DIR that cannot hold %s stops the start with one line that names it', async (_, env) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'latchkey-test-')), 'a-file');
+  writeFileSync(file, '');
+  const { code, output } = await refusedStart({ ...env(), DATA_DIR: join(file, 'data') });
+  expect(code).toBe(1);
+  expect(output.trim().split('\n')).toEqual([
+    expect.stringMatching(/^The folder \S+a-file\/data\S* cannot be used \(ENOTDIR\)\. Make it writable .* DATA_DIR /),
+  ]);
+});
+
 it('The service refuses to start on a port that is taken', async () => {
   const first = await startInstance({ env: { DATABASE_URL: database.url } });
   const { code, output } = await refusedStart({ DATABASE_URL: database.url, PORT: new URL(first.url).port });

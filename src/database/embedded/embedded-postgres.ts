@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { codeOf } from '../../problems/error-code.js';
 import { StartError } from '../../problems/start-error.js';
+import { prepareFolder } from '../../config/data-dir.js';
 import { keepSecret } from '../../config/kept-secret.js';
 import { EMBEDDED_USER } from './pg-binaries.js';
 
@@ -46,11 +47,12 @@ class DataDirInUseError extends StartError {
 /**
  * Starts a real PostgreSQL in a folder, making its files at the first start. The server lives in a process group of its
  * own under a supervisor that stops it when this process ends, however it ends. What a killed process left running is
- * waited for, or stopped. Throws {@link DataDirInUseError} while another process has the folder.
+ * waited for, or stopped. Throws {@link DataDirInUseError} while another process has the folder, and another
+ * {@link StartError} where the folder cannot be written.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const dataDir = resolve(options.dataDir);
-  mkdirSync(dataDir, { recursive: true });
+  prepareFolder(dataDir);
   const password = keepSecret(dataDir, 'postgres-password');
   const urlAt = (port: number) => `postgres://${EMBEDDED_USER}:${password}@127.0.0.1:${port}/${DATABASE}`;
 
