@@ -7,10 +7,10 @@ import type { RequestSource } from '../http/request-source.js';
 import { AppConfig } from '../config/config.js';
 import { ExportLimit } from '../limits/export-limit.js';
 import { SessionChecker } from '../sessions/check/session-checker.js';
-import { RefusedForGoodError } from '../sessions/sessions.errors.js';
+import { RefusedForGoodError, SessionRevokedError } from '../sessions/sessions.errors.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { UserDto } from '../users/user.dto.js';
-import { KeptSessionDto } from './account.dto.js';
+import { UsersService } from '../users/users.service.js';
+import { ExportedUserDto, KeptSessionDto } from './account.dto.js';
 
 const PAGE_ROWS = 250;
 // So that the end of a session is noticed also while the reader takes nothing.
@@ -19,9 +19,11 @@ const CHECKED_EVERY_MS = 500;
 /** Everything that is stored about a user, secrets and their hashes aside. */
 @Injectable()
 export class AccountExport {
+  // Six: what is exported is read from the users, the sessions and the audit trail, by one caller at a time.
   constructor(
     private readonly limit: ExportLimit,
     private readonly checker: SessionChecker,
+    private readonly users: UsersService,
     private readonly sessions: SessionsService,
     private readonly audit: AuditTrail,
     private readonly config: AppConfig,
@@ -63,13 +65,17 @@ export class AccountExport {
     return document;
   }
 
-  private async *write({ user, userId, sessionId, readAt }: Caller, taken: () => void): AsyncGenerator<string> {
+  private async *write({ userId, sessionId, readAt }: Caller, taken: () => void): AsyncGenerator<string> {
     const sessions = mapped(this.sessions.pagesOfAll(userId, PAGE_ROWS), (session) =>
       KeptSessionDto.fromKept(session, sessionId),
     );
     const events = mapped(this.audit.pagesOf(userId, PAGE_ROWS), (event) => AuditEventDto.forSubject(event));
 
-    yield `{"exportedAt":${JSON.stringify(readAt)},"user":${JSON.stringify(UserDto.from(user))}`;
+    const user = await this.users.findById(userId);
+    if (!user) {
+      throw new SessionRevokedError();
+    }
+    yield `{"exportedAt":${JSON.stringify(readAt)},"user":${JSON.stringify(ExportedUserDto.fromKept(user))}`;
     for (const [name, items] of [
       ['sessions', sessions],
       ['events', events],

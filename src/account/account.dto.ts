@@ -4,6 +4,7 @@ import { orNull } from '../http/openapi/named-type.js';
 import { REVOCATION_REASON, SessionDto, TOKEN_DELIVERY } from '../sessions/session.dto.js';
 import type { Session } from '../sessions/session.entity.js';
 import { UserDto } from '../users/user.dto.js';
+import type { User } from '../users/user.entity.js';
 import { LoginDto } from '../auth/credentials.dto.js';
 
 @ApiSchema({ name: 'DeleteAccountRequest' })
@@ -34,13 +35,23 @@ export class KeptSessionDto extends SessionDto {
   }
 }
 
+@ApiSchema({ name: 'ExportedUser' })
+export class ExportedUserDto extends UserDto {
+  @ApiProperty({ type: 'string', nullable: true, example: 'en', description: 'The language of mails to you.' })
+  readonly language!: string | null;
+
+  static fromKept(user: User): ExportedUserDto {
+    return { ...UserDto.from(user), language: user.language };
+  }
+}
+
 @ApiSchema({ name: 'AccountExport' })
 export class ExportDto {
   @ApiProperty({ format: 'date-time', example: '2026-11-23T10:02:00.000Z' })
   readonly exportedAt!: string;
 
-  @ApiProperty({ type: UserDto })
-  readonly user!: UserDto;
+  @ApiProperty({ type: ExportedUserDto })
+  readonly user!: ExportedUserDto;
 
   @ApiProperty({ type: [KeptSessionDto], description: 'Ended ones too, for as long as they are kept.' })
   readonly sessions!: KeptSessionDto[];

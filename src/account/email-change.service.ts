@@ -3,7 +3,7 @@ import type { Caller } from '../sessions/caller.js';
 import type { RequestSource } from '../http/request-source.js';
 import { MailedTokenLimit } from '../limits/mailed-token-limit.js';
 import { Outbox } from '../mail/outbox.js';
-import { describeDevice } from '../sessions/device-label.js';
+import { mailDetailsOf } from '../sessions/device-label.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { AccountChanges } from './account-change.js';
 import { Reauthentication } from './reauthentication.js';
@@ -39,7 +39,7 @@ export class EmailChangeService {
     await this.limit.consumeChange(email, caller, source);
 
     const { user, userId, sessionId } = caller;
-    const details = { device: describeDevice(source.userAgent).label, ip: source.ip, email };
+    const details = { ...mailDetailsOf(source), email };
     await this.changes.run(source, async (transaction, settle) => {
       // Where the session has ended since the request was accepted, nothing that it asks for happens.
       await this.sessions.requireActive(transaction, caller);

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Caller } from '../sessions/caller.js';
 import type { RequestSource } from '../http/request-source.js';
-import { describeDevice } from '../sessions/device-label.js';
+import { mailDetailsOf } from '../sessions/device-label.js';
 import type { SessionGrant } from '../sessions/session-with-user.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import type { User } from '../users/user.entity.js';
@@ -53,11 +53,11 @@ export class PasswordsService {
 export const consequencesOf = (
   reason: 'password_changed' | 'password_reset',
   { id, email }: Pick<User, 'id' | 'email'>,
-  { userAgent, ip }: RequestSource,
+  source: RequestSource,
 ): Consequences => ({
   userId: id,
   withdraws: 'pending',
   revokes: reason,
   events: [{ type: reason }],
-  mails: [{ kind: 'password_changed', recipient: email, details: { device: describeDevice(userAgent).label, ip } }],
+  mails: [{ kind: 'password_changed', recipient: email, details: mailDetailsOf(source) }],
 });

@@ -12,6 +12,7 @@ import {
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller, OptionalCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
+import { NamedLanguage } from '../http/language.js';
 import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { SessionDto } from '../sessions/session.dto.js';
@@ -73,11 +74,12 @@ export class AuthController {
   @ApiProblems(EmailTakenError, TooManyRequestsError)
   async register(
     @Body() credentials: RegisterDto,
+    @NamedLanguage() language: string | null,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto | undefined> {
     const account = { ...credentials, name: credentials.name ?? null };
-    const grant = await this.registrations.register(account, deviceOf(credentials), source);
+    const grant = await this.registrations.register(account, deviceOf(credentials, language), source);
     if (!grant) {
       void reply.status(HttpStatus.ACCEPTED);
       return undefined;
@@ -93,10 +95,11 @@ export class AuthController {
   @ApiProblems(EmailNotVerifiedError, InvalidCredentialsError, TooManyRequestsError)
   async login(
     @Body() credentials: LoginDto,
+    @NamedLanguage() language: string | null,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AuthResultDto> {
-    return this.tokenResponses.send(reply, await this.auth.login(credentials, deviceOf(credentials), source));
+    return this.tokenResponses.send(reply, await this.auth.login(credentials, deviceOf(credentials, language), source));
   }
 
   @Public()
@@ -195,7 +198,8 @@ export class AuthController {
   }
 }
 
-const deviceOf = ({ tokenDelivery, deviceName }: LoginDto): Device => ({
+const deviceOf = ({ tokenDelivery, deviceName }: LoginDto, language: string | null): Device => ({
   delivery: tokenDelivery ?? 'cookie',
   deviceName: deviceName ?? null,
+  language,
 });

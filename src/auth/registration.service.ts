@@ -6,9 +6,8 @@ import type { Transaction } from '../database/transaction.js';
 import { RegistrationLimit } from '../limits/registration-limit.js';
 import type { SessionGrant } from '../sessions/session-with-user.js';
 import { type Device, SessionsService } from '../sessions/sessions.service.js';
-import type { User } from '../users/user.entity.js';
 import { EmailTakenError } from '../users/users.errors.js';
-import { type NewAccount, UsersService } from '../users/users.service.js';
+import { type NewAccount, type NewUser, UsersService } from '../users/users.service.js';
 import { AddressConfirmation } from './address-confirmation.js';
 
 /** Makes accounts. */
@@ -35,7 +34,7 @@ export class RegistrationService {
     await this.limit.consume(source);
 
     const passwordHash = await this.users.hash(account);
-    const person = { ...account, passwordHash };
+    const person = { ...account, passwordHash, language: device.language ?? null };
     if (this.confirmation.isRequired && !(await this.confirmation.allowsMail(account.email, source))) {
       // Nothing happens, and the answer is the same whether or not the address is taken.
       return null;
@@ -49,7 +48,7 @@ export class RegistrationService {
 
   private async admit(
     transaction: Transaction,
-    account: Pick<User, 'email' | 'name' | 'passwordHash'>,
+    account: NewUser,
     device: Device,
     source: RequestSource,
   ): Promise<SessionGrant> {
@@ -63,10 +62,7 @@ export class RegistrationService {
   }
 
   // The same for an address that is taken and for one that is not, where registering must not show which.
-  private async askToConfirm(
-    transaction: Transaction,
-    account: Pick<User, 'email' | 'name' | 'passwordHash'>,
-  ): Promise<null> {
+  private async askToConfirm(transaction: Transaction, account: NewUser): Promise<null> {
     const { email } = account;
     const userId = await this.users.createUnconfirmed(transaction, account);
     if (userId !== null) {

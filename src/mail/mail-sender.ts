@@ -3,7 +3,8 @@ import sql, { type Sql } from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
 import { Database } from '../database/database.js';
 import type { Mail } from './mail.entity.js';
-import { purposeOf, WORTH_SENDING_SECONDS, wordsOf } from './mail-text.js';
+import { purposeOf, WORTH_SENDING_SECONDS } from './mail-kinds.js';
+import { wordsOf } from './mail-text.js';
 import { isRefusedForGood, MailTransport, SENDERS } from './mail-transport.js';
 import { MailedTokens } from './mailed-tokens.js';
 

@@ -16,7 +16,12 @@ export type MailKind =
 
 /** What a mail says besides its kind. */
 export interface MailDetails {
+  /** The device in words, which the release before this one shows. */
   readonly device?: string;
+  readonly browser?: string | null;
+  readonly os?: string | null;
+  /** What a user agent that is no known browser calls itself: a stranger's word. */
+  readonly program?: string | null;
   readonly ip?: string;
   /** An address that is, or may become, that of the account. */
   readonly email?: string;
@@ -46,6 +51,14 @@ export class Mail {
 
   @Column({ type: 'jsonb', name: 'details', default: {} })
   readonly details!: MailDetails;
+
+  /** That of its user when it was written; null for the default one. */
+  @Column({ type: 'text', name: 'language', nullable: true })
+  readonly language!: string | null;
+
+  /** Whether its reader has shown that the account is theirs. Until then a stranger may have made it, and wrote what it says. */
+  @Column({ type: 'boolean', name: 'is_confirmed', default: false })
+  readonly isConfirmed!: boolean;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
   readonly createdAt!: Date;

@@ -25,6 +25,8 @@ export interface NewSession {
   readonly refreshTokenHash: Buffer;
   readonly delivery: TokenDelivery;
   readonly deviceName: string | null;
+  /** The language of ours that the device asks for; null where it asks for none of them. */
+  readonly language: string | null;
 }
 
 /** New sessions. */
@@ -38,7 +40,8 @@ export class SessionOpeningRepository {
   /**
    * Inserts a session, and revokes the user's least recently seen ones beyond the cap. Null if the user is gone or
    * disabled, or the password is no longer the one that was verified. The user is mailed about a device that has not
-   * signed in for 90 days, unless it is the first of an account that was made a day ago at most.
+   * signed in for 90 days, unless it is the first of an account that was made a day ago at most. Mails are in the language
+   * of the devices that the user is known by, so that a thief does not choose how the user is warned.
    *
    * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
    * the cap holds, and a password change or a disabling under way misses no login.
@@ -66,7 +69,10 @@ export class SessionOpeningRepository {
     return toSessionWithUser(columns);
   }
 
-  private insertion({ id, userId, refreshTokenHash, delivery, deviceName }: NewSession, source: RequestSource): Sql {
+  private insertion(
+    { id, userId, refreshTokenHash, delivery, deviceName, language }: NewSession,
+    source: RequestSource,
+  ): Sql {
     const { sessionAbsoluteTtlSeconds, sessionIdleTtlSeconds, maxSessionsPerUser } = this.config;
     const idleSeconds = Math.min(sessionIdleTtlSeconds, sessionAbsoluteTtlSeconds);
     const fingerprint = fingerprintOf(source);
@@ -95,9 +101,13 @@ export class SessionOpeningRepository {
       ), noted AS (
         INSERT INTO known_devices (user_id, fingerprint) SELECT user_id, ${fingerprint} FROM opened
         ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
+      ), spoken AS (
+        UPDATE users u SET language = ${language}::text FROM opened o, known
+        WHERE u.id = o.user_id AND ${language}::text <> coalesce(u.language, '') AND (is_known OR u.language IS NULL)
       ), mailed AS (
-        INSERT INTO mails (kind, recipient, user_id, session_id, details)
-        SELECT 'new_device', u.email, u.id, o.id, ${mailedSource(source)}
+        INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
+        SELECT 'new_device', u.email, u.id, o.id, ${mailedSource(source)},
+          coalesce(u.language, ${language}::text), u.email_verified_at IS NOT NULL
         FROM opened o JOIN users u ON u.id = o.user_id, known
         WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
       )

@@ -5,7 +5,7 @@ import type { OpenSession, Session } from './session.entity.js';
 /** A session and its user, read at one moment. */
 export interface SessionWithUser {
   readonly session: Session;
-  readonly user: User;
+  readonly user: Omit<User, 'language'>;
   /** When, by the database's clock: the one that all instances share. */
   readonly readAt: Date;
 }
@@ -23,7 +23,7 @@ interface UserColumns {
 export type OpenSessionRow = OpenSession & Omit<UserProfile, 'id' | 'createdAt'> & UserColumns;
 
 export type SessionWithUserRow = Omit<Session, 'user' | 'rotationWindowAt' | 'rotationCount'> &
-  Omit<User, 'id' | 'createdAt'> &
+  Omit<User, 'id' | 'createdAt' | 'language'> &
   UserColumns;
 
 // Each column once, by its property. `s` is sessions, `u` is users.

@@ -17,6 +17,8 @@ import { type EndedSession, type SessionsPage, SessionsRepository } from './sess
 export interface Device {
   readonly delivery: TokenDelivery;
   readonly deviceName: string | null;
+  /** See {@link NewSession}. */
+  readonly language?: string | null;
 }
 
 /** The sessions of a user: opens, lists and names them. */
@@ -37,7 +39,7 @@ export class SessionsService {
   async open(
     transaction: Transaction,
     user: Pick<User, 'id' | 'passwordHash'>,
-    { delivery, deviceName }: Device,
+    { delivery, deviceName, language = null }: Device,
     source: RequestSource,
   ): Promise<SessionGrant | null> {
     const id = randomUUID();
@@ -52,6 +54,7 @@ export class SessionsService {
         refreshTokenHash: hashRefreshToken(refreshToken),
         delivery,
         deviceName,
+        language,
       },
       source,
     );
@@ -81,6 +84,12 @@ export class SessionsService {
   async listEnded({ userId }: Caller, page: SessionsPage): Promise<{ sessions: EndedSession[]; hasMore: boolean }> {
     const sessions = await this.turns.take(userId, () => this.sessions.listEnded(userId, page));
     return { sessions: sessions.slice(0, page.limit), hasMore: sessions.length > page.limit };
+  }
+
+  /** A session that is still kept, ended or not. It is for callers who have shown that they may read it. Null if there is none. */
+  async findKept(id: string): Promise<Session | null> {
+    const [session = null] = await this.sessions.listByIds([id]);
+    return session;
   }
 
   /** Every session of a user that is still kept, ended or not, oldest first, so many at a time. */

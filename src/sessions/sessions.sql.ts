@@ -1,6 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag';
 import type { RequestSource } from '../http/request-source.js';
-import { describeDevice } from './device-label.js';
+import { mailDetailsOf } from './device-label.js';
 import type { RevocationReason } from './session.entity.js';
 import { AUDITED_TYPES, SESSION_EVENT, type SessionEvent } from './session-event.js';
 
@@ -45,8 +45,7 @@ export const sourceValues = ({ ip, userAgent, requestId }: RequestSource): Sql =
   sql`${ip}, ${userAgent}, ${requestId}`;
 
 /** What a mail about a request has as its details: which device, and its address. */
-export const mailedSource = ({ userAgent, ip }: RequestSource): Sql =>
-  sql`jsonb_build_object('device', ${describeDevice(userAgent).label}::text, 'ip', ${ip}::text)`;
+export const mailedSource = (source: RequestSource): Sql => sql`${JSON.stringify(mailDetailsOf(source))}::jsonb`;
 
 /** What {@link eventsOf} must know of a row in the audit trail. */
 export const AUDIT_COLUMNS = sql`id, at, type, user_id, session_id, reason`;

@@ -160,9 +160,13 @@ AND s.expires_at > now()
 ), noted AS (
   INSERT INTO known_devices (user_id, fingerprint) SELECT user_id, $24 FROM opened
   ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
+), spoken AS (
+  UPDATE users u SET language = $25::text FROM opened o, known
+  WHERE u.id = o.user_id AND $26::text <> coalesce(u.language, '') AND (is_known OR u.language IS NULL)
 ), mailed AS (
-  INSERT INTO mails (kind, recipient, user_id, session_id, details)
-  SELECT 'new_device', u.email, u.id, o.id, jsonb_build_object('device', $25::text, 'ip', $26::text)
+  INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
+  SELECT 'new_device', u.email, u.id, o.id, $27::jsonb,
+    coalesce(u.language, $28::text), u.email_verified_at IS NOT NULL
   FROM opened o JOIN users u ON u.id = o.user_id, known
   WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
 )
@@ -454,8 +458,8 @@ AND s.expires_at > now()
     INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
     SELECT 'refresh_token_reused', 'failure', user_id, id, $7, $8, $9 FROM revoked
   ), mailed AS (
-    INSERT INTO mails (kind, recipient, user_id, session_id, details)
-    SELECT 'refresh_token_reused', u.email, u.id, r.id, jsonb_build_object('device', $10::text, 'ip', $11::text)
+    INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
+    SELECT 'refresh_token_reused', u.email, u.id, r.id, $10::jsonb, u.language, u.email_verified_at IS NOT NULL
     FROM revoked r JOIN users u ON u.id = r.user_id
   )
   SELECT (SELECT count(*) FROM revoked)::integer AS count, (

@@ -8,7 +8,10 @@ import type { Text } from './phrase.mjs';
 export type Texts = typeof english;
 
 /** The language of clients that name none of ours, and the one whose texts the others must have too. */
-const DEFAULT_LANGUAGE = 'en';
+export const DEFAULT_LANGUAGE = 'en';
+
+// As ISO 639-2 has it: "no linguistic content".
+const NO_LANGUAGE = 'zxx';
 
 const HEADER_MAX_LENGTH = 500;
 
@@ -87,12 +90,16 @@ export function textsOf(language: string): Texts {
 }
 
 /**
- * The language of ours that a client likes most, by its `Accept-Language`: "de-AT" gets "de". The default one where it
- * names none of ours.
+ * The language of ours that a client names and likes most, by its `Accept-Language`: "de-AT" gets "de". Null where it names
+ * none of ours: that any will do (`*`) is no name.
  */
-export function languageFor(acceptLanguage: string | undefined, languages = LANGUAGES): string {
+export function namedLanguage(acceptLanguage: string | undefined, languages = LANGUAGES): string | null {
   // Where all are welcome the first one is answered. What is longer than any browser sends is not read whole.
-  const inOrder = languages.toSorted((a, b) => Number(b === DEFAULT_LANGUAGE) - Number(a === DEFAULT_LANGUAGE));
   const headers = { 'accept-language': acceptLanguage?.slice(0, HEADER_MAX_LENGTH) };
-  return new Negotiator({ headers }).language(inOrder) ?? DEFAULT_LANGUAGE;
+  const language = new Negotiator({ headers }).language([NO_LANGUAGE, ...languages]);
+  return language === undefined || language === NO_LANGUAGE ? null : language;
 }
+
+/** The language of ours that a client likes most; the default one where it names none of ours. */
+export const languageFor = (acceptLanguage: string | undefined, languages = LANGUAGES): string =>
+  namedLanguage(acceptLanguage, languages) ?? DEFAULT_LANGUAGE;

@@ -33,9 +33,13 @@ export class User {
   @Column({ type: 'timestamptz', name: 'disabled_at', precision: 3, nullable: true })
   readonly disabledAt!: Date | null;
 
+  /** The language of ours in which mails are read, as a sign-in named it; null until one did. */
+  @Column({ type: 'text', name: 'language', nullable: true })
+  readonly language!: string | null;
+
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
   readonly createdAt!: Date;
 }
 
 /** What others may read of an account. */
-export type UserProfile = Omit<User, 'passwordHash' | 'disabledAt'>;
+export type UserProfile = Omit<User, 'passwordHash' | 'disabledAt' | 'language'>;

@@ -20,6 +20,9 @@ export interface NewAccount {
   readonly name: string | null;
 }
 
+/** An account to make: its password is hashed. */
+export type NewUser = Pick<User, 'email' | 'name' | 'passwordHash' | 'language'>;
+
 /** The account a password was checked for, whether or not it was the right one. */
 export interface Verification {
   readonly isRight: boolean;
@@ -61,13 +64,10 @@ export class UsersService {
    * Makes an account, and returns its id. Throws `email_taken`, also for an e-mail that was another account's until a week
    * ago: of parallel calls with one e-mail, exactly one gets the account.
    */
-  async create(
-    transaction: Transaction,
-    { email, name, passwordHash }: Pick<User, 'email' | 'name' | 'passwordHash'>,
-  ): Promise<string> {
+  async create(transaction: Transaction, { email, name, passwordHash, language }: NewUser): Promise<string> {
     const { rows } = await transaction.query<{ id: string }>(
-      sql`INSERT INTO users (email, name, password_hash) VALUES (${email}, ${name}, ${passwordHash})
-          ON CONFLICT DO NOTHING RETURNING id`,
+      sql`INSERT INTO users (email, name, password_hash, language)
+          VALUES (${email}, ${name}, ${passwordHash}, ${language}) ON CONFLICT DO NOTHING RETURNING id`,
     );
     const id = rows[0] ? await this.unlessReserved(transaction, rows[0].id, email) : null;
     if (id === null) {
@@ -83,10 +83,11 @@ export class UsersService {
    */
   async createUnconfirmed(
     transaction: Transaction,
-    { email, name, passwordHash }: Pick<User, 'email' | 'name' | 'passwordHash'>,
+    { email, name, passwordHash, language }: NewUser,
   ): Promise<string | null> {
     const { rows } = await transaction.query<{ id: string }>(
-      sql`INSERT INTO users AS u (email, name, password_hash) VALUES (${email}, ${name}, ${passwordHash})
+      sql`INSERT INTO users AS u (email, name, password_hash, language)
+          VALUES (${email}, ${name}, ${passwordHash}, ${language})
           ON CONFLICT (email) DO UPDATE SET name = NULL, password_hash = ${NO_PASSWORD}
             WHERE u.email_verified_at IS NULL AND u.disabled_at IS NULL
               AND NOT EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id)

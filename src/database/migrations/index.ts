@@ -8,6 +8,7 @@ import { IndexSessionsByUser1795520000001 } from './1795520000001-index-sessions
 import { IndexAuditEventsByTime1795520000002 } from './1795520000002-index-audit-events-by-time.js';
 import { LeaveSessionNewsToTheService1795520000003 } from './1795520000003-leave-session-news-to-the-service.js';
 import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age.js';
+import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -21,4 +22,5 @@ export const migrations = [
   IndexAuditEventsByTime1795520000002,
   LeaveSessionNewsToTheService1795520000003,
   IndexMailsByAge1795540000000,
+  AddLanguages1795560000000,
 ];

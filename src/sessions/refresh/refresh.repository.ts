@@ -4,6 +4,7 @@ import type { RequestSource } from '../../http/request-source.js';
 import { AppConfig } from '../../config/config.js';
 import { Database } from '../../database/database.js';
 import { Notifications } from '../../database/notifications.js';
+import { READER } from '../../mail/outbox.js';
 import { SESSION_CHANNEL, type SessionEvent } from '../session-event.js';
 import {
   SESSION_WITH_USER_COLUMNS,
@@ -131,8 +132,8 @@ export class RefreshRepository {
           INSERT INTO audit_events (type, outcome, user_id, session_id, ip, user_agent, request_id)
           SELECT 'refresh_token_reused', 'failure', user_id, id, ${sourceValues(source)} FROM revoked
         ), mailed AS (
-          INSERT INTO mails (kind, recipient, user_id, session_id, details)
-          SELECT 'refresh_token_reused', u.email, u.id, r.id, ${mailedSource(source)}
+          INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
+          SELECT 'refresh_token_reused', u.email, u.id, r.id, ${mailedSource(source)}, ${READER}
           FROM revoked r JOIN users u ON u.id = r.user_id
         )
         ${REVOKED_COUNT}`,
