@@ -85,8 +85,8 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
       sql`UPDATE mails SET attempts = attempts + 1, next_attempt_at = ${secondsFromNow(claimSeconds)}
           WHERE id = (SELECT id FROM mails WHERE next_attempt_at <= now() AND id <> ALL(${[...this.sent]}::uuid[])
                       ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-          RETURNING id, kind, recipient, user_id AS "userId", session_id AS "sessionId", details, attempts,
-            created_at AS "createdAt", next_attempt_at AS "nextAttemptAt"`,
+          RETURNING id, kind, recipient, user_id AS "userId", session_id AS "sessionId", details, language,
+            is_confirmed AS "isConfirmed", attempts, created_at AS "createdAt", next_attempt_at AS "nextAttemptAt"`,
     );
     return rows[0];
   }
@@ -124,7 +124,7 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
     }
     await this.transport.send(mail.id, {
       to: mail.recipient,
-      ...wordsOf(mail, { token, publicUrl: this.config.publicUrl }),
+      ...wordsOf(mail, token, this.config),
     });
   }
 

@@ -1,6 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-export type TokenPurpose = 'email_verification' | 'email_change' | 'email_undo' | 'password_reset' | 'disown';
+export const TOKEN_PURPOSES = ['email_verification', 'email_change', 'email_undo', 'password_reset', 'disown'] as const;
+export type TokenPurpose = (typeof TOKEN_PURPOSES)[number];
 
 /** A token that was sent by mail, as its SHA-256. Used once, or until it expires. */
 @Entity({ name: 'mailed_tokens' })

@@ -5,7 +5,7 @@ import { Database } from '../database/database.js';
 import type { Queryable, Transaction } from '../database/transaction.js';
 import type { Mail } from './mail.entity.js';
 import type { TokenPurpose } from './mailed-token.entity.js';
-import { LINKED_KINDS, purposeOf } from './mail-text.js';
+import { LINKED_KINDS, purposeOf } from './mail-kinds.js';
 import { TOKEN_LIFE_SECONDS } from './token-life.js';
 
 const TOKEN_BYTES = 32;
@@ -18,6 +18,11 @@ export interface TokenSubject {
   readonly email: string;
   /** The session it is about, or that asked for the change it confirms or undoes. */
   readonly sessionId: string | null;
+}
+
+/** A token that was looked up, and until when it is good. */
+export interface FoundToken extends TokenSubject {
+  readonly expiresAt: Date;
 }
 
 /**
@@ -91,9 +96,9 @@ export class MailedTokens {
   }
 
   /** What a token is for, without using it up. Null if it is unknown, used, expired, withdrawn or for another purpose. */
-  async find(database: Queryable, token: string, purposes: readonly TokenPurpose[]): Promise<TokenSubject | null> {
-    const { rows } = await database.query<TokenSubject>(
-      sql`SELECT ${SUBJECT} FROM mailed_tokens t JOIN users u ON u.id = t.user_id WHERE ${isGood(token, purposes)}`,
+  async find(database: Queryable, token: string, purposes: readonly TokenPurpose[]): Promise<FoundToken | null> {
+    const { rows } = await database.query<FoundToken>(
+      sql`SELECT ${SUBJECT}, t.expires_at AS "expiresAt" FROM mailed_tokens t JOIN users u ON u.id = t.user_id WHERE ${isGood(token, purposes)}`,
     );
     return rows[0] ?? null;
   }

@@ -1,0 +1,100 @@
+import { type Api, type Credentials, PASSWORD, someone } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox } from '../support/mailbox.js';
+
+const LAPTOP = 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0';
+const PHONE = 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36';
+
+let database: TestDatabase;
+let mailbox: Mailbox;
+let instance: Instance;
+let api: Api;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
+  api = instance.api;
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database, { api, hasMissingRows: true });
+  } finally {
+    await instance?.kill('SIGTERM');
+    await mailbox?.stop();
+    await database.drop();
+  }
+});
+
+const speaking = (language: string | null, userAgent = LAPTOP) => ({
+  headers: { 'user-agent': userAgent, ...(language !== null && { 'accept-language': language }) },
+});
+const register = async (language: string | null): Promise<Credentials & { bearer: string }> => {
+  const person = someone();
+  const { body } = await api.register(person, speaking(language));
+  return { ...person, bearer: body.accessToken };
+};
+const login = ({ email, password }: Credentials, from: ReturnType<typeof speaking>) =>
+  api.login({ email, password }, from);
+const languageOf = async ({ email }: Credentials) =>
+  (await database.query<{ language: string | null }>('SELECT language FROM users WHERE email = $1', [email]))[0]!
+    .language;
+
+it.each([
+  ['de-AT,de;q=0.9,en;q=0.1', 'Bestätige deine E-Mail-Adresse', 'lang="de"'],
+  ['fr,en-GB;q=0.5,de;q=0.1', 'Confirm your e-mail address', 'lang="en"'],
+  ['fr', 'Confirm your e-mail address', 'lang="en"'],
+  [null, 'Confirm your e-mail address', 'lang="en"'],
+])('A registration with Accept-Language %s gets the mail "%s"', async (language, subject, lang) => {
+  const { email } = await register(language);
+  const [mail] = await mailbox.await(email, subject);
+  expect(mail!.html).toContain(lang);
+  expect(mail!.text).toMatch(/^(Account|Konto): /m);
+});
+
+it('A sign-in from a known device changes the language of an account, where it names one of ours', async () => {
+  const me = await register('de');
+  for (const [language, expected] of [
+    [null, 'de'],
+    ['*', 'de'],
+    ['fr, *;q=0.5', 'de'],
+    ['x'.repeat(5000), 'de'],
+    ['en', 'en'],
+    ['de-CH, *;q=0.5', 'de'],
+  ] as const) {
+    expect((await login(me, speaking(language))).status).toBe(200);
+    expect([language, await languageOf(me)]).toEqual([language, expected]);
+  }
+});
+
+it('A device that signs in for the first time does not choose the language of the mail that warns of it', async () => {
+  const me = await register('de');
+  await login(me, speaking('en', PHONE));
+  const [mail] = await mailbox.await(me.email, 'Ein neues Gerät hat sich angemeldet');
+  expect(mail!.text).toContain('Gerät: Chrome unter Android');
+  expect(await languageOf(me)).toBe('de');
+
+  const without = await register(null);
+  await login(without, speaking('de', PHONE));
+  await mailbox.await(without.email, 'Ein neues Gerät hat sich angemeldet');
+  expect(await languageOf(without)).toBe('de');
+});
+
+it('The mail about a deleted account is in its language and names it in full once its address was confirmed', async () => {
+  const me = await register('de');
+  const token = await mailbox.tokenFor(me.email, 'Bestätige deine E-Mail-Adresse');
+  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  expect((await api.call('POST', '/auth/me/delete', { bearer: me.bearer, body: { password: PASSWORD } })).status).toBe(
+    204,
+  );
+  const [mail] = await mailbox.await(me.email, 'Dein Konto wurde gelöscht');
+  expect(mail!.text).toContain(`Konto: ${me.email}`);
+});
+
+it('The export of an account has the language of its mails', async () => {
+  const { bearer } = await register('de');
+  expect((await api.call('GET', '/auth/me/export', { bearer })).body.user.language).toBe('de');
+});
