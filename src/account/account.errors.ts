@@ -23,6 +23,13 @@ export class InsufficientUserAuthenticationError extends defineProblem(
   }
 }
 
+/** Unknown, used, expired or withdrawn, whatever it was for. */
+export const InvalidLinkTokenError = defineProblem(
+  'invalid_link_token',
+  400,
+  'This link is not valid any more: it was used, has expired, or a newer mail replaced it.',
+);
+
 /** Unknown, used, expired, or of a mail that said something else. */
 export const InvalidResetTokenError = defineProblem(
   'invalid_reset_token',

@@ -14,6 +14,8 @@ import { DisownController } from './disown.controller.js';
 import { EmailController } from './email.controller.js';
 import { EmailChangeService } from './email-change.service.js';
 import { EmailVerificationService } from './email-verification.service.js';
+import { LinkPreviewService } from './link-preview.service.js';
+import { LinksController } from './links.controller.js';
 import { LinkRequestsService } from './link-requests.service.js';
 import { PasswordResetService } from './password-reset.service.js';
 import { PasswordsController } from './passwords.controller.js';
@@ -23,7 +25,7 @@ import { Reauthentication } from './reauthentication.js';
 /** What a person does with their account: password, address, export, deletion, and "this was not me". */
 @Module({
   imports: [AuditModule, AuthModule, LimitsModule, MailModule, SessionsModule, UsersModule],
-  controllers: [AccountController, PasswordsController, EmailController, DisownController],
+  controllers: [AccountController, PasswordsController, EmailController, LinksController, DisownController],
   providers: [
     AccountService,
     AccountRecoveryService,
@@ -35,6 +37,7 @@ import { Reauthentication } from './reauthentication.js';
     EmailChangeService,
     EmailVerificationService,
     LinkRequestsService,
+    LinkPreviewService,
   ],
 })
 export class AccountModule {}

@@ -134,6 +134,7 @@ describe('the role that serves', () => {
     await walk('POST /sessions/disown', { body: { token: await mailbox.tokenFor(me.email, SUBJECTS.newDevice) } });
     await walk('POST /auth/password/forgot', { body: { email: me.email } });
     const reset = await mailbox.tokenFor(me.email, SUBJECTS.reset);
+    await walk('POST /auth/links/preview', { body: { token: reset } });
     await walk('POST /auth/password/reset', { body: { token: reset, newPassword: PASSWORD } });
 
     const { email } = someone();

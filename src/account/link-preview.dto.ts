@@ -1,0 +1,56 @@
+import { ApiProperty, PickType } from '@nestjs/swagger';
+import { namedType } from '../http/openapi/named-type.js';
+import { TOKEN_PURPOSES } from '../mail/mailed-token.entity.js';
+import type { FoundToken } from '../mail/mailed-tokens.js';
+import { DeviceDto, SessionDto } from '../sessions/session.dto.js';
+import type { Session } from '../sessions/session.entity.js';
+
+const LINK_PURPOSE = namedType('LinkPurpose', TOKEN_PURPOSES, 'What the link of a mail does.');
+
+/** What a mailed link is about. */
+export interface LinkPreview {
+  readonly link: FoundToken;
+  /** The session that a "this was not me" link is about; null for every other link, or where it is no longer kept. */
+  readonly session: Session | null;
+}
+
+// Without the name that a thief may have given to it.
+export class PreviewedDeviceDto extends PickType(DeviceDto, ['label', 'browser', 'os', 'type'] as const) {}
+
+export class PreviewedSessionDto extends PickType(SessionDto, ['ip', 'createdAt'] as const) {
+  @ApiProperty({ type: PreviewedDeviceDto })
+  readonly device!: PreviewedDeviceDto;
+
+  static from(session: Session): PreviewedSessionDto {
+    const { device, ip, createdAt } = SessionDto.from(session, '');
+    const { label, browser, os, type } = device;
+    return { device: { label, browser, os, type }, ip, createdAt };
+  }
+}
+
+export class LinkPreviewDto {
+  @ApiProperty({ ...LINK_PURPOSE, example: 'password_reset' })
+  readonly purpose!: string;
+
+  @ApiProperty({ format: 'email', example: 'ada@example.com', description: 'The address that it was mailed to.' })
+  readonly email!: string;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T10:00:00.000Z' })
+  readonly expiresAt!: string;
+
+  @ApiProperty({
+    type: PreviewedSessionDto,
+    nullable: true,
+    description: 'The sign-in that a "this was not me" link is about; null for every other link.',
+  })
+  readonly session!: PreviewedSessionDto | null;
+
+  static from({ link: { purpose, email, expiresAt }, session }: LinkPreview): LinkPreviewDto {
+    return {
+      purpose,
+      email,
+      expiresAt: expiresAt.toISOString(),
+      session: session && PreviewedSessionDto.from(session),
+    };
+  }
+}

@@ -1,0 +1,113 @@
+import { type Api, PASSWORD, someone } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { expectInvariants } from '../support/invariants.js';
+import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+
+const LURE = 'Call-Us-Now/1.0';
+
+let database: TestDatabase;
+let mailbox: Mailbox;
+let instance: Instance;
+let api: Api;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
+  api = instance.api;
+}, 60_000);
+
+afterAll(async () => {
+  try {
+    await expectInvariants(database, { api, hasMissingRows: true });
+  } finally {
+    await instance?.kill('SIGTERM');
+    await mailbox?.stop();
+    await database.drop();
+  }
+});
+
+const preview = (token: string, on = api) => on.call('POST', '/auth/links/preview', { body: { token } });
+
+it('Each mailed link says what it is for, for whom, and until when, and still works afterwards', async () => {
+  const { accessToken, user } = await api.signUp();
+  const verification = await mailbox.tokenFor(user.email, SUBJECTS.verification);
+  await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
+  const reset = await mailbox.tokenFor(user.email, SUBJECTS.reset);
+  const { email } = someone();
+  await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
+  const change = await mailbox.tokenFor(email, SUBJECTS.confirmChange);
+
+  for (const [token, purpose, address] of [
+    [verification, 'email_verification', user.email],
+    [reset, 'password_reset', user.email],
+    [change, 'email_change', email],
+  ] as const) {
+    const { status, body } = await preview(token);
+    expect([status, body]).toEqual([200, { purpose, email: address, expiresAt: expect.any(String), session: null }]);
+    expect(Date.parse(body.expiresAt)).toBeGreaterThan(Date.now());
+  }
+
+  expect((await api.call('POST', '/auth/email/verify', { body: { token: verification } })).status).toBe(204);
+  expect((await api.call('POST', '/auth/email/verify', { body: { token: change } })).status).toBe(204);
+  const undo = await mailbox.tokenFor(user.email, SUBJECTS.addressChanged);
+  expect((await preview(undo)).body).toMatchObject({ purpose: 'email_undo', email: user.email, session: null });
+  expect((await api.call('POST', '/auth/email/undo', { body: { token: undo } })).status).toBe(200);
+});
+
+it('A "this was not me" link names the device that signed in, and no name that it gave itself', async () => {
+  const { user } = await api.signUp();
+  const { body } = await api.login(
+    { email: user.email, password: PASSWORD, deviceName: 'Open https://evil.test' },
+    { headers: { 'user-agent': 'Mozilla/5.0 (Windows NT 10.0; rv:133.0) Gecko/20100101 Firefox/133.0' } },
+  );
+  const token = await mailbox.tokenFor(user.email, SUBJECTS.newDevice);
+  expect((await preview(token)).body).toMatchObject({
+    purpose: 'disown',
+    email: user.email,
+    session: {
+      ip: body.session.ip,
+      createdAt: body.session.createdAt,
+      device: { label: 'Firefox on Windows', browser: 'Firefox', os: 'Windows', type: 'desktop' },
+    },
+  });
+  expect(JSON.stringify((await preview(token)).body)).not.toContain('evil');
+});
+
+it('Unknown, used, withdrawn and expired links are one and the same invalid_link_token', async () => {
+  const tokens = ['x'.repeat(43), ''];
+  const { user } = await api.signUp();
+  const credentials = { email: user.email, password: PASSWORD };
+  tokens.push(await mailbox.tokenFor(user.email, SUBJECTS.verification));
+  await api.call('POST', '/auth/email/verify', { body: { token: tokens.at(-1) } });
+  await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
+  tokens.push(await mailbox.tokenFor(user.email, SUBJECTS.reset));
+  await api.login(credentials, { headers: { 'user-agent': LURE } });
+  const disown = await mailbox.tokenFor(user.email, SUBJECTS.newDevice);
+  // Withdraws the link to set a password.
+  await api.call('POST', '/sessions/disown', { body: { token: disown } });
+  tokens.push(disown);
+  const other = await api.signUp();
+  tokens.push(await mailbox.tokenFor(other.user.email, SUBJECTS.verification));
+  await database.query(`UPDATE mailed_tokens SET expires_at = now() WHERE user_id = $1`, [other.user.id]);
+
+  for (const token of tokens) {
+    const { status, body } = await preview(token);
+    expect([status, body.code]).toEqual([400, 'invalid_link_token']);
+  }
+});
+
+it('A look at a link counts as a try of its token', async () => {
+  const limited = await startInstance({
+    env: { DATABASE_URL: database.url, RATE_LIMIT: 'on', MAILED_TOKENS_PER_ADDRESS: '3', SMTP_URL: mailbox.url },
+  });
+  try {
+    const answers = [];
+    for (let i = 0; i < 4; i++) answers.push(await preview('x'.repeat(43), limited.api));
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 429]);
+    expect(answers[3]!.headers.get('retry-after')).toMatch(/^\d+$/);
+  } finally {
+    await limited.kill('SIGTERM');
+  }
+}, 30_000);
