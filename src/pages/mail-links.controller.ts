@@ -1,85 +1,75 @@
-import { Controller, Get, Header } from '@nestjs/common';
+import { Controller, Get, Header, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { Public } from '../http/public.decorator.js';
+import type { FastifyReply } from 'fastify';
 import { AppConfig } from '../config/config.js';
-import { read } from './html.js';
+import { Language } from '../http/language.js';
+import { Public } from '../http/public.decorator.js';
+import type { TokenPurpose } from '../mail/mailed-token.entity.js';
+import { phrase } from '../texts/phrase.mjs';
+import { textsOf } from '../texts/texts.js';
+import { Brand } from './brand.js';
+import { fill, read } from './html.js';
 
 const TEMPLATE = read('link.html');
 const SCRIPT = read('link.mjs');
-const STYLE = read('link.css');
+const PHRASE = read('../../texts/phrase.mjs');
+// The look of the page at /, which the settings may turn off.
+const STYLE = read('page.css') + read('link.css');
 
 const HTML = 'text/html; charset=utf-8';
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; " +
-  "frame-ancestors 'none'";
-
-/** What the page of a mail's link says, and what its one button does. */
-interface LinkPage {
-  readonly title: string;
-  readonly button: string;
-  readonly done: string;
-  readonly asksPassword: boolean;
-}
+const JAVASCRIPT = 'text/javascript; charset=utf-8';
+const csp = (imageSources: string): string =>
+  `default-src 'none'; script-src 'self'; style-src 'self'; img-src ${imageSources}; connect-src 'self'; ` +
+  "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /** Where the links of mails lead: pages whose button does it. Opening one changes nothing. */
 @ApiExcludeController()
 @Public()
 @Controller()
 export class MailLinksController {
-  constructor(private readonly config: AppConfig) {}
+  constructor(
+    private readonly config: AppConfig,
+    private readonly brand: Brand,
+  ) {}
 
   @Get('auth/password/reset')
   @Header('Content-Type', HTML)
-  @Header('Content-Security-Policy', CSP)
-  reset(): string {
-    return this.render({
-      title: 'Set a new password',
-      button: 'Set it, and log out all my devices',
-      done: 'Your new password is set. Sign in with it.',
-      asksPassword: true,
-    });
+  @Header('Vary', 'Accept-Language')
+  reset(@Language() language: string, @Res({ passthrough: true }) reply: FastifyReply): string {
+    return this.render(reply, language, ['password_reset']);
   }
 
   @Get('auth/email/verify')
   @Header('Content-Type', HTML)
-  @Header('Content-Security-Policy', CSP)
-  verify(): string {
-    return this.render({
-      title: 'Confirm your e-mail address',
-      button: 'Confirm',
-      done: 'Your address is confirmed.',
-      asksPassword: false,
-    });
+  @Header('Vary', 'Accept-Language')
+  verify(@Language() language: string, @Res({ passthrough: true }) reply: FastifyReply): string {
+    return this.render(reply, language, ['email_verification', 'email_change']);
   }
 
   @Get('sessions/disown')
   @Header('Content-Type', HTML)
-  @Header('Content-Security-Policy', CSP)
-  disown(): string {
-    return this.render({
-      title: 'This was not me',
-      button: 'Log out every device',
-      done: 'Every device is logged out. Now set a new password.',
-      asksPassword: false,
-    });
+  @Header('Vary', 'Accept-Language')
+  disown(@Language() language: string, @Res({ passthrough: true }) reply: FastifyReply): string {
+    return this.render(reply, language, ['disown']);
   }
 
   @Get('auth/email/undo')
   @Header('Content-Type', HTML)
-  @Header('Content-Security-Policy', CSP)
-  undo(): string {
-    return this.render({
-      title: 'Undo the change of address',
-      button: 'Give this address its account back',
-      done: 'The account has this address again, and every device is logged out. Now set a new password.',
-      asksPassword: false,
-    });
+  @Header('Vary', 'Accept-Language')
+  undo(@Language() language: string, @Res({ passthrough: true }) reply: FastifyReply): string {
+    return this.render(reply, language, ['email_undo']);
   }
 
   @Get('auth/link.js')
-  @Header('Content-Type', 'text/javascript; charset=utf-8')
+  @Header('Content-Type', JAVASCRIPT)
   script(): string {
     return SCRIPT;
+  }
+
+  @Get('texts/phrase.mjs')
+  @Header('Content-Type', JAVASCRIPT)
+  phrases(): string {
+    return PHRASE;
   }
 
   @Get('auth/link.css')
@@ -88,9 +78,28 @@ export class MailLinksController {
     return STYLE;
   }
 
-  // Only our own words are filled in, so that nothing needs escaping.
-  private render(page: LinkPage): string {
-    const values = new Map(Object.entries({ ...page, hasAccountPage: this.config.hasAccountPage }));
-    return TEMPLATE.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => String(values.get(name)));
+  // The title and the button are those of the first purpose until the page knows which one its link has.
+  private render(reply: FastifyReply, language: string, purposes: readonly [TokenPurpose, ...TokenPurpose[]]): string {
+    void reply.headers({ 'Content-Language': language, 'Content-Security-Policy': csp(this.brand.imageSources) });
+    const { links } = textsOf(language);
+    const { passwordMinLength, hasAccountPage: hasDevices } = this.config;
+    const { noScript, retry, newPassword, showPassword, safe, toDevices } = links;
+    const { title, button } = links[purposes[0]];
+    return fill(TEMPLATE, {
+      noScript,
+      retry,
+      newPassword,
+      showPassword,
+      safe,
+      toDevices,
+      title,
+      button,
+      language,
+      brand: this.brand.name,
+      logo: this.brand.logoUrl,
+      rules: phrase(language, links.passwordRules, { count: passwordMinLength }),
+      texts: JSON.stringify(links),
+      settings: JSON.stringify({ purposes, passwordMinLength, hasDevices }),
+    });
   }
 }

@@ -1,11 +1,13 @@
 import type { Page } from 'playwright-core';
 import { type Api, PASSWORD, someone } from '../support/api.js';
-import { expectAccessible, TestBrowser } from '../support/chromium.js';
+import { expectAccessible, screenshot, TestBrowser } from '../support/chromium.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+
+const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0';
 
 let database: TestDatabase;
 let mailbox: Mailbox;
@@ -43,22 +45,31 @@ afterAll(async () => {
   }
 });
 
-/** Opens the link of a mail as its reader would. */
-async function openLink(to: string, subject: string): Promise<void> {
-  const [mail] = await mailbox.await(to, subject);
-  const [, link] = /href="(http[^"]+token=[^"]+)"/.exec(mail!.html)!;
-  await page.goto(link!);
+/** The link of the latest mail, as its reader would open it. */
+async function linkFor(to: string, subject: string): Promise<string> {
+  const mails = await mailbox.await(to, subject);
+  return /href="(http[^"]+token=[^"]+)"/.exec(mails.at(-1)!.html)![1]!;
+}
+
+/** Opens the link of a mail, and sees for whom it is. */
+async function openLink(to: string, subject: string, name: string): Promise<void> {
+  await page.goto(await linkFor(to, subject));
+  await page.getByText(to, { exact: true }).waitFor();
+  await page.getByText('Nothing happens until you press the button.').waitFor();
   await expectAccessible(page);
-  // Whoever looks at the address bar or the history later does not find the token.
+  await screenshot(page, `link-${name}`);
+  // Another person who looks at the address bar or the history later does not find the token.
   await page.waitForURL((url) => url.search === '');
 }
 
 it('The link of a confirmation mail confirms the address once the button of its page is pressed', async () => {
   const { accessToken, user } = await api.signUp();
-  await openLink(user.email, SUBJECTS.verification);
+  await openLink(user.email, SUBJECTS.verification, 'confirm');
   expect((await api.me(accessToken)).body.emailVerified).toBe(false);
   await page.getByRole('button', { name: 'Confirm' }).click();
   await page.getByText('Your address is confirmed.').waitFor();
+  await expectAccessible(page);
+  await screenshot(page, 'link-confirmed');
   expect((await api.me(accessToken)).body.emailVerified).toBe(true);
   await page.getByRole('link', { name: 'Go to your devices' }).click();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
@@ -67,17 +78,30 @@ it('The link of a confirmation mail confirms the address once the button of its 
 it('The link of a reset mail leads to a new password, which revokes every session', async () => {
   const { accessToken, user } = await api.signUp();
   await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
-  await openLink(user.email, SUBJECTS.reset);
-  await page.getByLabel('New password').fill('short');
-  await page.getByRole('button').click();
-  await page
-    .getByRole('status')
-    .filter({ hasText: /characters/ })
-    .waitFor();
+  await openLink(user.email, SUBJECTS.reset, 'reset');
+  await page.getByText('At least 8 characters.').waitFor();
+  const password = page.getByLabel('New password');
+  const set = page.getByRole('button', { name: 'Set it, and log out all my devices' });
+  for (const [refused, why] of [
+    ['short', 'This password is too short: it needs at least 8 characters.'],
+    ['password123', 'This password is too easy to guess.'],
+  ] as const) {
+    await password.fill(refused);
+    await set.click();
+    await page.getByText(why).waitFor();
+    expect(await password.getAttribute('aria-invalid')).toBe('true');
+  }
+  await expectAccessible(page);
+  await screenshot(page, 'link-reset-refused');
   expect((await api.me(accessToken)).status).toBe(200);
 
-  await page.getByLabel('New password').fill('another passphrase of a test');
-  await page.getByRole('button').click();
+  await page.getByRole('button', { name: 'Show password' }).click();
+  expect(await password.getAttribute('type')).toBe('text');
+  await page.getByRole('button', { name: 'Hide password' }).click();
+  expect(await password.getAttribute('type')).toBe('password');
+  await password.fill('another passphrase of a test');
+  expect(await page.getByText('This password is too easy to guess.').count()).toBe(0);
+  await set.click();
   await page.getByText('Your new password is set. Sign in with it.').waitFor();
   expect((await api.me(accessToken)).body.code).toBe('session_revoked');
   expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
@@ -86,11 +110,15 @@ it('The link of a reset mail leads to a new password, which revokes every sessio
 it('The link of a new-device mail logs out every device and leads to a new password', async () => {
   const { user, accessToken } = await api.signUp();
   const credentials = { email: user.email, password: PASSWORD };
-  const thief = (await api.login(credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
-  await openLink(user.email, SUBJECTS.newDevice);
+  const thief = (await api.login(credentials, { headers: { 'user-agent': FIREFOX } })).body;
+  await openLink(user.email, SUBJECTS.newDevice, 'disown');
+  await page.getByText('Firefox on Windows').waitFor();
+  await page.getByText(thief.session.ip).waitFor();
   expect((await api.me(thief.accessToken)).status).toBe(200);
   await page.getByRole('button', { name: 'Log out every device' }).click();
   await page.getByText('Every device is logged out. Now set a new password.').waitFor();
+  await expectAccessible(page);
+  await screenshot(page, 'link-disowned');
   for (const token of [thief.accessToken, accessToken]) expect((await api.me(token)).status).toBe(401);
   await page.getByLabel('New password').fill('another passphrase of a test');
   await page.getByRole('button', { name: 'Set a new password' }).click();
@@ -102,15 +130,81 @@ it('The link of a changed-address mail gives the former address its account back
   const { user, accessToken } = await api.signUp();
   const { email } = someone();
   await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
-  await openLink(email, SUBJECTS.confirmChange);
-  await page.getByRole('button', { name: 'Confirm' }).click();
-  await page.getByText('Your address is confirmed.').waitFor();
+  await openLink(email, SUBJECTS.confirmChange, 'change');
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await page.getByText('Your account has this address now.').waitFor();
 
-  await openLink(user.email, SUBJECTS.addressChanged);
+  await openLink(user.email, SUBJECTS.addressChanged, 'undo');
   await page.getByRole('button', { name: 'Give this address its account back' }).click();
   await page.getByText('The account has this address again').waitFor();
   await page.getByLabel('New password').fill('another passphrase of a test');
   await page.getByRole('button', { name: 'Set a new password' }).click();
   await page.getByText('Your new password is set. Sign in with it.').waitFor();
   expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
+});
+
+it('A link that was used says so, and what to do next', async () => {
+  const { user } = await api.signUp();
+  const link = await linkFor(user.email, SUBJECTS.verification);
+  const token = new URL(link).searchParams.get('token');
+  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  await page.goto(link);
+  await page.getByRole('heading', { name: 'This link no longer works' }).waitFor();
+  await page.getByText('Sign in to see whether your address is confirmed').waitFor();
+  expect(await page.getByRole('button').count()).toBe(0);
+  await expectAccessible(page);
+  await screenshot(page, 'link-used');
+});
+
+it('A page of a link that is opened without its token asks to open the mail again', async () => {
+  await page.goto(`${api.url}/auth/password/reset`);
+  await page.getByRole('heading', { name: 'This link is not complete' }).waitFor();
+  expect(await page.getByRole('button').count()).toBe(0);
+  await expectAccessible(page);
+});
+
+it('A link whose service cannot be reached can be tried again, and what was wrong is no longer said then', async () => {
+  const { user } = await api.signUp();
+  const link = await linkFor(user.email, SUBJECTS.verification);
+  await page.route('**/auth/links/preview', (route) => route.abort());
+  await page.goto(link);
+  const unreachable = page.getByText('The service cannot be reached.');
+  await unreachable.waitFor();
+  await expectAccessible(page);
+  await screenshot(page, 'link-unreachable');
+  await page.unroute('**/auth/links/preview');
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByText(user.email, { exact: true }).waitFor();
+  expect(await unreachable.count()).toBe(0);
+
+  await page.context().setOffline(true);
+  const offline = page.getByText('You are offline.');
+  await offline.waitFor();
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByRole('button', { name: 'Confirm', disabled: false }).waitFor();
+  await page.context().setOffline(false);
+  await offline.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('Your address is confirmed.').waitFor();
+});
+
+it('A page of a link is in the language of the browser and fits a phone', async () => {
+  const { user } = await api.signUp();
+  await api.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': FIREFOX } });
+  const phone = await browser.device({ locale: 'de-AT', viewport: { width: 360, height: 740 } });
+  const german = await phone.newPage();
+  await german.goto(await linkFor(user.email, SUBJECTS.newDevice));
+  await german.getByText('Firefox unter Windows').waitFor();
+  expect(await german.locator('html').getAttribute('lang')).toBe('de');
+  expect(await german.evaluate('document.documentElement.scrollWidth')).toBe(360);
+  await expectAccessible(german);
+  await screenshot(german, 'link-disown-de');
+  await german.getByRole('button', { name: 'Alle Geräte abmelden' }).click();
+  await german.getByText('Alle Geräte sind abgemeldet.').waitFor();
+  await german.getByLabel('Neues Passwort').fill('kurz');
+  await german.getByRole('button', { name: 'Setze ein neues Passwort' }).click();
+  await german.getByText('Dieses Passwort ist zu kurz').waitFor();
+  expect(await german.evaluate('document.documentElement.scrollWidth')).toBe(360);
+  await screenshot(german, 'link-disowned-de');
+  await phone.close();
 });

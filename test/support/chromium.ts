@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
+const PICTURES = process.env['SCREENSHOTS'] ?? 'coverage/screenshots';
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 
 /** A real Chromium, and what its pages complained of: errors in the console, exceptions, refusals by a CSP. */
@@ -52,4 +54,28 @@ export async function expectAccessible(page: Page): Promise<void> {
     returnByValue: true,
   });
   expect(result.value.filter(({ impact }: any) => impact === 'serious' || impact === 'critical')).toEqual([]);
+}
+
+const SIZES = [
+  ['phone', { width: 360, height: 740 }],
+  ['desktop', { width: 1280, height: 800 }],
+] as const;
+
+/**
+ * Keeps what a page looks like, for people to look at: on a phone and on a desktop, light and dark, as PNG files in the
+ * folder that SCREENSHOTS names.
+ */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  const folder = process.env['SCREENSHOTS'];
+  if (!folder) return;
+  const size = page.viewportSize();
+  for (const [device, viewport] of SIZES) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(PICTURES, `${name}-${device}-${colorScheme}.png`), fullPage: true });
+    }
+  }
+  await page.emulateMedia({ colorScheme: null });
+  if (size) await page.setViewportSize(size);
 }

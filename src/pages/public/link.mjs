@@ -1,71 +1,230 @@
-// Where the link of a mail leads. Nothing happens before a person presses the button, since scanners open links too.
+// Where the link of a mail leads. It says what it is about, and nothing happens before a person presses the button, since
+// scanners open links too.
+
+import { phrase } from '../../texts/phrase.mjs';
+
+const $ = (id) => document.getElementById(id);
+const main = document.querySelector('main');
+const heading = main.querySelector('h1');
+const form = main.querySelector('form');
+const password = $('new-password');
+const { lang } = document.documentElement;
+const texts = JSON.parse(main.dataset.texts);
+const { purposes, passwordMinLength, hasDevices } = JSON.parse(main.dataset.settings);
 
 const token = new URLSearchParams(location.search).get('token') ?? '';
 const address = location.pathname;
 // Out of the address bar and the history, where others could read it later.
 history.replaceState(null, '', address);
 
-const ANOTHER_ADDRESS =
-  'Every device is logged out. The account has another address by now: if that was not you either, use the link of our ' +
-  'mail "Your e-mail address was changed".';
+// What the link is for, and what the button sends where. "This was not me" goes on with a new password.
+let purpose = purposes[0];
+let send = { path: address, token };
 
-const form = document.querySelector('form');
-const status = document.querySelector('[role=status]');
-const button = form.querySelector('button');
-const devices = document.getElementById('devices');
+// --- The API
 
-const post = (path, body) =>
-  fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+/** An answer, or null where there is none: offline, or the service does not answer. */
+async function post(path, body) {
+  try {
+    const answer = await fetch(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const text = await answer.text();
+    return {
+      status: answer.status,
+      wait: Number(answer.headers.get('retry-after')),
+      body: text ? JSON.parse(text) : {},
+    };
+  } catch {
+    return null;
+  }
+}
 
-let send = (fields) => post(address, { token, ...fields });
+/** What to say of an answer that is neither good nor about the link or the password. */
+function trouble(answer) {
+  if (!answer) return navigator.onLine ? texts.unreachable : texts.offline;
+  if (answer.status === 429) return phrase(lang, texts.tooMany, { count: Math.max(1, Math.ceil(answer.wait / 60)) });
+  return answer.status === 503 ? texts.unreachable : texts.failed;
+}
+
+// --- What is seen
+
+function say(text) {
+  if ($('message').textContent !== text) $('message').textContent = text;
+}
+
+function show({ subject = false, question = false, retry = false, devices = false }) {
+  $('subject').hidden = !subject;
+  form.hidden = !question;
+  $('retry').hidden = !retry;
+  $('devices').hidden = !(devices && hasDevices);
+}
+
+function entitle(title) {
+  heading.textContent = title;
+  document.title = `${title} · ${document.title.split(' · ').at(-1)}`;
+}
+
+/** Says that the link is of no use, and what to do instead. */
+function giveUp(title, text) {
+  entitle(title);
+  say(text);
+  show({ devices: true });
+  heading.focus();
+}
+
+function finish(text) {
+  say(text);
+  show({ devices: true });
+  heading.focus();
+}
+
+const timeOf = (text) =>
+  new Intl.DateTimeFormat(lang, { dateStyle: 'long', timeStyle: 'short' }).format(new Date(text));
+
+function deviceOf({ browser, os, label }) {
+  if (browser && os) return phrase(lang, texts.device, { browser, os });
+  return browser || os ? label : texts.unknownDevice;
+}
+
+function showFacts({ email, expiresAt, session }) {
+  const facts = [
+    ['account', email],
+    ...(session
+      ? [
+          ['device', deviceOf(session.device)],
+          ['ip', session.ip],
+          ['at', timeOf(session.createdAt)],
+        ]
+      : []),
+    ['until', timeOf(expiresAt)],
+  ];
+  $('facts').replaceChildren(
+    ...facts.flatMap(([name, value]) => {
+      const [term, detail] = [document.createElement('dt'), document.createElement('dd')];
+      term.textContent = texts.for[name];
+      detail.textContent = value;
+      return [term, detail];
+    }),
+  );
+}
+
+function askPassword({ why = '' } = {}) {
+  password.disabled = false;
+  $('password').hidden = false;
+  $('why').hidden = why === '';
+  $('why').textContent = why;
+}
+
+function refuse(text) {
+  $('refusal').textContent = text;
+  if (text) password.setAttribute('aria-invalid', 'true');
+  else password.removeAttribute('aria-invalid');
+  if (text) password.focus();
+}
+
+// --- What is done
+
+/** Asks what the link is about. */
+async function preview() {
+  if (!token) {
+    giveUp(texts.incompleteTitle, texts.incomplete);
+    return;
+  }
+  say(texts.loading);
+  show({});
+  const answer = await post('/auth/links/preview', { token });
+  if (answer?.status === 400 || (answer?.status === 200 && !purposes.includes(answer.body.purpose))) {
+    giveUp(texts.goneTitle, texts[purpose].gone);
+  } else if (answer?.status === 200) {
+    open(answer.body);
+  } else {
+    say(trouble(answer));
+    show({ retry: true });
+  }
+}
+
+function open(link) {
+  purpose = link.purpose;
+  const { title, does, button } = texts[purpose];
+  entitle(title);
+  say('');
+  $('does').textContent = does;
+  $('act').textContent = button;
+  showFacts(link);
+  // For password managers, which keep the new password under it.
+  $('username').value = link.email;
+  if (purpose === 'password_reset') askPassword();
+  show({ subject: true, question: true });
+}
+
+async function act() {
+  refuse('');
+  // Long before the service would say so. Counted as it counts: what a person takes for a character.
+  if (!password.disabled && [...password.value.normalize('NFC')].length < passwordMinLength) {
+    refuse(phrase(lang, texts.passwordShort, { count: passwordMinLength }));
+    return;
+  }
+  say(texts.working);
+  const name = purpose === 'email_verification' ? 'password' : 'newPassword';
+  const answer = await post(send.path, {
+    token: send.token,
+    ...(!password.disabled && { [name]: password.value }),
+  });
+  if (answer?.status === 200 || answer?.status === 204) succeed(answer.body);
+  else fail(answer);
+}
+
+function succeed({ resetToken }) {
+  const { done } = texts[purpose];
+  if (resetToken === null) {
+    finish(texts.kept);
+  } else if (resetToken === undefined) {
+    finish(done);
+  } else {
+    purpose = 'password_reset';
+    send = { path: '/auth/password/reset', token: resetToken };
+    say(done);
+    entitle(texts[purpose].title);
+    $('act').textContent = texts[purpose].title;
+    $('safe').hidden = true;
+    askPassword();
+    show({ question: true });
+    password.focus();
+  }
+}
+
+function fail(answer) {
+  say('');
+  const code = answer?.body.code;
+  if (answer?.status === 409) giveUp(texts.goneTitle, texts.taken);
+  else if (code === 'validation_failed' && password.disabled) askPassword({ why: texts.passwordChoose });
+  else if (code === 'validation_failed') refuse(texts.passwordRefused);
+  else if (answer?.status === 400) giveUp(texts.goneTitle, texts[purpose].gone);
+  else say(trouble(answer));
+}
 
 form.addEventListener('submit', (event) => {
   event.preventDefault();
-  void submit();
+  $('act').disabled = true;
+  void act().finally(() => ($('act').disabled = false));
+});
+// The messages of the browser go away by themselves and are not beside the field.
+form.noValidate = true;
+password.addEventListener('input', () => refuse(''));
+$('toggle').addEventListener('click', () => {
+  const isShown = password.type === 'text';
+  password.type = isShown ? 'password' : 'text';
+  $('toggle').textContent = isShown ? texts.showPassword : texts.hidePassword;
+});
+$('retry').addEventListener('click', () => void preview());
+addEventListener('offline', () => say(texts.offline));
+addEventListener('online', () => {
+  if ($('message').textContent !== texts.offline && $('message').textContent !== texts.unreachable) return;
+  say('');
+  if (!$('retry').hidden) void preview();
 });
 
-async function submit() {
-  button.disabled = true;
-  try {
-    const answer = await send(Object.fromEntries(new FormData(form)));
-    const body = answer.status === 204 ? {} : await answer.json();
-    if (!answer.ok) {
-      status.textContent = sentenceOf(body);
-      if (body.errors?.[0]?.field === 'password') ask('password', 'Password ');
-    } else if (body.resetToken) {
-      askNewPassword(body.resetToken);
-    } else {
-      status.textContent = body.resetToken === null ? ANOTHER_ADDRESS : form.dataset.done;
-      form.remove();
-      devices.hidden = devices.dataset.isServed !== 'true';
-    }
-  } catch {
-    status.textContent = 'The service cannot be reached. Try again in a moment.';
-  }
-  button.disabled = false;
-}
-
-// A message is the rest of a sentence that begins with its field; here only passwords can be wrong.
-function sentenceOf({ errors: [error] = [], detail }) {
-  if (error === undefined) return detail;
-  return `${error.field === 'newPassword' ? 'New password' : 'Password'} ${error.message}`;
-}
-
-function ask(name, words) {
-  if (form.elements[name]) return;
-  const label = document.createElement('label');
-  const input = document.createElement('input');
-  Object.assign(input, { name, type: 'password', autocomplete: 'new-password', required: true });
-  label.append(words, input);
-  button.before(label);
-}
-
-function askNewPassword(resetToken) {
-  status.textContent = form.dataset.done;
-  form.dataset.done = 'Your new password is set. Sign in with it.';
-  ask('newPassword', 'New password ');
-  button.textContent = 'Set a new password';
-  send = (fields) => post('/auth/password/reset', { token: resetToken, ...fields });
-}
-
-if (form.dataset.asksPassword === 'true') ask('newPassword', 'New password ');
+void preview();
