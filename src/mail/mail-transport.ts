@@ -44,7 +44,10 @@ export class MailTransport {
   async send(id: string, mail: SendMailOptions): Promise<void> {
     const sent: { message?: unknown } = await this.transport.sendMail({
       ...mail,
-      from: this.config.mailFrom ?? `Latchkey <no-reply@${new URL(this.config.publicUrl).hostname}>`,
+      from: this.config.mailFrom ?? {
+        name: this.config.brandName,
+        address: `no-reply@${new URL(this.config.publicUrl).hostname}`,
+      },
       // The same at another try, so that mail servers recognise the mail.
       messageId: `<${id}@${new URL(this.config.publicUrl).hostname}>`,
     });

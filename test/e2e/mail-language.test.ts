@@ -15,7 +15,9 @@ let api: Api;
 beforeAll(async () => {
   database = await createDatabase();
   mailbox = await Mailbox.open();
-  instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
+  instance = await startInstance({
+    env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url, BRAND_NAME: 'Acme, Inc.' },
+  });
   api = instance.api;
 }, 60_000);
 
@@ -53,6 +55,8 @@ it.each([
   const [mail] = await mailbox.await(email, subject);
   expect(mail!.html).toContain(lang);
   expect(mail!.text).toMatch(/^(Account|Konto): /m);
+  expect(mail!.text).toContain('Acme, Inc.');
+  expect(mail!.from).toBe('"Acme, Inc." <no-reply@localhost>');
 });
 
 it('A sign-in from a known device changes the language of an account, where it names one of ours', async () => {
