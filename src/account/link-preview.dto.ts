@@ -29,7 +29,7 @@ export class PreviewedSessionDto extends PickType(SessionDto, ['ip', 'createdAt'
 }
 
 export class LinkPreviewDto {
-  @ApiProperty({ ...LINK_PURPOSE, example: 'password_reset' })
+  @ApiProperty({ ...LINK_PURPOSE, example: 'disown' })
   readonly purpose!: string;
 
   @ApiProperty({ format: 'email', example: 'ada@example.com', description: 'The address that it was mailed to.' })
@@ -41,6 +41,11 @@ export class LinkPreviewDto {
   @ApiProperty({
     type: PreviewedSessionDto,
     nullable: true,
+    example: {
+      device: { label: 'Firefox on Windows', browser: 'Firefox', os: 'Windows', type: 'desktop' },
+      ip: '203.0.113.7',
+      createdAt: '2026-11-23T09:30:00.000Z',
+    },
     description: 'The sign-in that a "this was not me" link is about; null for every other link.',
   })
   readonly session!: PreviewedSessionDto | null;

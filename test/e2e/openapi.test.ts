@@ -193,6 +193,7 @@ it('The OpenAPI document names its types as a client calls them, and every set o
     'DeviceType',
     'EndReason',
     'EndedBy',
+    'LinkPurpose',
     'ProblemCode',
     'RevocationReason',
     'Role',
