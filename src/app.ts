@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
-import { DOCUMENTED_AUTHENTICATION } from './auth/documented-authentication.js';
+import { documentedAuthentication } from './auth/documented-authentication.js';
 import type { AppConfig } from './config/config.js';
 import { acceptEveryRequest, createAdapter } from './http/adapter.js';
 import { registerBodyParser } from './http/body.js';
@@ -42,7 +42,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   app.useGlobalPipes(validationPipe);
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {
-    serveDocs(app, DOCUMENTED_AUTHENTICATION);
+    serveDocs(app, documentedAuthentication(config.isCookieSecure));
   }
   await app.init();
   refuseOtherMethods(fastify, methodsOf);

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
+import { CLEARED_COOKIE } from '../auth/documented-authentication.js';
 import { RefreshCookie } from '../auth/refresh-cookie.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { LastAdminError } from '../users/users.errors.js';
@@ -44,7 +45,7 @@ export class AccountController {
   @Post('delete')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({ summary: 'Delete your account', description: 'Every session ends at once. There is no way back.' })
-  @ApiNoContentResponse({ description: 'Deleted.' })
+  @ApiNoContentResponse({ description: 'Deleted.', headers: CLEARED_COOKIE })
   @ApiProblems(WrongPasswordError, LastAdminError, TooManyRequestsError)
   async deleteAccount(
     @Req() request: FastifyRequest,

@@ -31,7 +31,7 @@ import { TooManyRequestsError } from '../problems/problem.js';
 import { EmailTakenError } from '../users/users.errors.js';
 import { AuthResultDto, MeDto, RevokedDto } from './auth-result.dto.js';
 import { AuthService } from './auth.service.js';
-import { CLEARED_COOKIE, SET_COOKIE } from './documented-authentication.js';
+import { CLEARED_SITE, ClearsCookieOn, SET_COOKIE } from './documented-authentication.js';
 import { TokenResponses } from './token-response.js';
 import { LoginDto, RefreshDto, RegisterDto } from './credentials.dto.js';
 import { TakesRefreshToken } from './jwt-auth.guard.js';
@@ -115,6 +115,7 @@ export class AuthController {
   })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
   @ApiOkResponse({ type: AuthResultDto, headers: SET_COOKIE })
+  @ClearsCookieOn(HttpStatus.UNAUTHORIZED)
   @ApiProblems(
     InvalidRefreshTokenError,
     SessionRevokedError,
@@ -145,7 +146,8 @@ export class AuthController {
       'and may be sent again within ten seconds.',
   })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
-  @ApiNoContentResponse({ description: 'Ended.', headers: CLEARED_COOKIE })
+  @ApiNoContentResponse({ description: 'Ended.', headers: CLEARED_SITE })
+  @ClearsCookieOn(HttpStatus.BAD_REQUEST, HttpStatus.UNAUTHORIZED)
   @ApiProblems(NothingToLogOutError, AmbiguousRefreshTokenError)
   async logout(
     @Req() request: FastifyRequest,
@@ -166,7 +168,8 @@ export class AuthController {
   @ApiCookieAuth('refreshCookie')
   @ApiOperation({ summary: 'Log out every device, this one included' })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
-  @ApiOkResponse({ type: RevokedDto, headers: CLEARED_COOKIE })
+  @ApiOkResponse({ type: RevokedDto, headers: CLEARED_SITE })
+  @ClearsCookieOn(HttpStatus.UNAUTHORIZED)
   @ApiProblems(InvalidRefreshTokenError, RefreshTokenReusedError, AmbiguousRefreshTokenError)
   async logoutAll(
     @Req() request: FastifyRequest,

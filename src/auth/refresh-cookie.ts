@@ -6,8 +6,8 @@ import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
 import type { SessionWithUser } from '../sessions/session-with-user.js';
 import { AmbiguousRefreshTokenError } from './auth.errors.js';
 
-export const SECURE_COOKIE_NAME = '__Host-refresh_token';
-const PLAIN_COOKIE_NAME = 'refresh_token';
+/** The prefix is one that browsers take over https alone. */
+export const cookieNameOf = (isSecure: boolean): string => (isSecure ? '__Host-refresh_token' : 'refresh_token');
 
 const SITE_DATA = { 'cookies,storage': '"cookies", "storage"', storage: '"storage"', off: undefined } as const;
 
@@ -23,7 +23,7 @@ export class RefreshCookie {
     config: AppConfig,
   ) {
     this.siteData = SITE_DATA[config.clearSiteData];
-    this.name = config.isCookieSecure ? SECURE_COOKIE_NAME : PLAIN_COOKIE_NAME;
+    this.name = cookieNameOf(config.isCookieSecure);
     this.options = { path: '/', httpOnly: true, secure: config.isCookieSecure, sameSite: 'strict' } as const;
   }
 

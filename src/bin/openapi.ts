@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
 import { pino } from 'pino';
 import { AppModule } from '../app.module.js';
-import { DOCUMENTED_AUTHENTICATION } from '../auth/documented-authentication.js';
+import { documentedAuthentication } from '../auth/documented-authentication.js';
 import { AppConfig } from '../config/config.js';
 import { createAdapter } from '../http/adapter.js';
 import { openApiDocument } from '../http/openapi/document.js';
@@ -15,5 +15,5 @@ const app = await NestFactory.create(AppModule.forRoot(config), adapter, { previ
 
 writeFileSync(
   process.argv[2] ?? 'openapi.json',
-  `${JSON.stringify(openApiDocument(app, DOCUMENTED_AUTHENTICATION), null, 2)}\n`,
+  `${JSON.stringify(openApiDocument(app, documentedAuthentication(true)), null, 2)}\n`,
 );

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { default as addFormats } from 'ajv-formats';
 import { declaredProblems } from '../../src/problems/problem.js';
+import { type Answer, cookieOf, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { EventStream } from '../support/event-stream.js';
 
-const t = useApp();
+// The file has the cookie's name of production.
+const t = useApp({ COOKIE_SECURE: 'on' }, { hasMissingRows: true });
 
 const ROUTES: Record<string, number[]> = {
   'POST /auth/register': [201, 202, 400, 403, 409, 413, 415, 429, 503],
@@ -243,9 +245,62 @@ it('The OpenAPI document lists the whole catalogue of error codes', () => {
   expect(document.components.schemas.ProblemCode.enum).toEqual(declaredProblems().map(({ code }) => code));
 });
 
-it('The OpenAPI document describes the headers that clients act on', () => {
-  expect(paths['/auth/login'].post.responses['200'].headers).toHaveProperty('Set-Cookie');
-  expect(paths['/auth/logout'].post.responses['204'].headers).toHaveProperty('Clear-Site-Data');
-  expect(paths['/auth/me'].get.responses['401'].headers).toHaveProperty('WWW-Authenticate');
+it('The OpenAPI document describes the headers of answers exactly where real answers carry them', async () => {
+  const NAMES = ['set-cookie', 'clear-site-data', 'www-authenticate', 'retry-after', 'x-request-id'];
+  const answers: [route: string, answer: Answer][] = [];
+  const call = async (route: string, options: Parameters<typeof t.api.call>[2] = {}) => {
+    const [method = '', path = ''] = route.split(' ');
+    const answer = await t.api.call(method, path, options);
+    answers.push([route, answer]);
+    return answer;
+  };
+  const browser = async () => {
+    const answer = await call('POST /auth/register', { body: someone() });
+    return { cookie: cookieOf(answer), bearer: answer.body.accessToken as string, email: answer.body.user.email };
+  };
+  const forged = '__Host-refresh_token=forged';
+
+  const { cookie: first, bearer, email } = await browser();
+  await call('POST /auth/login', { body: { email, password: PASSWORD } });
+  await call('POST /auth/login', { body: { email, password: 'not the password' } });
+  const cookie = cookieOf(await call('POST /auth/refresh', { cookie: first }));
+  await call('POST /auth/refresh', { cookie: forged });
+  await call('POST /auth/refresh', { cookie, body: { refreshToken: 'another' } });
+  const changed = await call('POST /auth/password/change', {
+    bearer,
+    body: { currentPassword: PASSWORD, newPassword: 'another good passphrase' },
+  });
+  await call('POST /auth/refresh', { cookie });
+  await call('POST /auth/logout-all', { cookie });
+  await call('POST /auth/logout-all', { cookie, body: { refreshToken: 'another' } });
+  await call('POST /auth/logout', { cookie });
+  await call('POST /auth/logout', { bearer });
+  await call('POST /auth/logout', { cookie: cookieOf(changed) });
+  await call('POST /auth/logout-all', { cookie: (await browser()).cookie });
+  await call('POST /auth/me/delete', { ...(await browser()), body: { password: PASSWORD } });
+  await call('GET /auth/me');
+  await call('GET /health/ready');
+
+  const seen = answers.flatMap(([route, { status, headers }]) =>
+    NAMES.filter((name) => headers.has(name)).map((name) => `${route} ${status} ${name}`),
+  );
+  const asked = new Set(answers.map(([route, { status }]) => `${route} ${status}`));
+  const described = operations.flatMap(([route, { responses }]) =>
+    Object.entries<any>(responses)
+      .filter(([status]) => asked.has(`${route} ${status}`))
+      .flatMap(([status, { headers }]) =>
+        Object.keys(headers).map((name) => `${route} ${status} ${name.toLowerCase()}`),
+      ),
+  );
+  expect([...new Set(seen)].toSorted()).toEqual(described.toSorted());
+
+  // Of the headers about the cookie, no answer is described that was not seen above.
+  const aboutCookie = operations.flatMap(([route, { responses }]) =>
+    Object.entries<any>(responses)
+      .filter(([, { headers }]) => 'Set-Cookie' in headers || 'Clear-Site-Data' in headers)
+      .map(([status]) => `${route} ${status}`),
+  );
+  expect(aboutCookie.filter((answer) => !asked.has(answer))).toEqual([]);
+  expect(aboutCookie).toEqual(expect.arrayContaining(['POST /auth/logout 400', 'POST /auth/logout 401']));
   expect(paths['/auth/me'].get.responses['503'].headers).toHaveProperty('Retry-After');
 });

@@ -11,7 +11,7 @@ import { ProblemResponses } from './problem-responses.js';
 const METHODS = ['get', 'post', 'patch', 'put', 'delete'] as const;
 
 /**
- * The OpenAPI document of the service. The same whatever the settings are, so that it can be checked in.
+ * The OpenAPI document of the service. The same whatever the settings are, but for the name of the cookie.
  * An operation's id is the name of its controller's method.
  */
 export function openApiDocument(app: INestApplication, authentication: DocumentedAuthentication): OpenAPIObject {
@@ -19,7 +19,7 @@ export function openApiDocument(app: INestApplication, authentication: Documente
     extraModels: [ProblemDto],
     operationIdFactory: (_controller, method) => method,
   });
-  const problems = new ProblemResponses();
+  const problems = new ProblemResponses(authentication.headers);
   for (const path of Object.values(document.paths)) {
     for (const method of METHODS) {
       const operation = path[method];

@@ -1,10 +1,11 @@
-import type { OperationObject } from '@nestjs/swagger';
+import type { HeaderObject, OperationObject } from '@nestjs/swagger';
 import { takeProblems } from '../../problems/api-problems.decorator.js';
 import { BodyTooLargeError, InternalError, UnsupportedMediaTypeError } from '../../problems/http.errors.js';
 import { type ProblemKind, ServiceUnavailableError } from '../../problems/problem.js';
 import { MalformedBodyError } from '../body.js';
 import { CrossSiteRequestError } from '../cross-site.guard.js';
 import { ValidationFailedError } from '../validation.js';
+import { takeRefusalHeader } from './refusal-header.js';
 import { headers, type ProblemResponses } from './problem-responses.js';
 
 /** What the document says of authentication, which is decided above this folder. */
@@ -12,6 +13,8 @@ export interface DocumentedAuthentication {
   readonly refreshCookieName: string;
   /** Why an access token is refused. */
   readonly accessTokenProblems: readonly ProblemKind[];
+  /** To be referred to by routes. */
+  readonly headers: Readonly<Record<string, HeaderObject>>;
 }
 
 interface Context {
@@ -31,7 +34,7 @@ export function completeOperation(operation: OperationObject, { isRead, problems
   }
   const shared = sharedProblems(operation, isRead, authentication);
   const byCode = new Map([...shared, ...takeProblems(operation)].map((kind) => [kind.code, kind]));
-  Object.assign(operation.responses, problems.of([...byCode.values()]));
+  Object.assign(operation.responses, problems.of([...byCode.values()], takeRefusalHeader(operation)));
 }
 
 // `@Public()` leaves an empty requirement: nothing is needed.

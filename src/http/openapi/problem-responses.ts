@@ -9,6 +9,7 @@ import { EXAMPLE_REQUEST_ID, ProblemDto } from '../../problems/problem.dto.js';
 import { problemBody } from '../../problems/problem.filter.js';
 import { declaredProblems, Problem, type ProblemKind } from '../../problems/problem.js';
 import { ValidationFailedError } from '../validation.js';
+import type { RefusalHeader } from './refusal-header.js';
 
 const HEADERS = {
   'X-Request-Id': {
@@ -43,18 +44,21 @@ export class ProblemResponses {
   };
   private readonly examples: Record<string, { value: object }> = {};
 
+  constructor(private readonly ownHeaders: Readonly<Record<string, HeaderObject>>) {}
+
   get components(): Pick<ComponentsObject, 'responses' | 'examples' | 'headers'> {
-    return { responses: this.responses, examples: this.examples, headers: HEADERS };
+    return { responses: this.responses, examples: this.examples, headers: { ...HEADERS, ...this.ownHeaders } };
   }
 
   /** What a route answers with these problems, by status. */
-  of(problems: readonly ProblemKind[]): Record<string, ReferenceObject> {
+  of(problems: readonly ProblemKind[], own?: RefusalHeader): Record<string, ReferenceObject> {
     const sorted = problems.toSorted((one, other) => (one.code < other.code ? -1 : 1));
     const statuses = [...new Set(sorted.map(({ status }) => status))];
     const referTo = (status: number) =>
       this.refer(
         status,
         sorted.filter((kind) => kind.status === status),
+        own?.statuses.includes(status) ? own : undefined,
       );
     return {
       ...Object.fromEntries(statuses.map((status) => [status, referTo(status)])),
@@ -62,12 +66,15 @@ export class ProblemResponses {
     };
   }
 
-  private refer(status: number, kinds: readonly ProblemKind[]): ReferenceObject {
-    const name = kinds.map(nameOf).join('Or');
+  private refer(status: number, kinds: readonly ProblemKind[], own?: RefusalHeader): ReferenceObject {
+    const name = `${kinds.map(nameOf).join('Or')}${own ? `With${own.component}` : ''}`;
     const header = HEADER_OF_STATUS[status];
     this.responses[name] ??= {
       description: kinds.map(({ code, detail }) => `\`${code}\`: ${detail}`).join('\n\n'),
-      headers: headers(...(header ? [header] : [])),
+      headers: {
+        ...headers(...(header ? [header] : [])),
+        ...(own && { [own.header]: { $ref: `#/components/headers/${own.component}` } }),
+      },
       content: {
         'application/problem+json': {
           schema: { $ref: getSchemaPath(ProblemDto) },
