@@ -63,28 +63,12 @@ describe('an access token', () => {
   });
 });
 
-const WRONG = [
-  undefined,
-  null,
-  '',
-  0,
-  -1,
-  1.5,
-  true,
-  [],
-  {},
-  ['x'],
-  { $ne: null },
-  'nonsense',
-  `' OR 1=1 --`,
-  '\u0000',
-];
-
 describe('the right key with a wrong claim', () => {
+  // test/unit/access-token-claims.test.ts has every way in which a claim can be wrong.
   it.each(['iss', 'aud', 'sub', 'sid', 'gen', 'jti', 'iat', 'exp', 'auth_time'])(
     'A correctly signed access token whose claim %s is missing or wrong is refused',
     async (claim) => {
-      for (const value of WRONG) {
+      for (const value of [undefined, null, {}, 'nonsense']) {
         const answer = await t.api.me(resign(me, { [claim]: value }));
         expect([claim, value, answer.status, answer.body.code]).toEqual([claim, value, 401, 'invalid_token']);
       }
@@ -97,11 +81,7 @@ describe('the right key with a wrong claim', () => {
     ['another issuer', () => ({ iss: 'https://elsewhere.example' })],
     ['another audience', () => ({ aud: 'another-api' })],
     ['other audiences', () => ({ aud: ['another-api', 'and-another'] })],
-    ['a session id in an array', () => ({ sid: [me.session.id] })],
-    ['a user id in an array', () => ({ sub: [me.user.id] })],
     ['a generation to come', () => ({ gen: 2 })],
-    ['a generation beyond any integer', () => ({ gen: 2 ** 31 })],
-    ['a text for a number', () => ({ exp: String(now() + 600) })],
     ['an end long past', () => ({ exp: now() - 3600 })],
     ['an end just beyond the skew', () => ({ exp: now() - 31 })],
     ['a start to come', () => ({ nbf: now() + 3600 })],

