@@ -75,8 +75,9 @@ module.exports = {
     },
     {
       name: 'resolvable',
+      comment: 'But for files of the browser, which resolves what they import by the address they are served at.',
       severity: 'error',
-      from: {},
+      from: { pathNot: '^src/pages/public/' },
       to: { couldNotResolve: true },
     },
   ],

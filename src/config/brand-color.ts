@@ -7,6 +7,9 @@ const BLACK = '#000000';
 /** WCAG 2.2, 1.4.3 (AA), for text of any size. */
 export const LEAST_CONTRAST = 4.5;
 
+// Thin text shines less on dark ground than the ratio says.
+const DARK_CONTRAST = 6.5;
+
 const STEPS = 200;
 
 type Channels = readonly number[];
@@ -36,12 +39,12 @@ export function contrast(one: string, other: string): number {
   return (lighter + 0.05) / (darker + 0.05);
 }
 
-/** The colour that is nearest to this one on the way to another, and readable on the ground. */
-function towards(color: string, end: string, ground: string): string {
+/** The colour that is nearest to this one on the way to another, and has so much contrast to the ground. */
+function towards(color: string, end: string, ground: string, least: number): string {
   const [from, to] = [channelsOf(color), channelsOf(end)];
   for (let step = 0; step < STEPS; step++) {
     const mixed = colorOf(from.map((channel, i) => channel + ((to[i] ?? 0) - channel) * (step / STEPS)));
-    if (contrast(mixed, ground) >= LEAST_CONTRAST) {
+    if (contrast(mixed, ground) >= least) {
       return mixed;
     }
   }
@@ -49,7 +52,7 @@ function towards(color: string, end: string, ground: string): string {
 }
 
 /** A darker variant that is readable on the light pages, and under white text. The colour itself, where it is. */
-export const onLight = (color: string): string => towards(color, BLACK, LIGHT_GROUND);
+export const onLight = (color: string): string => towards(color, BLACK, LIGHT_GROUND, LEAST_CONTRAST);
 
 /** A lighter variant that is readable on the dark pages, and under dark text. The colour itself, where it is. */
-export const onDark = (color: string): string => towards(color, WHITE, DARK_PAPER);
+export const onDark = (color: string): string => towards(color, WHITE, DARK_PAPER, DARK_CONTRAST);

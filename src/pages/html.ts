@@ -16,10 +16,23 @@ const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, (charac
 
 /** Fills each `{{name}}` of a template with a value, escaped. A name without a value is a mistake of ours, and throws. */
 export const fill = (template: string, values: Readonly<Record<string, string>>): string =>
-  template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => {
+  template.replaceAll(/\{\{([\w.]+)\}\}/g, (_, name: string) => {
     const value = values[name];
     if (value === undefined) {
       throw new Error(`The page has no value for ${name}.`);
     }
     return escapeHtml(value);
   });
+
+/** Texts by their paths, such as `door.signIn`, for templates. What has plural forms is left out. */
+export function byPath(texts: object, path = ''): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(texts).flatMap(([key, value]: [string, unknown]) => {
+      if (typeof value === 'string') return [[path + key, value]];
+      return typeof value === 'object' && value !== null ? Object.entries(byPath(value, `${path}${key}.`)) : [];
+    }),
+  );
+}
+
+/** What a script of the page reads, as it stands inside `<script type="application/json">`. */
+export const jsonForScript = (value: unknown): string => JSON.stringify(value).replaceAll('<', String.raw`\u003c`);

@@ -1,15 +1,32 @@
-import { Controller, Get, Header, Res } from '@nestjs/common';
+import { Controller, Get, Header, Param, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { AppConfig } from '../config/config.js';
 import { Language } from '../http/language.js';
 import { Public } from '../http/public.decorator.js';
+import { NotFoundError } from '../problems/http.errors.js';
+import { phrase } from '../texts/phrase.mjs';
 import { textsOf } from '../texts/texts.js';
 import { Brand } from './brand.js';
-import { fill, read } from './html.js';
+import { byPath, fill, jsonForScript, read } from './html.js';
 
-const INDEX = read('index.html');
-const SCRIPT = read('page.mjs');
+const [BEFORE_DATA = '', AFTER_DATA = ''] = read('index.html').split('{{data}}');
 const STYLE = read('page.css');
+const SCRIPTS: ReadonlyMap<string, string> = new Map(
+  [
+    'page.mjs',
+    'account.mjs',
+    'client.mjs',
+    'devices.mjs',
+    'dom.mjs',
+    'door.mjs',
+    'answers.mjs',
+    'event-stream.mjs',
+    'history.mjs',
+    'i18n.mjs',
+    '../../texts/phrase.mjs',
+  ].map((path) => [path.replace(/^.*\//, ''), read(path)]),
+);
 
 // Nothing but what the service itself serves, and no text that becomes markup.
 const csp = (imageSources: string): string =>
@@ -21,26 +38,48 @@ const csp = (imageSources: string): string =>
 @Public()
 @Controller()
 export class PageController {
-  constructor(private readonly brand: Brand) {}
+  constructor(
+    private readonly brand: Brand,
+    private readonly config: AppConfig,
+  ) {}
 
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
   @Header('Vary', 'Accept-Language')
   index(@Language() language: string, @Res({ passthrough: true }) reply: FastifyReply): string {
     void reply.headers({ 'Content-Language': language, 'Content-Security-Policy': csp(this.brand.imageSources) });
-    const { title } = textsOf(language).page;
-    return fill(INDEX, { language, title, brand: this.brand.name, logo: this.brand.logoUrl });
-  }
-
-  @Get('page/page.mjs')
-  @Header('Content-Type', 'text/javascript; charset=utf-8')
-  script(): string {
-    return SCRIPT;
+    const { page } = textsOf(language);
+    const least = this.config.passwordMinLength;
+    const values = {
+      ...byPath(page),
+      language,
+      brand: this.brand.name,
+      logo: this.brand.logoUrl,
+      passwordLeast: String(least),
+      passwordRules: phrase(language, page.passwordRules, { count: least }),
+    };
+    const data = { language, texts: page, settings: this.settings() };
+    return fill(BEFORE_DATA, values) + jsonForScript(data) + fill(AFTER_DATA, values);
   }
 
   @Get('page/page.css')
   @Header('Content-Type', 'text/css; charset=utf-8')
   style(): string {
     return STYLE;
+  }
+
+  @Get('page/:name')
+  @Header('Content-Type', 'text/javascript; charset=utf-8')
+  script(@Param('name') name: string): string {
+    const script = SCRIPTS.get(name);
+    if (script === undefined) {
+      throw new NotFoundError();
+    }
+    return script;
+  }
+
+  private settings() {
+    const { hasSwagger, isProduction, smtpUrl } = this.config;
+    return { hasDocs: hasSwagger, hasMailbox: !isProduction && smtpUrl === undefined };
   }
 }

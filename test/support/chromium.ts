@@ -34,7 +34,7 @@ export class TestBrowser {
   private listenTo(page: Page): void {
     page.on('console', (message) => {
       // A refused request, or one that found nobody, is an error to the browser, and the point of some steps.
-      const isExpected = /^Failed to load resource: (the server responded with a status of 4|net::ERR_)/.test(
+      const isExpected = /^Failed to load resource: (the server responded with a status of (?:4|503)|net::ERR_)/.test(
         message.text(),
       );
       if (message.type() === 'error' && !isExpected) this.complaints.push(message.text());

@@ -32,8 +32,8 @@ it.each([
   ],
   [
     'a plural form is missing',
-    ({ page }: any) => (page.deviceCount = { other: '{count}' }),
-    'nl.json: page.deviceCount has no form "one"',
+    ({ page }: any) => (page.devices.count = { other: '{count}' }),
+    'nl.json: page.devices.count has no form "one"',
   ],
 ])('The service does not start with a language where %s', (_, change, complaint) => {
   expect(() => loadTexts(folderWith('nl.json', change))).toThrow(complaint);
