@@ -5,7 +5,7 @@ import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } 
 import type { Locator, Page } from 'playwright-core';
 import { PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
-import { TestBrowser } from '../support/chromium.js';
+import { expectAccessible, TestBrowser } from '../support/chromium.js';
 import { until } from '../support/until.js';
 
 // What an application built on the service adds.
@@ -211,11 +211,12 @@ it('An event stream can be stopped, and shows what came until then', async () =>
   await seen(who(), `Authorized as ${credentials.email}`);
 }, 60_000);
 
-it('The refusals of a route fold to one table that marks the one it answered with', async () => {
+it('An open route fits a screen, and its refusals one table, which marks the one it answered with', async () => {
   await begin('login', { email: 'nobody@example.com', password: PASSWORD });
   const block = operation('login');
   expect((await block.boundingBox())!.height).toBeLessThan(1400);
   await picture('route');
+  await expectAccessible(page);
   expect((await run('getMe')).status).toBe(401);
   const table = operation('getMe').locator('table.refusals');
   expect(await table.locator('[aria-current]').allTextContents()).toEqual([
@@ -257,7 +258,7 @@ it.each([
   ['a dark desktop', { viewport: { width: 1200, height: 1400 }, colorScheme: 'dark' }],
   ['a phone', { viewport: { width: 390, height: 844 } }],
 ])(
-  'On %s the page of a route is as wide as the window',
+  'On %s the page is as wide as the window, and accessible',
   async (name, options) => {
     await open(options);
     await picture(`start-${name.replaceAll(' ', '-')}`);

@@ -14,7 +14,9 @@ const require = createRequire(import.meta.url);
 const SWAGGER_UI = dirname(require.resolve('swagger-ui-dist/package.json'));
 const FILES: ReadonlySet<string> = new Set(
   ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.css', 'docs.mjs'].concat(
-    ['document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map((name) => `${name}.mjs`),
+    ['accessibility', 'document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map(
+      (name) => `${name}.mjs`,
+    ),
   ),
 );
 const INDEX = readFileSync(new URL('public/index.html', import.meta.url), 'utf8');

@@ -3,6 +3,7 @@ import { createStore } from './store.mjs';
 const ME = '/auth/me';
 // The service allows for clocks that differ by as much.
 const SKEW_SECONDS = 30;
+const MINUTE = 60_000;
 
 const WHY_ENDED = {
   invalid_token: 'The access token has expired. Run POST /auth/refresh for the next one, or log in.',
@@ -144,12 +145,12 @@ function authorizeEvery(system, value) {
   system.authActions.authorizeWithPersistOption(everyBearer(system, value));
 }
 
-/** Milliseconds until the service refuses the token for its age; a token that cannot be read is asked about soon. */
+/** Milliseconds until the service refuses the token for its age, or a minute, where it is old already or cannot be read. */
 function untilExpired(token) {
   try {
     const { exp } = JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));
-    return Math.max((exp + SKEW_SECONDS + 1) * 1000 - Date.now(), 1000);
+    return Math.max((exp + SKEW_SECONDS + 1) * 1000 - Date.now(), MINUTE);
   } catch {
-    return 60_000;
+    return MINUTE;
   }
 }

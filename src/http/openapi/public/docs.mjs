@@ -1,3 +1,4 @@
+import { accessibility } from './accessibility.mjs';
 import { authorization } from './authorization.mjs';
 import { withoutPrefilledOptions } from './document.mjs';
 import { ids } from './ids.mjs';
@@ -26,5 +27,5 @@ globalThis.SwaggerUIBundle({
   withCredentials: true,
   // The schemas are one click away, below the routes.
   defaultModelsExpandDepth: 0,
-  plugins: [authorization, ids, refusals, run, stream],
+  plugins: [accessibility, authorization, ids, refusals, run, stream],
 });
