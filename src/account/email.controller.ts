@@ -78,7 +78,10 @@ export class EmailController {
 
   @Post('resend')
   @HttpCode(HttpStatus.ACCEPTED)
-  @ApiOperation({ summary: 'Ask for the mail that confirms your address once more' })
+  @ApiOperation({
+    summary: 'Ask for the mail that confirms your address once more',
+    description: 'Nothing is sent where the address is confirmed already.',
+  })
   @ApiAcceptedResponse({ description: 'On its way, unless it is confirmed already.' })
   @ApiProblems(TooManyRequestsError)
   resendVerification(@CurrentCaller() caller: Caller, @Source() source: RequestSource): Promise<void> {

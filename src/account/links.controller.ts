@@ -9,7 +9,7 @@ import { LinkPreviewDto } from './link-preview.dto.js';
 import { LinkPreviewService } from './link-preview.service.js';
 import { MailedTokenDto } from './passwords.dto.js';
 
-@ApiTags('auth')
+@ApiTags('Account')
 @Controller('auth/links')
 export class LinksController {
   constructor(private readonly previews: LinkPreviewService) {}

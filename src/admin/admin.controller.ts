@@ -26,7 +26,8 @@ import { AuditPageDto, AuditQueryDto, StaffActionDto, StaffUserDto, UsersPageDto
 import { AdminService } from './admin.service.js';
 import { UserNotFoundError } from './admin.errors.js';
 
-const ApiId = () => ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });
+const ApiId = (description: string) =>
+  ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61', description });
 // The caller's own session leads a list of theirs. In a list that staff read, none does.
 const NO_SESSION = '00000000-0000-0000-0000-000000000000';
 const ApiReason = () => ApiBody({ type: StaffActionDto, required: false });
@@ -43,7 +44,10 @@ export class AdminController {
   ) {}
 
   @Get('users')
-  @ApiOperation({ summary: 'Find accounts by how their address begins, newest first' })
+  @ApiOperation({
+    summary: 'Find accounts by how their address begins, newest first',
+    description: 'Without `email`: all of them, a page at a time.',
+  })
   @ApiOkResponse({ type: UsersPageDto })
   async listUsers(@Query() { email = '', ...query }: UsersQueryDto): Promise<UsersPageDto> {
     const { users, hasMore } = await this.users.search(email, requestedPage(query));
@@ -52,8 +56,11 @@ export class AdminController {
   }
 
   @Get('users/:id/sessions')
-  @ApiId()
-  @ApiOperation({ summary: "A user's devices, the newest first" })
+  @ApiId('The account.')
+  @ApiOperation({
+    summary: "A user's devices, the newest first",
+    description: 'Active sessions only, as the user sees them.',
+  })
   @ApiOkResponse({ type: SessionsPageDto })
   @ApiProblems(UserNotFoundError)
   async listUserSessions(
@@ -70,9 +77,12 @@ export class AdminController {
 
   @Post('users/:id/sessions/revoke')
   @HttpCode(HttpStatus.OK)
-  @ApiId()
+  @ApiId('The account.')
   @ApiReason()
-  @ApiOperation({ summary: 'Revoke every session of a user' })
+  @ApiOperation({
+    summary: 'Revoke every session of a user',
+    description: 'Every device is logged out at once. The user may log in again; to prevent that, disable the account.',
+  })
   @ApiOkResponse({ type: RevokedDto })
   @ApiProblems(UserNotFoundError)
   async revokeUserSessions(
@@ -86,9 +96,12 @@ export class AdminController {
 
   @Post('sessions/:id/revoke')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiId()
+  @ApiId('The session.')
   @ApiReason()
-  @ApiOperation({ summary: 'Revoke one session of any user' })
+  @ApiOperation({
+    summary: 'Revoke one session of any user',
+    description: 'From the moment of the answer its access and refresh tokens are refused, everywhere.',
+  })
   @ApiNoContentResponse({ description: 'Ended.' })
   @ApiProblems(SessionNotFoundError)
   revokeAnySession(
@@ -102,9 +115,12 @@ export class AdminController {
 
   @Post('users/:id/disable')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiId()
+  @ApiId('The account.')
   @ApiReason()
-  @ApiOperation({ summary: 'Disable an account: every session ends, and no login works' })
+  @ApiOperation({
+    summary: 'Disable an account: every session ends, and no login works',
+    description: 'Until it is enabled again. The last admin cannot be disabled.',
+  })
   @ApiNoContentResponse({ description: 'Disabled.' })
   @ApiProblems(UserNotFoundError, LastAdminError)
   disableUser(
@@ -118,7 +134,7 @@ export class AdminController {
 
   @Post('users/:id/enable')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiId()
+  @ApiId('The account.')
   @ApiReason()
   @ApiOperation({ summary: 'Enable an account again', description: 'Its sessions stay ended.' })
   @ApiNoContentResponse({ description: 'Enabled.' })
@@ -134,7 +150,7 @@ export class AdminController {
 
   @Post('users/:id/password/reset')
   @HttpCode(HttpStatus.ACCEPTED)
-  @ApiId()
+  @ApiId('The account.')
   @ApiReason()
   @ApiOperation({
     summary: 'Mail a user the link to set a new password',
@@ -152,7 +168,11 @@ export class AdminController {
   }
 
   @Get('audit')
-  @ApiOperation({ summary: 'The audit trail, newest first' })
+  @ApiOperation({
+    summary: 'The audit trail, newest first',
+    description:
+      'What happened, to which account and session, who did it, and from where. Filters that are left out exclude nothing.',
+  })
   @ApiOkResponse({ type: AuditPageDto })
   async listAuditEvents(@Query() { userId, type, from, to, ...query }: AuditQueryDto): Promise<AuditPageDto> {
     const found = await this.audit.search({ userId, type, from, to, ...requestedPage(query) });

@@ -36,12 +36,16 @@ export class UsersQueryDto extends PageQueryDto {
 }
 
 export class AuditQueryDto extends PageQueryDto {
-  @ApiPropertyOptional({ format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  @ApiPropertyOptional({
+    format: 'uuid',
+    example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61',
+    description: 'The account that it is about.',
+  })
   @IsUUID()
   @IsOptionalField()
   readonly userId?: string;
 
-  @ApiPropertyOptional({ ...AUDIT_EVENT_TYPE, example: 'session_revoked' })
+  @ApiPropertyOptional({ ...AUDIT_EVENT_TYPE, example: 'session_revoked', description: 'What happened.' })
   @AtMostCharacters(TYPE_MAX_LENGTH)
   @IsString()
   @IsOptionalField()

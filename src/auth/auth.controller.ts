@@ -64,7 +64,10 @@ export class AuthController {
 
   @Public()
   @Post('register')
-  @ApiOperation({ summary: 'Create an account and sign this device in' })
+  @ApiOperation({
+    summary: 'Create an account and sign this device in',
+    description: 'The first session of the account. `tokenDelivery` says how its refresh token travels.',
+  })
   @ApiCreatedResponse({ type: AuthResultDto, headers: SET_COOKIE })
   @ApiAcceptedResponse({
     description:
@@ -166,7 +169,11 @@ export class AuthController {
   @Post('logout-all')
   @HttpCode(HttpStatus.OK)
   @ApiCookieAuth('refreshCookie')
-  @ApiOperation({ summary: 'Log out every device, this one included' })
+  @ApiOperation({
+    summary: 'Log out every device, this one included',
+    description:
+      'With a refresh token, or else an access token, of a session that is active. Every session of the user ends.',
+  })
   @ApiBody({ type: RefreshDto, required: false, examples: REFRESH_EXAMPLES })
   @ApiOkResponse({ type: RevokedDto, headers: CLEARED_SITE })
   @ClearsCookieOn(HttpStatus.UNAUTHORIZED)
@@ -186,14 +193,20 @@ export class AuthController {
 
   @Post('logout-others')
   @HttpCode(HttpStatus.OK)
-  @ApiOperation({ summary: 'Log out every other device' })
+  @ApiOperation({
+    summary: 'Log out every other device',
+    description: 'Every session of the user ends but that of the access token.',
+  })
   @ApiOkResponse({ type: RevokedDto })
   async logoutOthers(@CurrentCaller() caller: Caller, @Source() source: RequestSource): Promise<RevokedDto> {
     return { revoked: await this.logouts.logoutOthers(caller, source) };
   }
 
   @Get('me')
-  @ApiOperation({ summary: 'Who am I, and on which device?' })
+  @ApiOperation({
+    summary: 'Who am I, and on which device?',
+    description: 'The account as it is now, its role included, and the session of the access token.',
+  })
   @ApiOkResponse({ type: MeDto })
   getMe(@CurrentCaller() { user, session }: Caller): MeDto {
     // Not spread: V8 gave each such object a shape of its own.

@@ -25,7 +25,14 @@ const LIMIT_MAX = 100;
 const LIMIT_MESSAGE = { message: `must be a whole number from 1 to ${LIMIT_MAX}` };
 
 export class PageQueryDto {
-  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: LIMIT_MAX, default: 50, example: 50 })
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 1,
+    maximum: LIMIT_MAX,
+    default: 50,
+    example: 50,
+    description: 'Items of a page.',
+  })
   @Max(LIMIT_MAX, LIMIT_MESSAGE)
   @Min(1, LIMIT_MESSAGE)
   @IsInt(LIMIT_MESSAGE)

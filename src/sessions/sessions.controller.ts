@@ -11,6 +11,14 @@ import { EndedSessionDto, EndedSessionsPageDto, SessionDto, SessionsPageDto } fr
 import { SessionsService } from './sessions.service.js';
 import { SessionNotFoundError } from './sessions.errors.js';
 
+const ApiId = () =>
+  ApiParam({
+    name: 'id',
+    format: 'uuid',
+    example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61',
+    description: 'The session, one of your list.',
+  });
+
 @ApiTags('Devices')
 @Controller('sessions')
 export class SessionsController {
@@ -33,14 +41,20 @@ export class SessionsController {
   }
 
   @Get('current')
-  @ApiOperation({ summary: 'The session of this request' })
+  @ApiOperation({
+    summary: 'The session of this request',
+    description: 'That of the access token: its device, when it was last seen, and until when it lasts.',
+  })
   @ApiOkResponse({ type: SessionDto })
   getCurrentSession(@CurrentCaller() { session }: Caller): SessionDto {
     return SessionDto.from(session, session.id);
   }
 
   @Get('history')
-  @ApiOperation({ summary: 'Your sessions that ended in the last 90 days, why and by whom' })
+  @ApiOperation({
+    summary: 'Your sessions that ended in the last 90 days, why and by whom',
+    description: 'The newest end first. Sessions that ran out of time are among them, with the reason `expired`.',
+  })
   @ApiOkResponse({ type: EndedSessionsPageDto })
   @ApiProblems(TooManyRequestsError)
   async listEndedSessions(
@@ -54,8 +68,12 @@ export class SessionsController {
   }
 
   @Patch(':id')
-  @ApiOperation({ summary: 'Name a device' })
-  @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  @ApiOperation({
+    summary: 'Name a device',
+    description:
+      'The name is your own word for it, in your lists and in mails. What it is called by itself stays in `label`.',
+  })
+  @ApiId()
   @ApiOkResponse({ type: SessionDto })
   @ApiProblems(SessionNotFoundError, TooManyRequestsError)
   async renameSession(
@@ -73,7 +91,7 @@ export class SessionsController {
     summary: 'Log out one device',
     description: 'From the moment of the answer its access and refresh tokens are refused, everywhere.',
   })
-  @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  @ApiId()
   @ApiNoContentResponse({ description: 'Ended.' })
   @ApiProblems(SessionNotFoundError)
   revokeSession(

@@ -237,7 +237,7 @@ it('Optional parameters are empty, and their examples are in the description', a
       name === 'limit' ? '50' : '',
     ]);
   }
-  await seen(rows, 'Such as session_revoked.');
+  await seen(rows, 'Not before this. Such as 2026-11-01T00:00:00Z.');
 }, 60_000);
 
 it('Routes that an application adds have the same buttons and offers', async () => {

@@ -304,3 +304,33 @@ it('The OpenAPI document describes the headers of answers exactly where real ans
   expect(aboutCookie).toEqual(expect.arrayContaining(['POST /auth/logout 400', 'POST /auth/logout 401']));
   expect(paths['/auth/me'].get.responses['503'].headers).toHaveProperty('Retry-After');
 });
+
+it('The OpenAPI document describes each tag in three lines that say what to try', () => {
+  const tags = new Set<string>(operations.flatMap(([, { tags: names }]) => names));
+  expect(new Set(document.tags.map(({ name }: any) => name))).toEqual(tags);
+  for (const { name, description } of document.tags) {
+    expect([name, description.split('\n- ').length]).toEqual([name, 3]);
+  }
+});
+
+it('The OpenAPI document describes every operation and every parameter', () => {
+  const silent = operations.flatMap(([name, { description, parameters = [] }]) => [
+    ...(description ? [] : [name]),
+    ...parameters.filter((one: any) => !one.description).map((one: any) => `${name} ${one.name}`),
+  ]);
+  expect(silent).toEqual([]);
+});
+
+/** Every description below a part of the document. */
+function* descriptionsIn(part: any): Generator<string> {
+  for (const [key, value] of Object.entries<any>(typeof part === 'object' && part !== null ? part : {})) {
+    if (key === 'description' && typeof value === 'string') yield value;
+    else if (!/^examples?$/.test(key)) yield* descriptionsIn(value);
+  }
+}
+
+it('Nothing in the descriptions of the OpenAPI document is taken for markup and lost', () => {
+  // What is outside of code, of strong text and of escapes.
+  const texts = [...descriptionsIn(document)].map((text) => text.replaceAll(/`[^`]*`|\*\*[^*]+\*\*|\\[<*_|]/g, ''));
+  expect(texts.filter((text) => /[<*|]|(^|\W)_|_(\W|$)/.test(text))).toEqual([]);
+});

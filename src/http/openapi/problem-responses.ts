@@ -70,7 +70,8 @@ export class ProblemResponses {
     const name = `${kinds.map(nameOf).join('Or')}${own ? `With${own.component}` : ''}`;
     const header = HEADER_OF_STATUS[status];
     this.responses[name] ??= {
-      description: kinds.map(({ code, detail }) => `\`${code}\`: ${detail}`).join('\n\n'),
+      // Markdown would take what is in angle brackets for an element.
+      description: kinds.map(({ code, detail }) => `\`${code}\`: ${detail.replaceAll('<', '\\<')}`).join('\n\n'),
       headers: {
         ...headers(...(header ? [header] : [])),
         ...(own && { [own.header]: { $ref: `#/components/headers/${own.component}` } }),
