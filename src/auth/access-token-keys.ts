@@ -1,27 +1,44 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { type JwtModuleOptions, JwtSecretRequestType } from '@nestjs/jwt';
+import type { SecretOrKeyProvider, StrategyOptionsWithRequest } from 'passport-jwt';
 import type { AppConfig } from '../config/config.js';
 import { CLOCK_SKEW_SECONDS } from '../sessions/check/session-checker.js';
 
 const HEADER = { alg: 'HS256', typ: 'at+jwt' } as const;
 
-/** How access tokens are signed and verified: the keys, the algorithm and the header, and who issues them for whom. */
+/** How access tokens are signed, and verified where they do not come with a request: for JwtModule. */
 export function accessTokenJwt(config: AppConfig): JwtModuleOptions {
   const keys = new JwtKeys(config);
   return {
     secretOrKeyProvider: (type, token) =>
       type === JwtSecretRequestType.VERIFY && typeof token === 'string' ? keys.of(token) : keys.signing,
     signOptions: { algorithm: HEADER.alg, header: HEADER },
-    verifyOptions: {
-      algorithms: [HEADER.alg],
-      issuer: config.jwtIssuer,
-      audience: config.jwtAudience,
-      // The checker compares the times, by the clock that all instances share.
-      ignoreExpiration: true,
-      clockTolerance: CLOCK_SKEW_SECONDS,
-    },
+    verifyOptions: verification(config),
   };
 }
+
+/** The same for requests: what passport-jwt verifies by. */
+export function accessTokenStrategy(config: AppConfig) {
+  const keys = new JwtKeys(config);
+  const { clockTolerance, ...options } = verification(config);
+  // The types know strings only.
+  const secretOrKeyProvider: SecretOrKeyProvider<unknown> = (_request, jwt: string, done) =>
+    hasOurHeader(jwt) ? Reflect.apply(done, null, [null, keys.of(jwt)]) : done(new Error('not our header'));
+  return {
+    ...options,
+    jsonWebTokenOptions: { clockTolerance },
+    secretOrKeyProvider,
+  } satisfies Partial<StrategyOptionsWithRequest>;
+}
+
+const verification = (config: AppConfig) => ({
+  algorithms: [HEADER.alg],
+  issuer: config.jwtIssuer,
+  audience: config.jwtAudience,
+  // The checker compares the times, by the clock that all instances share.
+  ignoreExpiration: true,
+  clockTolerance: CLOCK_SKEW_SECONDS,
+});
 
 /** Whether the header is exactly the one we write: no other algorithm, type, key reference or extension (JWT-02, JWT-03). */
 export function hasOurHeader(jwt: string): boolean {

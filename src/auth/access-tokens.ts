@@ -25,7 +25,7 @@ export interface AccessToken {
 export class AccessTokens {
   // That we signed these claims cannot become untrue while the process has its keys, so it need not be found out for each
   // request. Their times are compared at each use, and so is the session, by the checker.
-  private readonly verified = new LRUCache<string, SessionClaims>({
+  private readonly claims = new LRUCache<string, SessionClaims>({
     max: VERIFIED_MAX_TOKENS,
     maxSize: VERIFIED_MAX_BYTES,
     sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
@@ -60,18 +60,26 @@ export class AccessTokens {
   }
 
   /**
-   * The claims of a token that we signed, whether it came with a request or on a socket. They authorise nothing by
-   * themselves: whether their time is over and the session open, the session checker knows. Throws
-   * {@link InvalidAccessTokenError}.
+   * The claims of a token that we signed, however it came: on a socket, say. They authorise nothing by themselves: whether
+   * their time is over and the session open, the session checker knows. Throws {@link InvalidAccessTokenError}.
    */
   verify(accessToken: string): SessionClaims {
-    const known = this.verified.get(accessToken);
-    if (known) {
-      return known;
-    }
-    const claims = readClaims(this.payloadOf(accessToken));
+    return this.verified(accessToken) ?? this.remember(accessToken, this.payloadOf(accessToken));
+  }
+
+  /** The claims of a token whose signature was verified within the last minute; null for any other. */
+  verified(accessToken: string): SessionClaims | null {
+    return this.claims.get(accessToken) ?? null;
+  }
+
+  /**
+   * The claims of a token whose signature was verified just now, to be answered by {@link AccessTokens.verified} from here
+   * on. Throws {@link InvalidAccessTokenError} where they are not those of an access token.
+   */
+  remember(accessToken: string, payload: unknown): SessionClaims {
+    const claims = readClaims(payload);
     // A copy: what was cut out of a header keeps all of it in memory.
-    this.verified.set(Buffer.from(accessToken).toString(), claims);
+    this.claims.set(Buffer.from(accessToken).toString(), claims);
     return claims;
   }
 

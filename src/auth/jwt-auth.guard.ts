@@ -6,7 +6,7 @@ import { Problem } from '../problems/problem.js';
 import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
-import { SessionRevokedError } from '../sessions/sessions.errors.js';
+import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessions.errors.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
 const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
@@ -37,11 +37,13 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     if (error instanceof SessionRevokedError && error.session) {
       this.endedSessionUses.note(error.session, sourceOf(request));
     }
-    const isRefusal = error instanceof Problem && error.status === 401;
+    // Passport's own refusals, of a missing or forged token, come as no error.
+    const refusal = error ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
+    const isRefusal = refusal instanceof Problem && refusal.status === 401;
     if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {
       return caller;
     }
-    throw error;
+    throw refusal;
   }
 
   private has(mark: symbol, context: ExecutionContext): boolean {

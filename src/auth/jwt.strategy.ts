@@ -1,45 +1,45 @@
 import type { IncomingMessage } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
-import passport from 'passport';
+import { Strategy } from 'passport-jwt';
 import type { Caller } from '../sessions/caller.js';
+import { AppConfig } from '../config/config.js';
 import { SessionChecker } from '../sessions/check/session-checker.js';
-import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
+import { accessTokenStrategy } from './access-token-keys.js';
 import { AccessTokens } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
 
-type Request = Pick<IncomingMessage, 'headers'>;
-type Verify = (request: Request, done: (error: Error | null, caller: Caller) => void) => void;
-
-/** Passport's side. The strategy of passport-jwt would verify each token itself, beside {@link AccessTokens}. */
-class BearerStrategy extends passport.Strategy {
-  constructor(private readonly verify: Verify) {
-    super();
-  }
-
-  override authenticate(request: Request): void {
-    this.verify(request, (error, caller) => (error ? this.error(error) : this.success(caller)));
-  }
-}
+type Headed = Pick<IncomingMessage, 'headers'>;
 
 /** Verifies an access token, and then asks whether its session is still open. A signature alone authorises nothing. */
 @Injectable()
-export class JwtStrategy extends PassportStrategy(BearerStrategy, 'jwt') {
+export class JwtStrategy extends PassportStrategy(Strategy) {
   constructor(
+    config: AppConfig,
     private readonly tokens: AccessTokens,
     private readonly checker: SessionChecker,
   ) {
-    super();
+    super({ ...accessTokenStrategy(config), jwtFromRequest: tokenOf, passReqToCallback: true });
   }
 
-  /** Who is calling. Throws {@link InvalidAccessTokenError}, and as the checker does. */
-  async validate({ headers }: Request): Promise<Caller> {
-    // To the letter of RFC 6750, section 2.1: one token and nothing after it.
-    const token = BEARER.exec(headers.authorization ?? '')?.[1];
-    if (token === undefined) {
-      throw new InvalidAccessTokenError(headers.authorization !== undefined);
+  /** Skips the signature of a token that was verified within the last minute, but never the session check. */
+  override authenticate(request: Parameters<Strategy['authenticate']>[0]): void {
+    const claims = this.tokens.verified(tokenOf(request) ?? '');
+    if (!claims) {
+      return super.authenticate(request);
     }
-    return this.checker.require(this.tokens.verify(token));
+    this.checker.require(claims).then(
+      (caller) => this.success(caller),
+      (error: Error) => this.error(error),
+    );
+  }
+
+  /** The step after the signature: who is calling, if the session is open. Throws as the checker does. */
+  validate(request: Headed, payload: unknown): Promise<Caller> {
+    return this.checker.require(this.tokens.remember(tokenOf(request) ?? '', payload));
   }
 }
+
+// To the letter of RFC 6750, section 2.1: one token and nothing after it.
+const tokenOf = ({ headers }: Headed): string | null => BEARER.exec(headers.authorization ?? '')?.[1] ?? null;

@@ -6,6 +6,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { Client } from 'pg';
 import { WebSocket } from 'ws';
 import { AccessTokens } from '../../src/auth/access-tokens.js';
+import { JwtStrategy } from '../../src/auth/jwt.strategy.js';
 import { AuthModule } from '../../src/auth/auth.module.js';
 import { SessionChecker } from '../../src/sessions/check/session-checker.js';
 import { SessionWatcher } from '../../src/session-events/session-watcher.js';
@@ -93,6 +94,21 @@ it('A socket is closed if its session ends while it opens, and refused with an e
   for (const token of [accessToken, 'forged', '']) {
     expect(await (await openSocket(token)).closed).toEqual([UNAUTHORIZED, 'invalid_token']);
   }
+});
+
+it('The signature of an access token is verified once for requests and sockets together', async () => {
+  const { accessToken } = await t.api.signUp();
+  const verified = (): boolean => t.app.get(AccessTokens).verified(accessToken) !== null;
+  expect(verified()).toBe(false);
+  expect((await t.api.me(accessToken)).status).toBe(200);
+  expect(verified()).toBe(true);
+
+  const other = (await t.api.signUp()).accessToken;
+  t.app.get(AccessTokens).verify(other);
+  const byPassport = jest.spyOn(JwtStrategy.prototype, 'validate');
+  expect((await t.api.me(other)).status).toBe(200);
+  expect(byPassport).not.toHaveBeenCalled();
+  byPassport.mockRestore();
 });
 
 it('No session stays watched for a socket that left while the session was checked', async () => {
