@@ -49,6 +49,7 @@ it.each(KINDS_IN_LANGUAGES)('The mail %s in the language %s says the same as tex
   const { subject, text, html } = write(kind, { language });
   expect([subject, text, html].join('\n')).not.toMatch(/\{\w+\}|undefined|null|NaN|: *$/m);
   expect(html).toContain(`<html lang="${language}">`);
+  expect(html).not.toMatch(/<(a|h1|p|span)\b[^>]*>\s*<\/\1>/);
   const inHtml = seen(html);
   for (const block of [BRAND.brandName, subject, ...text.split('\n')]) {
     expect(inHtml).toContain(wordsIn(block));
