@@ -15,10 +15,20 @@ export class KeptSessionDto extends SessionDto {
   @ApiProperty({ ...TOKEN_DELIVERY, example: 'cookie' })
   readonly tokenDelivery!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-11-23T09:30:00.000Z',
+    description: 'When the password was last given for it.',
+  })
   readonly authenticatedAt!: string;
 
-  @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: null })
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    example: null,
+    description: 'Null where it was not revoked.',
+  })
   readonly revokedAt!: string | null;
 
   @ApiProperty({ ...orNull(REVOCATION_REASON), example: null })

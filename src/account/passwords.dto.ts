@@ -13,7 +13,13 @@ export class ChangePasswordDto {
   @IsPassword()
   readonly currentPassword!: string;
 
-  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'a better passphrase',
+    description: 'At least as many characters as PASSWORD_MIN_LENGTH says, and none of the most common passwords.',
+  })
   @IsPassword()
   readonly newPassword!: string;
 }
@@ -61,7 +67,13 @@ export class VerifyEmailDto extends MailedTokenDto {
 
 @ApiSchema({ name: 'ResetPasswordRequest' })
 export class ResetPasswordDto extends MailedTokenDto {
-  @ApiProperty({ format: 'password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, example: 'a better passphrase' })
+  @ApiProperty({
+    format: 'password',
+    minLength: 1,
+    maxLength: PASSWORD_MAX_LENGTH,
+    example: 'a better passphrase',
+    description: 'At least as many characters as PASSWORD_MIN_LENGTH says, and none of the most common passwords.',
+  })
   @IsPassword()
   readonly newPassword!: string;
 }

@@ -21,25 +21,40 @@ export class AuditEventDto {
   @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Whose account it is about.' })
   readonly userId!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: null })
+  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Which session it is about.' })
   readonly sessionId!: string | null;
 
   @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Who did it; null for the service.' })
   readonly actorId!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'logout' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: 'logout',
+    description: 'Why: of `session_revoked`, the reason of the revocation.',
+  })
   readonly reason!: string | null;
 
   @ApiProperty({ type: 'string', nullable: true, example: null, description: 'What staff gave as the reason.' })
   readonly note!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: '203.0.113.7' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: '203.0.113.7',
+    description: 'The address that the request came from.',
+  })
   readonly ip!: string | null;
 
   @ApiProperty({ type: 'string', nullable: true, example: 'curl/8.5.0' })
   readonly userAgent!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: '0b9f0a52-7d0c-4a3e-9d52-1f2f6c0e8a11' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: '0b9f0a52-7d0c-4a3e-9d52-1f2f6c0e8a11',
+    description: 'The `X-Request-Id` of that request.',
+  })
   readonly requestId!: string | null;
 
   /** As the user it is about may see it: who else acted on them, and from where, is not theirs to know. */

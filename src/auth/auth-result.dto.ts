@@ -5,13 +5,20 @@ import { UserDto } from '../users/user.dto.js';
 import type { AccessToken } from './access-tokens.js';
 
 export class AuthResultDto {
-  @ApiProperty({ example: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOi…' })
+  @ApiProperty({
+    example: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOi…',
+    description: 'A JWT, to be sent as `Authorization: Bearer <accessToken>`.',
+  })
   readonly accessToken!: string;
 
   @ApiProperty({ enum: ['Bearer'], example: 'Bearer' })
   readonly tokenType!: 'Bearer';
 
-  @ApiProperty({ type: 'integer', example: 600, description: 'Seconds.' })
+  @ApiProperty({
+    type: 'integer',
+    example: 600,
+    description: 'Seconds that the access token lives, if its session does.',
+  })
   readonly expiresIn!: number;
 
   @ApiPropertyOptional({

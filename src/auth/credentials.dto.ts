@@ -67,7 +67,12 @@ export class LoginDto {
   @IsPassword()
   readonly password!: string;
 
-  @ApiPropertyOptional({ minLength: 1, maxLength: DEVICE_NAME_MAX_LENGTH, example: 'Work laptop' })
+  @ApiPropertyOptional({
+    minLength: 1,
+    maxLength: DEVICE_NAME_MAX_LENGTH,
+    example: 'Work laptop',
+    description: 'What the user calls this device, in the list of devices.',
+  })
   @PlainText()
   @AtMostCharacters(DEVICE_NAME_MAX_LENGTH)
   @IsString()
@@ -87,7 +92,12 @@ export class LoginDto {
 
 @ApiSchema({ name: 'RegisterRequest' })
 export class RegisterDto extends LoginDto {
-  @ApiPropertyOptional({ minLength: 1, maxLength: NAME_MAX_LENGTH, example: 'Ada Lovelace' })
+  @ApiPropertyOptional({
+    minLength: 1,
+    maxLength: NAME_MAX_LENGTH,
+    example: 'Ada Lovelace',
+    description: 'What the user is called.',
+  })
   @PlainText()
   @AtMostCharacters(NAME_MAX_LENGTH)
   @IsString()

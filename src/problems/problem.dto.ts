@@ -6,10 +6,17 @@ export const EXAMPLE_REQUEST_ID = '0b9f0a52-7d0c-4a3e-9d52-1f2f6c0e8a11';
 export const PROBLEM_CODE = 'ProblemCode';
 
 export class FieldErrorDto {
-  @ApiProperty({ example: 'email' })
+  @ApiProperty({
+    example: 'email',
+    description: 'The name of a field or parameter; of one inside another, as `devices[0].name`.',
+  })
   readonly field!: string;
 
-  @ApiProperty({ example: 'must be an e-mail address' })
+  @ApiProperty({
+    example: 'must be an e-mail address',
+    description:
+      'For people: the rest of a sentence that begins with the field, so that a page can put its label before it.',
+  })
   readonly message!: string;
 }
 

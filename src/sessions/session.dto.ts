@@ -24,13 +24,28 @@ export class DeviceDto {
   @ApiProperty({ example: 'Firefox on Windows', description: 'What a person reads.' })
   readonly label!: string;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'Work laptop', description: "The user's own name for it." })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: 'Work laptop',
+    description: "The user's own name for it; null where there is none.",
+  })
   readonly name!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'Firefox' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: 'Firefox',
+    description: 'Null where the user agent names none that is known.',
+  })
   readonly browser!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'Windows' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: 'Windows',
+    description: 'Null where the user agent names none that is known.',
+  })
   readonly os!: string | null;
 
   @ApiProperty({ ...DEVICE_TYPE, example: 'desktop' })
@@ -56,10 +71,14 @@ export class SessionDto {
   })
   readonly userAgent!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z', description: 'When the device signed in.' })
   readonly createdAt!: string;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-23T10:02:00.000Z', description: 'To the minute.' })
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-11-23T10:02:00.000Z',
+    description: 'When it was last used, to the minute.',
+  })
   readonly lastSeenAt!: string;
 
   @ApiProperty({
@@ -98,7 +117,11 @@ const ENDERS = ['self', 'staff', 'system'] as const;
 const ENDED_BY = namedType('EndedBy', ENDERS, 'Who ended a session: its user, staff, or the service by its own rules.');
 
 export class EndedSessionDto extends SessionDto {
-  @ApiProperty({ format: 'date-time', example: '2026-11-24T18:11:00.000Z' })
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-11-24T18:11:00.000Z',
+    description: 'When it was revoked or expired.',
+  })
   readonly endedAt!: string;
 
   @ApiProperty({ ...END_REASON, example: 'revoked_by_user' })

@@ -11,16 +11,25 @@ export class UserDto {
   @ApiProperty({ format: 'email', example: 'ada@example.com' })
   readonly email!: string;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'Ada Lovelace' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: 'Ada Lovelace',
+    description: 'As it was given at registration; null where it was not.',
+  })
   readonly name!: string | null;
 
   @ApiProperty({ ...ROLE, example: 'user' })
   readonly role!: string;
 
-  @ApiProperty({ example: false })
+  @ApiProperty({ example: false, description: 'Whether the address was confirmed by a mailed link.' })
   readonly emailVerified!: boolean;
 
-  @ApiProperty({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' })
+  @ApiProperty({
+    format: 'date-time',
+    example: '2026-11-23T09:30:00.000Z',
+    description: 'When the account was created.',
+  })
   readonly createdAt!: string;
 
   static from({ id, email, name, role, emailVerifiedAt, createdAt }: UserProfile): UserDto {

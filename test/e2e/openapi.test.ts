@@ -314,8 +314,9 @@ it('The OpenAPI document describes each tag in three lines that say what to try'
 });
 
 it('The OpenAPI document describes every operation and every parameter', () => {
-  const silent = operations.flatMap(([name, { description, parameters = [] }]) => [
+  const silent = operations.flatMap(([name, { description, parameters = [], responses }]) => [
     ...(description ? [] : [name]),
+    ...Object.entries<any>(responses).flatMap(([status, answer]) => (answer.description ? [] : [`${name} ${status}`])),
     ...parameters.filter((one: any) => !one.description).map((one: any) => `${name} ${one.name}`),
   ]);
   expect(silent).toEqual([]);

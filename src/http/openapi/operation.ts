@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { HeaderObject, OperationObject } from '@nestjs/swagger';
 import { takeProblems } from '../../problems/api-problems.decorator.js';
 import { BodyTooLargeError, InternalError, UnsupportedMediaTypeError } from '../../problems/http.errors.js';
@@ -27,8 +28,9 @@ interface Context {
 /** Adds to an operation of the document what follows from its kind, so that its decorators name only what is its own. */
 export function completeOperation(operation: OperationObject, { isRead, problems, authentication }: Context): void {
   operation.security = securityOf(operation);
-  for (const response of Object.values(operation.responses)) {
+  for (const [status, response] of Object.entries(operation.responses)) {
     if (response && 'description' in response) {
+      response.description ||= STATUS_CODES[status] ?? '';
       response.headers = { ...headers(), ...response.headers };
     }
   }
