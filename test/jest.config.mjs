@@ -36,8 +36,9 @@ export default {
   roots: ['<rootDir>/test/unit', '<rootDir>/test/e2e'],
   testRegex: '\\.test\\.ts$',
   testEnvironment: 'node',
-  testTimeout: 30_000,
-  maxWorkers: 2,
+  testTimeout: 60_000,
+  // One more than the two cores of a small machine: many tests wait, for mails, processes or an expiry.
+  maxWorkers: 3,
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   transform: { '^.+\\.(t|j|mj)s$': ['@swc/jest', swc] },

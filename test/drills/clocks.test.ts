@@ -86,4 +86,4 @@ it('Alternating between instances whose clocks are 20 minutes apart gives a gues
   // The delay after the fifth is over for the fast clock when it begins for the slow one: once, and not again.
   expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(6);
   expect(statuses.slice(6).every((status) => status === 429)).toBe(true);
-}, 30_000);
+});

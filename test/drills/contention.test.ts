@@ -122,7 +122,7 @@ it('A request that PostgreSQL ends as a deadlock is tried again and succeeds', a
   await holder.end();
   const { status, body } = await answer;
   expect([status, body]).toEqual([200, { revoked: 2 }]);
-}, 30_000);
+});
 
 it.each(['40001', '40P01'])(
   'A write that is rolled back with SQLSTATE %s is tried again and takes effect once',
@@ -194,7 +194,6 @@ it.each(['repeatable read', 'serializable'])(
       await until('it goes on', async () => (await api.call('GET', '/health/ready')).status === 200);
     }
   },
-  30_000,
 );
 
 it('While the database is read-only, writes answer 503 and session checks pass, and writes recover afterwards', async () => {
@@ -211,7 +210,7 @@ it('While the database is read-only, writes answer 503 and session checks pass, 
   for (const [name, request] of Object.entries(ask)) {
     expect([name, (await request()).status < 300]).toEqual([name, true]);
   }
-}, 30_000);
+});
 
 it('While PostgreSQL has no connection left the service answers 503, and recovers once it has', async () => {
   const { account, ask } = await writers();

@@ -63,7 +63,7 @@ it('On SIGTERM the service stops in order within ten seconds, whatever connectio
   expect(performance.now() - startedAt).toBeLessThan(10_000);
   expect(await stops()).toBe(before + 1);
   sockets.forEach((socket) => socket.destroy());
-}, 30_000);
+});
 
 describe('SIGHUP', () => {
   it('SIGHUP does not end a process without workers, which logs that new code takes a restart', async () => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   database = await createDatabase();
   proxy = await startDatabaseProxy(database.url);
   instance = await startInstance({ env: { DATABASE_URL: proxy.url, RATE_LIMIT: 'on', LOGIN_MAX_FAILURES: '100' } });
-}, 30_000);
+});
 
 afterAll(async () => {
   await instance?.kill('SIGTERM');

@@ -23,7 +23,7 @@ beforeAll(async () => {
     startInstance({ env: { ...env, DATABASE_URL: proxy.url } }),
     startInstance({ env: { ...env, DATABASE_URL: database.url } }),
   ]);
-}, 30_000);
+});
 
 afterAll(async () => {
   await Promise.all([far, near].map((instance) => instance?.kill('SIGTERM')));

@@ -112,7 +112,7 @@ it('The service replaces a worker that was killed', async () => {
   await until('both answer', async () =>
     (await Promise.all([1, 2, 3, 4].map(() => ask(accessToken)))).every(({ status }) => status === 200),
   );
-}, 30_000);
+});
 
 it('On SIGTERM the workers finish what is under way and leave no process behind', async () => {
   const pids = workers();
@@ -125,7 +125,7 @@ it('On SIGTERM the workers finish what is under way and leave no process behind'
   for (const pid of pids) {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   }
-}, 30_000);
+});
 
 it('The service does not start where no worker can, and says why', async () => {
   const { child, output } = spawnInstance({
@@ -134,4 +134,4 @@ it('The service does not start where no worker can, and says why', async () => {
   const code = await new Promise((resolve) => child.once('exit', resolve));
   expect(code).toBe(1);
   expect(output()).toContain('Check DATABASE_URL');
-}, 30_000);
+});

@@ -61,7 +61,7 @@ it('The metrics show how many mails wait and for how long, once for all workers'
   expect(await valueOf('mail_backlog')).toBe(10_000);
   await database.query(`DELETE FROM mails`);
   expect([await valueOf('mail_backlog'), await valueOf('mail_backlog_oldest_seconds')]).toEqual([0, 0]);
-}, 30_000);
+});
 
 it('The metrics show when the workers do not listen for ended sessions, and how often they lost the connection', async () => {
   await until('all workers listen', async () => (await valueOf('listening')) === 1);
@@ -75,7 +75,7 @@ it('The metrics show when the workers do not listen for ended sessions, and how 
   await until('all listen again', async () => (await valueOf('listening')) === 1);
   expect(await valueOf('listening_lost_total')).toBe(lost + 2);
   await until('the mails are counted', async () => (await valueOf('mail_backlog')) === 0);
-}, 30_000);
+});
 
 it('While the database does not answer, the metrics leave out what it knows and do not wait for it', async () => {
   proxy.hold();
@@ -84,7 +84,7 @@ it('While the database does not answer, the metrics leave out what it knows and 
   expect(await valueOf('workers')).toBe(2);
   proxy.release();
   await until('the mails are counted', async () => (await valueOf('mail_backlog')) === 0);
-}, 30_000);
+});
 
 it('The metrics show how full the NOTIFY queue is when a listener does not read it', async () => {
   const deaf = new Client({ connectionString: database.url });
@@ -107,4 +107,4 @@ it('The metrics show how full the NOTIFY queue is when a listener does not read 
   } finally {
     await deaf.end();
   }
-}, 30_000);
+});

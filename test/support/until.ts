@@ -2,7 +2,7 @@
 export async function until<T>(
   what: string,
   ask: () => T | false | null | undefined | Promise<T | false | null | undefined>,
-  seconds = 15,
+  seconds = 30,
 ): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
