@@ -11,6 +11,7 @@ import { registerBodyParser } from './http/body.js';
 import { allowOrigins } from './http/cors.js';
 import { registerHooks } from './http/hooks.js';
 import { collectMethods, refuseOtherMethods } from './http/methods.js';
+import { keepToOneHost } from './http/one-host.js';
 import { serveDocs } from './http/openapi/docs.js';
 import { Readiness } from './http/readiness.js';
 import { validationPipe } from './http/validation.js';
@@ -39,6 +40,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   allowOrigins(app, config.corsOrigins);
   registerBodyParser(fastify, config.bodyLimitBytes);
   registerHooks(fastify, app.get(Readiness));
+  keepToOneHost(fastify, config);
   app.useGlobalPipes(validationPipe);
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {

@@ -27,8 +27,9 @@ export class AppConfig extends BrandConfig {
   @IntegerSetting('PORT', { min: 0, max: 65535 })
   readonly port: number = 3000;
 
+  /** `localhost` is 127.0.0.1 and ::1. */
   @TextSetting('HOST')
-  readonly host: string = '127.0.0.1';
+  readonly host: string = 'localhost';
 
   /** Processes that share the port. */
   @WorkersSetting('WEB_CONCURRENCY')

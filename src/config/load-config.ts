@@ -43,6 +43,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
       COOKIE_SECURE: isProduction ? 'on' : 'off',
       SWAGGER: isProduction ? 'off' : 'on',
       ...limitsFor(isProduction),
+      ...(isLinkablePort(variables['PORT']) && { PUBLIC_URL: `http://localhost:${variables['PORT']}` }),
       // Otherwise the first login would disclose what registering does not.
       ...(isOff(variables['REGISTRATION_DISCLOSURE']) && { EMAIL_VERIFICATION: 'required' }),
       ...variables,
@@ -79,6 +80,9 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
   }
   return isServing ? withKeptSecrets(config) : config;
 }
+
+// Port 0 is any free one, which no link can name.
+const isLinkablePort = (port = ''): boolean => /^[1-9]\d*$/.test(port) && Number(port) < 65_536;
 
 const isOff = (value: string | undefined): boolean => ['off', 'false', '0'].includes(value?.toLowerCase() ?? '');
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 
@@ -9,6 +10,7 @@ const ANSWERED_WITHIN_MS = 7000;
 /** The connections of a server, none of which may hold it when it closes. */
 export class Connections {
   private readonly requestsOn = new Map<Socket, Set<IncomingMessage>>();
+  private listener: NetServer | undefined;
 
   /** To be made before the server listens. */
   constructor(private readonly server: Server) {
@@ -23,9 +25,24 @@ export class Connections {
     });
   }
 
+  /** Hands what another listener accepts to the server as if it had accepted it, until it takes no new ones. */
+  acceptFrom(listener: NetServer): void {
+    this.listener = listener;
+    listener.on('connection', (socket: Socket) => this.server.emit('connection', socket));
+  }
+
   /** Takes no new ones, and leaves alone those there are. */
   refuseNew(): void {
     stopAccepting(this.server);
+    this.listener?.close();
+  }
+
+  /** Waits for those of the other listener, which the server does not wait for when it closes. */
+  async endOfListener(): Promise<void> {
+    if (this.listener && (await countOf(this.listener)) > 0) {
+      this.server.closeIdleConnections();
+      await once(this.listener, 'close');
+    }
   }
 
   /**
@@ -55,3 +72,6 @@ export class Connections {
 function stopAccepting(server: Server): void {
   NetServer.prototype.close.call(server);
 }
+
+const countOf = (server: NetServer): Promise<number> =>
+  new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))));

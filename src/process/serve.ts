@@ -5,17 +5,15 @@ import type { Logger } from 'pino';
 import { createApp } from '../app.js';
 import type { AppConfig } from '../config/config.js';
 import { Readiness } from '../http/readiness.js';
-import { codeOf } from '../problems/error-code.js';
-import { StartError } from '../problems/start-error.js';
 import { Connections } from './connections.js';
 import { onHangUp } from './hang-up.js';
+import { listen, urlOf } from './listen.js';
 import { answerMetricsOfPrimary, serveMetrics } from './metrics-server.js';
 import { RETIRE, type Service } from './workers.js';
 
 const LEAVES_AFTER_MS = 1000;
-const UNUSABLE_ADDRESS = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND']);
 
-/** Serves requests in this process. Throws {@link StartError} where it cannot listen. */
+/** Serves requests in this process. Throws `StartError` where it cannot listen. */
 export async function serve(config: AppConfig, logger: Logger): Promise<Service> {
   // At once, since a primary may ask before its worker listens.
   const isToRetire = new Promise<void>((resolve) => {
@@ -31,16 +29,17 @@ export async function serve(config: AppConfig, logger: Logger): Promise<Service>
   const app = await createApp(config, logger);
   const closeMetrics = await startMetrics(config);
   const connections = new Connections(app.getHttpServer());
-  await listen(app, config);
+  const port = await listen(app, connections, config);
 
   const close = async () => {
     connections.end();
+    await connections.endOfListener();
     await app.close();
     closeMetrics();
   };
   void isToRetire.then(() => retire(app, connections, close));
   return {
-    url: await app.getUrl(),
+    url: urlOf(config.host, port),
     // Readiness first, so that nothing new is sent here; only then the connections.
     async close() {
       app.get(Readiness).stop();
@@ -65,15 +64,4 @@ async function retire(app: NestFastifyApplication, connections: Connections, clo
   await sleep(LEAVES_AFTER_MS);
   await close();
   process.exit(0);
-}
-
-async function listen(app: NestFastifyApplication, { port, host }: AppConfig): Promise<void> {
-  try {
-    await app.listen({ port, host });
-  } catch (error) {
-    const code = codeOf(error);
-    throw UNUSABLE_ADDRESS.has(code)
-      ? new StartError(`Cannot listen on host ${host}, port ${port} (${code}). Set HOST or PORT, or end what uses it.`)
-      : error;
-  }
 }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { AppConfig } from '../config/config.js';
 import { StartError } from '../problems/start-error.js';
 import { onHangUp } from './hang-up.js';
+import { urlOf } from './listen.js';
 import { serveMetricsOfWorkers } from './metrics-server.js';
 
 const FIRST_PAUSE_MS = 500;
@@ -33,9 +34,9 @@ export async function startWorkers(
 ): Promise<Service> {
   const workers = new Workers(config.workers ?? 1, environment, logger);
   onHangUp(() => void workers.replaceAll());
-  const { address, port } = await workers.start();
+  const { port } = await workers.start();
   await serveMetricsOfWorkers(config, workers.listening);
-  return { url: `http://${address}:${port}`, close: (signal) => workers.stop(signal) };
+  return { url: urlOf(config.host, port), close: (signal) => workers.stop(signal) };
 }
 
 /**

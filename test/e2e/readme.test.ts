@@ -7,7 +7,7 @@ import { useInstances } from '../support/instances.js';
 const readme = readFileSync('README.md', 'utf8');
 const [, story = ''] = /```bash\n([^]*?)```/.exec(readme) ?? [];
 const [, printed = ''] = /It prints:\s+```text\n([^]*?)```/.exec(readme) ?? [];
-const ADDRESS = 'http://127.0.0.1:3000';
+const ADDRESS = 'http://localhost:3000';
 
 const t = useInstances(1, { env: { RATE_LIMIT: 'on' } });
 

@@ -58,6 +58,7 @@ export function spawnInstance({ env = {}, cwd = process.cwd(), command = [proces
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
       PORT: '0',
+      HOST: '127.0.0.1',
       LOG_LEVEL: 'warn',
       SHUTDOWN_DELAY_MS: '0',
       ...withoutLimits(env['NODE_ENV']),
@@ -79,7 +80,8 @@ export async function startInstance(options: Options): Promise<Instance> {
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
       const [, found] = /(?:listening at |Swagger UI +)(http:\/\/[\w.]+:\d+)/.exec(output()) ?? [];
-      if (found) resolve(found);
+      // At the address itself: which one a name leads to is up to the client.
+      if (found) resolve(found.replace('localhost', '127.0.0.1'));
     });
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}:\n${output()}`)));
   });

@@ -31,7 +31,7 @@ describe('defaults', () => {
     const dataDir = folder();
     expect(loadConfig({ DATA_DIR: dataDir })).toMatchObject({
       port: 3000,
-      host: '127.0.0.1',
+      host: 'localhost',
       jwtIssuer: 'latchkey',
       jwtAudience: 'latchkey',
       accessTokenTtlSeconds: 600,
@@ -48,6 +48,15 @@ describe('defaults', () => {
     });
     expect(loadConfig({ DATA_DIR: dataDir }).databaseUrl).toBeUndefined();
     expect(loadConfig({ DATA_DIR: dataDir }).trustProxy).toBeUndefined();
+  });
+
+  it('PUBLIC_URL is localhost with the port of the service, unless it is set', () => {
+    const publicUrlOf = (environment: Record<string, string>) =>
+      loadConfig({ DATA_DIR: folder(), ...environment }).publicUrl;
+    expect(publicUrlOf({ PORT: '3001' })).toBe('http://localhost:3001');
+    expect(publicUrlOf({ PORT: '0' })).toBe('http://localhost:3000');
+    expect(publicUrlOf({ PORT: '3001', PUBLIC_URL: 'https://id.example.com' })).toBe('https://id.example.com');
+    expect(refusalOf({ PORT: 'x' }).split('\n')).toHaveLength(2);
   });
 
   it('In production the cookie is secure and Swagger UI is off by default', () => {
