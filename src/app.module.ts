@@ -13,6 +13,7 @@ import type { AppConfig } from './config/config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { SchemaFilter } from './database/schema.filter.js';
+import { DevMailsModule } from './dev-mails/dev-mails.module.js';
 import { HealthModule } from './health/health.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
@@ -23,7 +24,7 @@ import { UsersModule } from './users/users.module.js';
 
 const CORE = [DatabaseModule, LimitsModule, UsersModule, SessionsModule, AuthModule];
 
-// Each can be deleted: its folder, and its line here. Two more are for the settings to decide, below.
+// Each can be deleted: its folder, and its line here. Three more are for the settings to decide, below.
 const FEATURES = [AccountModule, AdminModule, HealthModule, MailLinksModule, SessionEventsModule];
 
 /** The core, the features, and what every request passes: guards in the order in which they refuse. */
@@ -45,6 +46,7 @@ export class AppModule {
   static forRoot(config: AppConfig): DynamicModule {
     const metrics = config.metricsPort === undefined ? [] : [MetricsModule];
     const page = config.hasAccountPage ? [AccountPageModule] : [];
-    return { module: AppModule, imports: [ConfigModule.forRoot(config), ...metrics, ...page] };
+    const mailbox = config.hasDevMails ? [DevMailsModule] : [];
+    return { module: AppModule, imports: [ConfigModule.forRoot(config), ...metrics, ...page, ...mailbox] };
   }
 }

@@ -235,6 +235,11 @@ export class AppConfig extends BrandConfig {
     return this.environment === 'production';
   }
 
+  /** Whether mails are files for developers, who find them at /dev/mails. */
+  get hasDevMails(): boolean {
+    return !this.isProduction && this.smtpUrl === undefined;
+  }
+
   /** A setting's name where an answer may say it: to developers, who can change it. */
   settingToName(name: string): string | undefined {
     return this.isProduction ? undefined : name;

@@ -43,7 +43,7 @@ export class MailTransport {
   /** Resolves when the mail server took the mail, or the file is written. Throws where it did not. */
   async send(id: string, mail: SendMailOptions): Promise<void> {
     const sent: { message?: unknown } = await this.transport.sendMail({
-      ...mail,
+      ...(this.config.smtpUrl === undefined ? readable(mail) : mail),
       from: this.config.mailFrom ?? {
         name: this.config.brandName,
         address: `no-reply@${new URL(this.config.publicUrl).hostname}`,
@@ -63,6 +63,15 @@ export class MailTransport {
   close(): void {
     this.transport.close();
   }
+}
+
+/** The same mail with its parts as they are: encoded for a mail server, their lines and links would be cut. */
+function readable({ text, html, ...mail }: SendMailOptions): SendMailOptions {
+  const part = (contentType: string, content: unknown) =>
+    typeof content === 'string'
+      ? [{ raw: `Content-Type: ${contentType}; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n${content}` }]
+      : [];
+  return { ...mail, alternatives: [...part('text/plain', text), ...part('text/html', html)] };
 }
 
 /**
