@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { AccountModule } from './account/account.module.js';
 import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { CorsAdvice } from './http/cors-advice.js';
 import { CrossSiteGuard } from './http/cross-site.guard.js';
 import { HttpsGuard } from './http/https.guard.js';
 import { JwtAuthGuard } from './auth/jwt-auth.guard.js';
@@ -34,6 +35,7 @@ const FEATURES = [AccountModule, AdminModule, HealthModule, MailLinksModule, Ses
     // Of filters the later one is asked first.
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_FILTER, useClass: SchemaFilter },
+    CorsAdvice,
     // 403 for another site, 401, 403 for the role, and only then what is wrong with the body.
     { provide: APP_GUARD, useClass: HttpsGuard },
     { provide: APP_GUARD, useClass: CrossSiteGuard },

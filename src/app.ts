@@ -8,7 +8,8 @@ import { documentedAuthentication } from './auth/documented-authentication.js';
 import type { AppConfig } from './config/config.js';
 import { acceptEveryRequest, createAdapter } from './http/adapter.js';
 import { registerBodyParser } from './http/body.js';
-import { allowOrigins } from './http/cors.js';
+import { allowOrigins, explainRefusals } from './http/cors.js';
+import { CorsAdvice } from './http/cors-advice.js';
 import { registerHooks } from './http/hooks.js';
 import { collectMethods, refuseOtherMethods } from './http/methods.js';
 import { keepToOneHost } from './http/one-host.js';
@@ -37,10 +38,11 @@ export async function createApp(config: AppConfig, logger: Logger): Promise<Nest
 export async function setUpApp(app: NestFastifyApplication, config: AppConfig): Promise<void> {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   acceptEveryRequest(fastify);
-  allowOrigins(app, config.corsOrigins);
+  allowOrigins(app, config);
   registerBodyParser(fastify, config.bodyLimitBytes);
   registerHooks(fastify, app.get(Readiness));
   keepToOneHost(fastify, config);
+  explainRefusals(fastify, app.get(CorsAdvice), config);
   app.useGlobalPipes(validationPipe);
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
-import { defineProblem } from '../problems/problem.js';
+import { defineProblem, type Problem } from '../problems/problem.js';
+import { CorsAdvice } from './cors-advice.js';
 
 export const CrossSiteRequestError = defineProblem(
   'cross_site_request',
@@ -23,7 +24,10 @@ export class CrossSiteGuard implements CanActivate {
   private readonly allowedOrigins: ReadonlySet<string>;
   private readonly ownOrigin: string;
 
-  constructor(config: AppConfig) {
+  constructor(
+    config: AppConfig,
+    private readonly advice: CorsAdvice,
+  ) {
     this.allowedOrigins = new Set(config.corsOrigins.map((origin) => new URL(origin).origin));
     this.ownOrigin = new URL(config.publicUrl).origin;
   }
@@ -31,7 +35,7 @@ export class CrossSiteGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const { method, headers } = context.switchToHttp().getRequest<FastifyRequest>();
     if (!SAFE_METHODS.has(method) && !this.isTrusted(headers)) {
-      throw new CrossSiteRequestError();
+      throw crossSiteRequest(this.advice.onRefusal(headers.origin, headers.host));
     }
     return true;
   }
@@ -47,8 +51,15 @@ export class CrossSiteGuard implements CanActivate {
   }
 }
 
-// The scheme is not compared: behind a proxy that ends TLS we see plain http. A default port may be written or not.
-function isSameHost(origin: string, host = ''): boolean {
+/** The refusal, with advice where there is some. */
+export const crossSiteRequest = (advice: string | undefined): Problem =>
+  new CrossSiteRequestError(advice === undefined ? {} : { detail: `${CrossSiteRequestError.detail} ${advice}` });
+
+/**
+ * Whether a page of the origin is one of this host. The scheme is not compared: behind a proxy that ends TLS we see plain
+ * http. A default port may be written or not.
+ */
+export function isSameHost(origin: string, host = ''): boolean {
   // Of a longer one the parser would still make a name, in more than its length's time.
   if (origin.length > ORIGIN_MAX_LENGTH || host.length > ORIGIN_MAX_LENGTH || !URL.canParse(origin)) {
     return false;
