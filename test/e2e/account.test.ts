@@ -69,7 +69,7 @@ it('An account export contains the caller, their sessions and their events, and 
   await t.api.logout((await t.api.signIn(me.credentials)).refreshToken);
   const { status, body } = await t.api.call('GET', '/auth/me/export', { bearer: me.accessToken });
   expect(status).toBe(200);
-  expect(body.user).toEqual(me.user);
+  expect(body.user).toEqual({ ...me.user, language: null });
   expect(body.sessions).toHaveLength(2);
   expect(body.sessions[0]).toMatchObject({ current: true, device: { name: 'Work laptop' }, tokenDelivery: 'body' });
   expect(body.sessions[1]).toMatchObject({ revokedReason: 'logout' });
