@@ -24,6 +24,7 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map(
     'event-stream.mjs',
     'history.mjs',
     'i18n.mjs',
+    'places.mjs',
     '../../texts/phrase.mjs',
   ].map((path) => [path.replace(/^.*\//, ''), read(path)]),
 );
@@ -79,7 +80,11 @@ export class PageController {
   }
 
   private settings() {
-    const { hasSwagger, isProduction, smtpUrl } = this.config;
-    return { hasDocs: hasSwagger, hasMailbox: !isProduction && smtpUrl === undefined };
+    const { hasSwagger, isProduction, smtpUrl, geoDatabase } = this.config;
+    return {
+      hasDocs: hasSwagger,
+      hasPlaces: geoDatabase !== undefined,
+      hasMailbox: !isProduction && smtpUrl === undefined,
+    };
   }
 }

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { button, cards, enter, expectCount, fillIn, inspect, open } from '../support/account-page.js';
 import { type Api, someone } from '../support/api.js';
 import { TestBrowser } from '../support/chromium.js';
@@ -7,7 +9,14 @@ import { freePort } from '../support/free-port.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { mmdbOf } from '../support/mmdb.js';
 import type { Page } from 'playwright-core';
+
+const placesFile = join(mkdtempSync(join(tmpdir(), 'latchkey-test-')), 'places.mmdb');
+writeFileSync(
+  placesFile,
+  mmdbOf({ '127.0.0.1': { city: { names: { en: 'Vienna', de: 'Wien' } }, country: { iso_code: 'AT' } } }),
+);
 
 let database: TestDatabase;
 let mailbox: Mailbox;
@@ -26,6 +35,7 @@ beforeAll(async () => {
       PORT: port,
       PUBLIC_URL: `http://127.0.0.1:${port}`,
       REAUTH_MAX_AGE: '0',
+      GEO_DATABASE: placesFile,
     },
   });
   api = instance.api;
@@ -167,6 +177,7 @@ it('A person logs out a device that they do not recognise, and reads in the hist
   const card = cards(page).nth(1);
   await card.locator('summary').click();
   await card.getByText('Strange/1.0 <b>').waitFor();
+  expect(await card.locator('.times').textContent()).toContain('From Vienna, Austria (127.0.0.1)');
   await inspect(page, 'devices');
   await button(card, 'I don’t recognise this').click();
   await page
@@ -249,6 +260,7 @@ it('A person whose browser prefers German reads German throughout', async () => 
   await page.getByText('Du bist nur auf diesem Gerät angemeldet.').waitFor();
   await api.signIn(account);
   await page.getByText('Du bist auf 2 Geräten angemeldet.').waitFor();
+  expect(await cards(page).nth(1).textContent()).toContain('Von Wien, Österreich (127.0.0.1)');
   expect(await cards(page).nth(1).textContent()).toContain('gerade eben');
   await inspect(page, 'deutsch-geraete');
   await button(page, 'Alle anderen abmelden').click();

@@ -59,6 +59,7 @@ it('Every route that is not public refuses a missing, forged or revoked token in
     'GET /sessions/current',
     'GET /sessions/events',
     'GET /sessions/history',
+    'GET /sessions/places',
     'PATCH /sessions/:id',
     'POST /admin/sessions/:id/revoke',
     'POST /admin/users/:id/disable',

@@ -87,9 +87,12 @@ describe('the role that serves', () => {
   });
 
   /** Takes a route, which must do what it is for. */
-  async function walk(route: string, { id = '', ...call }: { id?: string; bearer?: string; body?: unknown } = {}) {
+  async function walk(
+    route: string,
+    { id = '', query = '', ...call }: { id?: string; query?: string; bearer?: string; body?: unknown } = {},
+  ) {
     const [method, path] = route.split(' ') as [string, string];
-    const answer: Answer = await instance.api.call(method, path.replace('{id}', id), call);
+    const answer: Answer = await instance.api.call(method, path.replace('{id}', id) + query, call);
     expect([route, answer.status < 300 || answer]).toEqual([route, true]);
     walked.add(route);
     return answer.body;
@@ -123,6 +126,7 @@ describe('the role that serves', () => {
     await walk('PATCH /sessions/{id}', { bearer, id: other.session.id, body: { deviceName: 'Phone' } });
     await walk('DELETE /sessions/{id}', { bearer, id: other.session.id });
     await walk('GET /sessions/history', { bearer });
+    await walk('GET /sessions/places', { bearer, query: '?addresses=::1' });
     await walk('POST /auth/logout-others', { bearer });
     const { refreshToken } = await walk('POST /auth/refresh', {
       body: { refreshToken: (await signIn()).refreshToken },

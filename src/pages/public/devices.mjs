@@ -2,6 +2,7 @@
 import { $, copyOf, on, onPress, onSubmit, sayConnection, sayDone, setText } from './dom.mjs';
 import { SignedOut } from './answers.mjs';
 import { Pauses } from './event-stream.mjs';
+import { learnPlaces, withPlace } from './places.mjs';
 import { fullTime, problemText, say, texts, timePhrase } from './i18n.mjs';
 
 const DEBOUNCE_MS = 50;
@@ -55,6 +56,10 @@ export class Devices {
       sessions.push(...page.items);
       cursor = page.nextCursor;
     }
+    await learnPlaces(
+      this.#client,
+      sessions.map(({ ip }) => ip),
+    );
     this.#render(sessions);
   }
 
@@ -160,12 +165,12 @@ function fill(card, session) {
   part('badge').hidden = !current;
   setText(part('label'), device.name ? device.label : '');
   part('times').replaceChildren(
-    `${say(words.from, { ip })} · `,
+    `${say(words.from, { ip: withPlace(ip) })} · `,
     timePhrase(words.signedIn, createdAt),
     ' · ',
     timePhrase(words.seen, lastSeenAt),
   );
-  const details = { userAgent: userAgent || words.noUserAgent, address: ip };
+  const details = { userAgent: userAgent || words.noUserAgent, address: withPlace(ip) };
   const times = { signedInAt: createdAt, lastSeenAt, idleUntil: idleExpiresAt, expiresAt };
   for (const [field, time] of Object.entries(times)) details[field] = fullTime(time);
   for (const [field, text] of Object.entries(details)) setText(card.querySelector(`[data-field=${field}]`), text);

@@ -1,5 +1,6 @@
 // The sessions that ended, and why.
 import { $, copyOf, onPress, setText } from './dom.mjs';
+import { learnPlaces, withPlace } from './places.mjs';
 import { of, problemText, texts, timePhrase } from './i18n.mjs';
 
 const { history: words } = texts;
@@ -33,6 +34,10 @@ export class History {
       'GET',
       `/sessions/history?limit=20${this.#cursor && `&cursor=${encodeURIComponent(this.#cursor)}`}`,
     );
+    await learnPlaces(
+      this.#client,
+      items.map(({ ip }) => ip),
+    );
     this.#cursor = nextCursor;
     $('ended').append(...items.map(rowOf));
     setText($('history-state'), $('ended').childElementCount === 0 ? words.empty : words.lead);
@@ -49,7 +54,7 @@ function rowOf({ device, ip, endedAt, reason, createdAt }) {
     timePhrase(words.ended, endedAt),
     ' · ',
     timePhrase(texts.devices.signedIn, createdAt),
-    ` · ${ip}`,
+    ` · ${withPlace(ip)}`,
   );
   return element;
 }
