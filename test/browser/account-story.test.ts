@@ -61,8 +61,8 @@ const done = (page: Page, text: string) => page.locator('#done').filter({ hasTex
 async function confirm(page: Page, to: string, subject: string): Promise<void> {
   const tab = await page.context().newPage();
   await tab.goto(`${api.url}/auth/email/verify?token=${await mailbox.tokenFor(to, subject)}`);
-  await tab.locator('form button').click();
-  await tab.locator('form').waitFor({ state: 'detached' });
+  await tab.locator('#act').click();
+  await tab.locator('#act').waitFor({ state: 'hidden' });
   await tab.close();
 }
 
