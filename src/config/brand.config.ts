@@ -12,7 +12,7 @@ const LOGO_TYPES: Readonly<Record<string, string>> = {
   '.webp': 'image/webp',
 };
 
-/** How the pages and mails look, and what they call the service. */
+/** What people are shown: the looks and the name of the service, and where their devices are. */
 export class BrandConfig {
   /** Shown in pages, mails and their subjects, so it is plain text of one line. */
   @Matches(/^(?! )[^\p{C}\p{Zl}\p{Zp}<>"]{1,40}(?<! )$/u, {
@@ -34,6 +34,10 @@ export class BrandConfig {
 
   @TextSetting('BRAND_LOGO_FILE')
   readonly brandLogoFile?: string;
+
+  /** A file in the format mmdb. Unset: no address has a place. */
+  @TextSetting('GEO_DATABASE')
+  readonly geoDatabase?: string;
 }
 
 /** What is wrong with the brand beyond the form of each setting. */

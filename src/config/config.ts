@@ -129,10 +129,6 @@ export class AppConfig extends BrandConfig {
   @SwitchSetting('ACCOUNT_PAGE')
   readonly hasAccountPage: boolean = true;
 
-  /** A file in the format mmdb. Unset: no address has a place. */
-  @TextSetting('GEO_DATABASE')
-  readonly geoDatabase?: string;
-
   @IsUrl(
     { require_tld: false, require_protocol: true, protocols: ['http', 'https'] },
     { message: 'PUBLIC_URL must be an http(s) URL' },

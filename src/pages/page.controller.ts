@@ -80,11 +80,11 @@ export class PageController {
   }
 
   private settings() {
-    const { hasSwagger, isProduction, smtpUrl, geoDatabase } = this.config;
+    const { hasSwagger, hasDevMails, geoDatabase } = this.config;
     return {
       hasDocs: hasSwagger,
       hasPlaces: geoDatabase !== undefined,
-      hasMailbox: !isProduction && smtpUrl === undefined,
+      hasMailbox: hasDevMails,
     };
   }
 }
