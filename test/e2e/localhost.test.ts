@@ -1,10 +1,8 @@
 import { once } from 'node:events';
-import { get } from 'node:http';
+import { get, request } from 'node:http';
 import { createServer } from 'node:net';
-import { Api } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
-import { holdUsers } from '../support/held-rows.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { until } from '../support/until.js';
 
@@ -76,15 +74,19 @@ it('With another PUBLIC_URL, or in production, a browser is not sent elsewhere',
   }
 });
 
-it('On SIGTERM a request under way at the IPv6 address is finished', async () => {
+it('On SIGTERM a request that is still arriving at the IPv6 address is answered', async () => {
   const PORT = await freePort();
   const env = { DATABASE_URL: database.url, HOST: undefined, PORT: String(PORT) };
   const stopping = await startInstance({ env });
-  const api = new Api(at('[::1]', PORT));
-  const { user, credentials } = await api.signUp();
-  const rows = await holdUsers(database, [user.id]);
-  const login = api.login(credentials);
-  await rows.waiting('users', 1);
+  const { credentials } = await stopping.api.signUp();
+  const body = JSON.stringify(credentials);
+  const login = request(`${at('[::1]', PORT)}/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'content-length': body.length },
+    agent: false,
+  });
+  login.write(body.slice(0, 10));
+  await once(login, 'socket').then(([socket]) => once(socket, 'connect'));
   const gone = once(stopping.process, 'exit');
   stopping.process.kill('SIGTERM');
   await until('the port is closed', () =>
@@ -93,7 +95,9 @@ it('On SIGTERM a request under way at the IPv6 address is finished', async () =>
       () => true,
     ),
   );
-  await rows.release();
-  expect((await login).status).toBe(200);
+  login.end(body.slice(10));
+  const [response] = await once(login, 'response');
+  expect(response.statusCode).toBe(200);
+  response.resume();
   expect(await gone).toEqual([0, null]);
 });
