@@ -147,7 +147,7 @@ it('The service answers 503 while the schema lacks a migration, and serves again
     expect(instance.output()).toContain('The database lacks NotifySessionNews1795400000000');
 
     await migrate(optionsOf(database));
-    expect(await isReady()).toBe(200);
+    await until('it is ready again', async () => (await isReady()) === 200);
     expect((await api.refresh(refreshToken)).status).toBe(200);
 
     // What fails in a schema that is the right one is a mistake, and called so.
