@@ -138,6 +138,10 @@ it('A person signs up, confirms the address, and changes address and password, a
   // A change of password logs out every other device, and no other tab.
   const tab = await open(device, api);
   await expectCount(cards(tab), 1);
+  for (const one of [page, tab]) {
+    await one.evaluate(`new MutationObserver(() => (globalThis.wasSignedOut = true))
+      .observe(document.getElementById('signed-out'), { attributes: true })`);
+  }
   const other = await open(await browser.device(), api);
   await enter(other, 'sign-in', { ...account, email: next.email });
   const change = await unfold(page, 'Change password');
@@ -154,6 +158,7 @@ it('A person signs up, confirms the address, and changes address and password, a
   await done(page, 'Your password is changed');
   await other.getByText('The password was changed on another device.').waitFor();
   for (const one of [page, tab]) {
+    expect(await one.evaluate('globalThis.wasSignedOut')).toBeUndefined();
     await one.reload();
     await one.locator('#sections').getByRole('link', { name: 'Devices' }).click();
     await expectCount(cards(one), 1);
