@@ -1,4 +1,4 @@
-// What the pages and mails lay under text, as page.css and the mails have it.
+// What the pages and mails lay under text, as look.css and the mails have it.
 export const LIGHT_GROUND = '#f6f5f1';
 export const DARK_PAPER = '#1e2421';
 const WHITE = '#ffffff';

@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 /** A file of `public`. */
 export const read = (name: string): string => readFileSync(new URL(`public/${name}`, import.meta.url), 'utf8');
 
+/** The look of every page. */
+export const PAGE_STYLE = ['look.css', 'forms.css', 'cards.css'].map(read).join('');
+
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',

@@ -8,13 +8,13 @@ import type { TokenPurpose } from '../mail/mailed-token.entity.js';
 import { phrase } from '../texts/phrase.mjs';
 import { textsOf } from '../texts/texts.js';
 import { Brand } from './brand.js';
-import { fill, read } from './html.js';
+import { fill, PAGE_STYLE, read } from './html.js';
 
 const TEMPLATE = read('link.html');
 const SCRIPT = read('link.mjs');
 const PHRASE = read('../../texts/phrase.mjs');
-// The look of the page at /, which the settings may turn off.
-const STYLE = read('page.css') + read('link.css');
+// With the look of the page at /, which the settings may turn off.
+const STYLE = PAGE_STYLE + read('link.css');
 
 const HTML = 'text/html; charset=utf-8';
 const JAVASCRIPT = 'text/javascript; charset=utf-8';

@@ -8,10 +8,10 @@ import { NotFoundError } from '../problems/http.errors.js';
 import { phrase } from '../texts/phrase.mjs';
 import { textsOf } from '../texts/texts.js';
 import { Brand } from './brand.js';
-import { byPath, fill, jsonForScript, read } from './html.js';
+import { byPath, fill, jsonForScript, PAGE_STYLE, read } from './html.js';
 
-const [BEFORE_DATA = '', AFTER_DATA = ''] = read('index.html').split('{{data}}');
-const STYLE = read('page.css');
+const TEMPLATE = read('index.html').replace('{{account}}', () => read('account.html'));
+const [BEFORE_DATA = '', AFTER_DATA = ''] = TEMPLATE.split('{{data}}');
 const SCRIPTS: ReadonlyMap<string, string> = new Map(
   [
     'page.mjs',
@@ -66,7 +66,7 @@ export class PageController {
   @Get('page/page.css')
   @Header('Content-Type', 'text/css; charset=utf-8')
   style(): string {
-    return STYLE;
+    return PAGE_STYLE;
   }
 
   @Get('page/:name')

@@ -13,7 +13,7 @@ const PUBLIC = fileURLToPath(new URL('public', import.meta.url));
 const require = createRequire(import.meta.url);
 const SWAGGER_UI = dirname(require.resolve('swagger-ui-dist/package.json'));
 const FILES: ReadonlySet<string> = new Set(
-  ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.css', 'docs.mjs'].concat(
+  ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.css', 'colours.css', 'route.css', 'docs.mjs'].concat(
     ['accessibility', 'document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map(
       (name) => `${name}.mjs`,
     ),
