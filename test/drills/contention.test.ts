@@ -15,7 +15,13 @@ let admin: Client;
 beforeAll(async () => {
   postgres = await startPostgres();
   instance = await startInstance({
-    env: { DATABASE_URL: postgres.url, LOG_LEVEL: 'silent', MAX_SESSIONS_PER_USER: '10' },
+    env: {
+      DATABASE_URL: postgres.url,
+      LOG_LEVEL: 'silent',
+      MAX_SESSIONS_PER_USER: '10',
+      // A login waits here until the passwords of all the others are hashed, on however busy a machine.
+      DATABASE_STATEMENT_TIMEOUT_MS: '60000',
+    },
   });
   api = instance.api;
   admin = await connect();
