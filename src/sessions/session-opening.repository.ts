@@ -40,8 +40,8 @@ export class SessionOpeningRepository {
   /**
    * Inserts a session, and revokes the user's least recently seen ones beyond the cap. Null if the user is gone or
    * disabled, or the password is no longer the one that was verified. The user is mailed about a device that has not
-   * signed in for 90 days, unless it is the first of an account that was made a day ago at most. Mails are in the language
-   * of the devices that the user is known by, so that a thief does not choose how the user is warned.
+   * signed in for 90 days, unless it is the first of an account that was made a day ago at most. A device of which the user
+   * is warned does not choose the language of that mail or of later ones, so that a thief does not choose how.
    *
    * The user's row is locked first and the rest sees what committed before: parallel logins pass one at a time, so
    * the cap holds, and a password change or a disabling under way misses no login.
@@ -80,6 +80,7 @@ export class SessionOpeningRepository {
     const surplus = sql`s.id IN (
       SELECT s.id FROM sessions s WHERE s.user_id = ${userId} AND ${ACTIVE}
       ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET ${maxSessionsPerUser}::integer - 1)`;
+    const isWarned = sql`(NOT is_known AND (has_others OR u.created_at < now() - interval '1 day'))`;
     return sql`
       WITH ${revoke(surplus, BY_THE_SERVICE, 'session_limit', source)}, opened AS (
         INSERT INTO sessions
@@ -103,13 +104,13 @@ export class SessionOpeningRepository {
         ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
       ), spoken AS (
         UPDATE users u SET language = ${language}::text FROM opened o, known
-        WHERE u.id = o.user_id AND ${language}::text <> coalesce(u.language, '') AND (is_known OR u.language IS NULL)
+        WHERE u.id = o.user_id AND ${language}::text <> coalesce(u.language, '')
+          AND (is_known OR u.language IS NULL) AND NOT ${isWarned}
       ), mailed AS (
         INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
-        SELECT 'new_device', u.email, u.id, o.id, ${mailedSource(source)},
-          coalesce(u.language, ${language}::text), u.email_verified_at IS NOT NULL
-        FROM opened o JOIN users u ON u.id = o.user_id, known
-        WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
+        SELECT 'new_device', u.email, u.id, o.id, ${mailedSource(source)}, u.language,
+          u.email_verified_at IS NOT NULL
+        FROM opened o JOIN users u ON u.id = o.user_id, known WHERE ${isWarned}
       )
       SELECT ${SESSION_WITH_USER_COLUMNS}, (SELECT count(*) FROM revoked)::integer AS "surplusCount",
         ${eventsOf(sql`SELECT * FROM recorded UNION ALL SELECT * FROM announced`)}

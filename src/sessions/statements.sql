@@ -162,13 +162,13 @@ AND s.expires_at > now()
   ON CONFLICT (user_id, fingerprint) DO UPDATE SET last_seen_at = now()
 ), spoken AS (
   UPDATE users u SET language = $25::text FROM opened o, known
-  WHERE u.id = o.user_id AND $26::text <> coalesce(u.language, '') AND (is_known OR u.language IS NULL)
+  WHERE u.id = o.user_id AND $26::text <> coalesce(u.language, '')
+    AND (is_known OR u.language IS NULL) AND NOT (NOT is_known AND (has_others OR u.created_at < now() - interval '1 day'))
 ), mailed AS (
   INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
-  SELECT 'new_device', u.email, u.id, o.id, $27::jsonb,
-    coalesce(u.language, $28::text), u.email_verified_at IS NOT NULL
-  FROM opened o JOIN users u ON u.id = o.user_id, known
-  WHERE NOT is_known AND (has_others OR u.created_at < now() - interval '1 day')
+  SELECT 'new_device', u.email, u.id, o.id, $27::jsonb, u.language,
+    u.email_verified_at IS NOT NULL
+  FROM opened o JOIN users u ON u.id = o.user_id, known WHERE (NOT is_known AND (has_others OR u.created_at < now() - interval '1 day'))
 )
 SELECT s.id AS "id",
   s.user_id AS "userId",

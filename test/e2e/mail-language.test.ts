@@ -2,7 +2,7 @@ import { type Api, type Credentials, PASSWORD, someone } from '../support/api.js
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
-import { Mailbox } from '../support/mailbox.js';
+import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 
 const LAPTOP = 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0';
 const PHONE = 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36';
@@ -80,11 +80,30 @@ it('A device that signs in for the first time does not choose the language of th
   const [mail] = await mailbox.await(me.email, 'Ein neues Gerät hat sich angemeldet');
   expect(mail!.text).toContain('Gerät: Chrome unter Android');
   expect(await languageOf(me)).toBe('de');
+});
 
-  const without = await register(null);
-  await login(without, speaking('de', PHONE));
-  await mailbox.await(without.email, 'Ein neues Gerät hat sich angemeldet');
-  expect(await languageOf(without)).toBe('de');
+it('A device that signs in for the first time does not choose the language of an account that has none', async () => {
+  const me = await register(null);
+  await login(me, speaking('de', PHONE));
+  await mailbox.await(me.email, SUBJECTS.newDevice);
+  expect(await languageOf(me)).toBeNull();
+
+  // Nor where nothing is left of the devices that it is known by.
+  const dormant = await register(null);
+  await database.query(
+    `WITH ended AS (DELETE FROM sessions s USING users u WHERE s.user_id = u.id AND u.email = $1),
+       forgotten AS (DELETE FROM known_devices k USING users u WHERE k.user_id = u.id AND u.email = $1)
+     UPDATE users SET created_at = now() - interval '2 days' WHERE email = $1`,
+    [dormant.email],
+  );
+  await login(dormant, speaking('de', PHONE));
+  await mailbox.await(dormant.email, SUBJECTS.newDevice);
+  expect(await languageOf(dormant)).toBeNull();
+
+  // The device that it was made on does.
+  const mine = await register(null);
+  await login(mine, speaking('de'));
+  expect(await languageOf(mine)).toBe('de');
 });
 
 it('The mail about a deleted account is in its language and names it in full once its address was confirmed', async () => {
