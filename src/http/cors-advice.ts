@@ -4,6 +4,8 @@ import { AppConfig } from '../config/config.js';
 // More origins than a developer has; a client can name any number.
 const REPORTED_MOST = 50;
 const LONGEST_ORIGIN = 300;
+// The advice is pasted into shells, and a URL's host may hold what a shell would run: $ ` ; & ( ) { } ' "
+const PLAIN_ORIGIN = /^https?:\/\/(?:[a-z\d._-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** What to change so that pages of an origin may call: for developers, whose browser hides the answer from their scripts. */
@@ -16,7 +18,7 @@ export class CorsAdvice {
 
   /**
    * The advice for the origin of a refused request, also logged, once for each origin. Undefined in production, and for
-   * what is no origin that could be allowed.
+   * what is no origin that could be allowed, or none that is safe to paste.
    */
   onRefusal(origin: string | undefined, host: string | undefined): string | undefined {
     const url = this.config.isProduction ? null : pageOrigin(origin);
@@ -62,7 +64,7 @@ const openThere = (url: URL, better: URL): string =>
   `keeps nor sends the refresh cookie from one to the other.`;
 
 function pageOrigin(origin = ''): URL | null {
-  const isOrigin = origin.length <= LONGEST_ORIGIN && /^https?:/.test(origin) && URL.canParse(origin);
+  const isOrigin = origin.length <= LONGEST_ORIGIN && PLAIN_ORIGIN.test(origin) && URL.canParse(origin);
   const url = isOrigin ? new URL(origin) : null;
   return url?.origin === origin ? url : null;
 }

@@ -78,6 +78,30 @@ it('What is no origin is refused without advice, and an endless list of origins 
   expect(warnings('.many.example').length).toBeLessThan(50);
 });
 
+it.each([
+  'http://a;{touch,pwned};.b.example:3970',
+  'http://$(reboot).b.example',
+  'http://`reboot`.b.example',
+  'http://a&reboot&.b.example',
+  `http://a'b"c.b.example`,
+])('The origin %s, which a shell would run when it is pasted, is refused without advice', async (origin) => {
+  // To a browser it is an origin all the same.
+  expect(new URL(origin).origin).toBe(origin);
+  for (const answer of [await logIn(development.api, origin), await preflight(development.api, origin)]) {
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(JSON.stringify(answer.body)).not.toMatch(/b\.example|CORS_ORIGINS/);
+  }
+  expect((await logIn(development.api, origin)).body.detail).toBe(REFUSED);
+  expect(warnings('b.example')).toEqual([]);
+});
+
+it.each(['http://[2001:db8::1]:5173', 'http://my_machine.lan'])(
+  'The origin %s is one to give advice for',
+  async (origin) => {
+    expect((await logIn(development.api, origin)).body.detail).toContain(`,${origin}`);
+  },
+);
+
 it('In production a refusal says no more than that, and the log nothing', async () => {
   const origin = 'https://shop.example';
   const headers = { ...from(origin), 'x-forwarded-proto': 'https' };
