@@ -20,11 +20,14 @@ export interface RequestSource {
 export function sourceOf(request: FastifyRequest): RequestSource {
   return {
     // What a proxy passes on need not be an address; where it is none, the proxy's own is the truth we have.
-    ip: canonicalAddress(request.ip) ?? canonicalAddress(request.socket.remoteAddress ?? '') ?? '',
+    ip: canonicalAddress(request.ip) ?? peerAddressOf(request),
     userAgent: shortened((request.headers['user-agent'] ?? '').replace(CONTROL_CHARACTERS, '')),
     requestId: request.id,
   };
 }
+
+/** The address that the connection comes from, whatever headers say; empty where it is gone. */
+export const peerAddressOf = ({ socket }: FastifyRequest): string => canonicalAddress(socket.remoteAddress ?? '') ?? '';
 
 // A copy: what is cut out of a header keeps all of it in memory, for as long as the device is remembered.
 const shortened = (userAgent: string): string =>

@@ -6,6 +6,7 @@ import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
+import { raw } from '../support/raw.js';
 import { until } from '../support/until.js';
 
 const DATA_DIR = temporaryFolder();
@@ -132,7 +133,15 @@ it('The mailbox answers only to names of this machine, so that a name of another
   for (const host of ['localhost', 'localhost:5173', '127.0.0.1:3000', '[::1]:3000']) {
     expect([host, await statusWith({ host })]).toEqual([host, 200]);
   }
-  for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:3000', '@']) {
+  const others = [
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    'evil.example:3000',
+    '@',
+    '0.0.0.0',
+  ];
+  for (const host of [...others, 'localhost:', 'evil@localhost', 'localhost, evil.example']) {
     expect([host, await statusWith({ host })]).toEqual([host, 404]);
   }
 });
@@ -143,7 +152,12 @@ it('The mailbox is not for scripts of other origins, nor for what a proxy passes
     { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
     { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors' },
     { 'x-forwarded-for': '203.0.113.9' },
+    { 'x-forwarded-for': '127.0.0.1' },
+    { 'x-forwarded-proto': 'http' },
+    { 'x-forwarded-host': 'localhost' },
     { forwarded: 'for=203.0.113.9' },
+    { 'x-real-ip': '203.0.113.9' },
+    { via: '1.1 proxy' },
   ] as Record<string, string>[]) {
     const { status, text } = await page('', headers);
     expect([status, JSON.parse(text).detail]).toEqual([404, expect.stringContaining('on this machine alone')]);
@@ -162,6 +176,37 @@ it('The mailbox is not for other machines, even where HOST lets them reach the s
     expect(await statusWith({ host: 'localhost' }, other.address)).toBe(404);
     expect((await fetch(`http://${other.address}:${port}/health/live`)).status).toBe(200);
   }
+});
+
+describe('Where PUBLIC_URL is a name of the network and TRUST_PROXY names a proxy on this machine', () => {
+  const PUBLIC_URL = 'http://dev.example.com';
+  let other: Instance;
+  beforeAll(async () => {
+    const env = { DATABASE_URL: database.url, DATA_DIR, PUBLIC_URL, TRUST_PROXY: '127.0.0.0/8,::1' };
+    other = await startInstance({ env });
+  });
+  afterAll(() => other.kill('SIGTERM'));
+
+  const answerTo = (headers: readonly string[], version = '1.1') =>
+    raw(other.url, [`GET /dev/mails HTTP/${version}`, ...headers, 'Connection: close', '', ''].join('\r\n'));
+
+  it.each([
+    ['a connection forwarded as it is', ['Host: dev.example.com']],
+    ['a proxy that names its client', ['Host: localhost', 'X-Forwarded-For: 203.0.113.9']],
+    ['a proxy that names this machine', ['Host: localhost', 'X-Forwarded-For: 127.0.0.1']],
+    ['a proxy that does not name its client', ['Host: localhost', 'X-Forwarded-For: unknown']],
+    ['a proxy that names its client by Forwarded', ['Host: localhost', 'Forwarded: for=203.0.113.9']],
+  ])('The mailbox is not for %s', async (_, headers) => {
+    expect(await answerTo(headers)).toMatch(/^HTTP\/1.1 404 [^]*on this machine alone/);
+  });
+
+  it('The mailbox is not for HTTP/1.0, which nginx speaks with its defaults, under the name that it reaches us by', async () => {
+    expect(await answerTo([`Host: ${new URL(other.url).host}`], '1.0')).toMatch(/^HTTP\/1.1 404 /);
+  });
+
+  it('The mailbox still answers to a browser of this machine', async () => {
+    expect(await answerTo([`Host: localhost:${new URL(other.url).port}`])).toMatch(/^HTTP\/1.1 200 /);
+  });
 });
 
 it.each([
