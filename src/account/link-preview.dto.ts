@@ -2,6 +2,8 @@ import { ApiProperty, PickType } from '@nestjs/swagger';
 import { namedType } from '../http/openapi/named-type.js';
 import { TOKEN_PURPOSES } from '../mail/mailed-token.entity.js';
 import type { FoundToken } from '../mail/mailed-tokens.js';
+import { addressFor, browserFor } from '../mail/strangers-words.js';
+import { describeDevice, labelOf, mailDetailsOf } from '../sessions/device-label.js';
 import { DeviceDto, SessionDto } from '../sessions/session.dto.js';
 import type { Session } from '../sessions/session.entity.js';
 
@@ -14,17 +16,17 @@ export interface LinkPreview {
   readonly session: Session | null;
 }
 
-// Without the name that a thief may have given to it.
+// Without the name that a thief may have given to it, and with the words that its mail has.
 export class PreviewedDeviceDto extends PickType(DeviceDto, ['label', 'browser', 'os', 'type'] as const) {}
 
 export class PreviewedSessionDto extends PickType(SessionDto, ['ip', 'createdAt'] as const) {
   @ApiProperty({ type: PreviewedDeviceDto })
   readonly device!: PreviewedDeviceDto;
 
-  static from(session: Session): PreviewedSessionDto {
-    const { device, ip, createdAt } = SessionDto.from(session, '');
-    const { label, browser, os, type } = device;
-    return { device: { label, browser, os, type }, ip, createdAt };
+  static from({ userAgent, ip, createdAt }: Session, isConfirmed: boolean): PreviewedSessionDto {
+    const { os, type } = describeDevice(userAgent);
+    const browser = browserFor(mailDetailsOf({ userAgent, ip }), isConfirmed);
+    return { device: { label: labelOf(browser, os), browser, os, type }, ip, createdAt: createdAt.toISOString() };
   }
 }
 
@@ -32,8 +34,20 @@ export class LinkPreviewDto {
   @ApiProperty({ ...LINK_PURPOSE, example: 'disown' })
   readonly purpose!: string;
 
-  @ApiProperty({ format: 'email', example: 'ada@example.com', description: 'The address that it was mailed to.' })
+  @ApiProperty({
+    example: 'ada@example.com',
+    description:
+      'The address that it was mailed to. Where `emailVerified` is false only enough to know it by: `a…@example.com`.',
+  })
   readonly email!: string;
+
+  @ApiProperty({
+    example: true,
+    description:
+      'Whether the account has this address, and its reader has confirmed it. Until then the preview shows no words that ' +
+      'a stranger may have chosen: neither the whole address nor what a program that signed in calls itself.',
+  })
+  readonly emailVerified!: boolean;
 
   @ApiProperty({ format: 'date-time', example: '2026-11-23T10:00:00.000Z' })
   readonly expiresAt!: string;
@@ -50,12 +64,13 @@ export class LinkPreviewDto {
   })
   readonly session!: PreviewedSessionDto | null;
 
-  static from({ link: { purpose, email, expiresAt }, session }: LinkPreview): LinkPreviewDto {
+  static from({ link: { purpose, email, expiresAt, isConfirmed }, session }: LinkPreview): LinkPreviewDto {
     return {
       purpose,
-      email,
+      email: addressFor(email, isConfirmed),
+      emailVerified: isConfirmed,
       expiresAt: expiresAt.toISOString(),
-      session: session && PreviewedSessionDto.from(session),
+      session: session && PreviewedSessionDto.from(session, isConfirmed),
     };
   }
 }

@@ -3,6 +3,7 @@ import { phrase } from '../texts/phrase.mjs';
 import { DEFAULT_LANGUAGE, type Texts, textsOf } from '../texts/texts.js';
 import type { Mail, MailKind } from './mail.entity.js';
 import { MAIL_FORMS, type MailFact } from './mail-kinds.js';
+import { addressFor, browserFor } from './strangers-words.js';
 import { TOKEN_LIFE_SECONDS } from './token-life.js';
 
 /** What a mail says, in its language, before it is laid out. */
@@ -89,7 +90,7 @@ function valuesOf(
   texts: MailTexts,
   time: (at: Date) => string,
 ): Record<MailFact, string> {
-  const own = (isConfirmed ? plain(recipient) : initialOf(recipient)) ?? texts.thisAddress;
+  const own = plain(recipient) === null ? texts.thisAddress : addressFor(recipient, isConfirmed);
   // The one that an account has by now was confirmed by its reader.
   const isShown = isConfirmed || kind === 'email_changed';
   return {
@@ -107,16 +108,13 @@ function deviceOf({ device, browser, os, program }: Mail['details'], isConfirmed
     // Written by the release before.
     return device ?? texts.unknownDevice;
   }
-  const name = browser ?? (isConfirmed ? program : null);
+  const name = browserFor({ browser, program }, isConfirmed);
   return name && os ? phrase('', texts.device, { browser: name, os }) : (name ?? os ?? texts.unknownDevice);
 }
 
 // Shown only where no mail client can take it for a web page.
 const PLAIN_ADDRESS = /^(?!www\.)[a-z0-9._+-]+@[a-z0-9.-]+$/;
 const plain = (address: string): string | null => (PLAIN_ADDRESS.test(address) ? address : null);
-
-// Enough for the reader to know it by: "a…@example.com".
-const initialOf = (address: string): string | null => plain(address)?.replace(/(?<=^.).*(?=@)/, '…') ?? null;
 
 const endOf = (start: Date, lifeSeconds: number): Date => new Date(start.getTime() + lifeSeconds * 1000);
 

@@ -23,6 +23,8 @@ export interface TokenSubject {
 /** A token that was looked up, and until when it is good. */
 export interface FoundToken extends TokenSubject {
   readonly expiresAt: Date;
+  /** Whether the address is that of the account, and confirmed. Until then a stranger may have given it. */
+  readonly isConfirmed: boolean;
 }
 
 /**
@@ -98,7 +100,9 @@ export class MailedTokens {
   /** What a token is for, without using it up. Null if it is unknown, used, expired, withdrawn or for another purpose. */
   async find(database: Queryable, token: string, purposes: readonly TokenPurpose[]): Promise<FoundToken | null> {
     const { rows } = await database.query<FoundToken>(
-      sql`SELECT ${SUBJECT}, t.expires_at AS "expiresAt" FROM mailed_tokens t JOIN users u ON u.id = t.user_id WHERE ${isGood(token, purposes)}`,
+      sql`SELECT ${SUBJECT}, t.expires_at AS "expiresAt",
+            t.email = u.email AND u.email_verified_at IS NOT NULL AS "isConfirmed"
+          FROM mailed_tokens t JOIN users u ON u.id = t.user_id WHERE ${isGood(token, purposes)}`,
     );
     return rows[0] ?? null;
   }

@@ -44,12 +44,16 @@ function readUserAgent(userAgent: string): DeviceLabel {
   const browser = knownOf(BROWSERS, parsed?.browser.name) ?? productOf(userAgent);
   const os = knownOf(SYSTEMS, parsed?.os.name);
   return {
-    label: [browser, os].filter(Boolean).join(' on ') || 'Unknown device',
+    label: labelOf(browser, os),
     browser,
     os,
     type: DEVICE_TYPES.find((type) => type === parsed?.platform.type) ?? 'other',
   };
 }
+
+/** What a person reads of a device: "Firefox on Windows". */
+export const labelOf = (browser: string | null, os: string | null): string =>
+  [browser, os].filter(Boolean).join(' on ') || 'Unknown device';
 
 // The parser takes whatever stands before the last slash for a browser that it does not know.
 const knownOf = (names: ReadonlySet<string>, name: string | undefined): string | null =>

@@ -28,31 +28,39 @@ afterAll(async () => {
   }
 });
 
+const masked = (email: string) => `${email[0]}…@${email.split('@')[1]}`;
 const preview = (token: string, on = api) => on.call('POST', '/auth/links/preview', { body: { token } });
 
 it('Each mailed link says what it is for, for whom, and until when, and still works afterwards', async () => {
   const { accessToken, user } = await api.signUp();
   const verification = await mailbox.tokenFor(user.email, SUBJECTS.verification);
+  const aboutVerification = await preview(verification);
+  expect((await api.call('POST', '/auth/email/verify', { body: { token: verification } })).status).toBe(204);
   await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
   const reset = await mailbox.tokenFor(user.email, SUBJECTS.reset);
   const { email } = someone();
   await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
   const change = await mailbox.tokenFor(email, SUBJECTS.confirmChange);
 
-  for (const [token, purpose, address] of [
-    [verification, 'email_verification', user.email],
-    [reset, 'password_reset', user.email],
-    [change, 'email_change', email],
+  for (const [{ status, body }, purpose, address, emailVerified] of [
+    [aboutVerification, 'email_verification', masked(user.email), false],
+    [await preview(reset), 'password_reset', user.email, true],
+    [await preview(change), 'email_change', masked(email), false],
   ] as const) {
-    const { status, body } = await preview(token);
-    expect([status, body]).toEqual([200, { purpose, email: address, expiresAt: expect.any(String), session: null }]);
+    expect([status, body]).toEqual([
+      200,
+      { purpose, email: address, emailVerified, expiresAt: expect.any(String), session: null },
+    ]);
     expect(Date.parse(body.expiresAt)).toBeGreaterThan(Date.now());
   }
 
-  expect((await api.call('POST', '/auth/email/verify', { body: { token: verification } })).status).toBe(204);
   expect((await api.call('POST', '/auth/email/verify', { body: { token: change } })).status).toBe(204);
   const undo = await mailbox.tokenFor(user.email, SUBJECTS.addressChanged);
-  expect((await preview(undo)).body).toMatchObject({ purpose: 'email_undo', email: user.email, session: null });
+  expect((await preview(undo)).body).toMatchObject({
+    purpose: 'email_undo',
+    email: masked(user.email),
+    session: null,
+  });
   expect((await api.call('POST', '/auth/email/undo', { body: { token: undo } })).status).toBe(200);
 });
 
@@ -65,7 +73,7 @@ it('A "this was not me" link names the device that signed in, and no name that i
   const token = await mailbox.tokenFor(user.email, SUBJECTS.newDevice);
   expect((await preview(token)).body).toMatchObject({
     purpose: 'disown',
-    email: user.email,
+    email: masked(user.email),
     session: {
       ip: body.session.ip,
       createdAt: body.session.createdAt,
@@ -73,6 +81,28 @@ it('A "this was not me" link names the device that signed in, and no name that i
     },
   });
   expect(JSON.stringify((await preview(token)).body)).not.toContain('evil');
+});
+
+it('Before an address is confirmed the preview of a link has no word of the person who gave it', async () => {
+  const email = `victim+call-0800-911-now-${someone().email}`;
+  await api.register({ email, password: PASSWORD });
+  await api.login({ email, password: PASSWORD }, { headers: { 'user-agent': 'Your-Bank-Calls/9' } });
+  const disown = await mailbox.tokenFor(email, SUBJECTS.newDevice);
+  const { body } = await preview(disown);
+  expect(body).toMatchObject({
+    email: 'v…@example.com',
+    emailVerified: false,
+    session: { device: { label: 'Unknown device', browser: null, os: null } },
+  });
+  expect(JSON.stringify(body)).not.toMatch(/0800|Bank/);
+
+  const token = await mailbox.tokenFor(email, SUBJECTS.verification);
+  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  expect((await preview(disown)).body).toMatchObject({
+    email,
+    emailVerified: true,
+    session: { device: { label: 'Your-Bank-Calls', browser: 'Your-Bank-Calls', os: null } },
+  });
 });
 
 it('Unknown, used, withdrawn and expired links are one and the same invalid_link_token', async () => {

@@ -154,8 +154,8 @@ function open(link) {
   $('does').textContent = does;
   $('act').textContent = button;
   showFacts(link);
-  // For password managers, which keep the new password under it.
-  $('username').value = link.email;
+  // For password managers, which keep the new password under it: none rather than one that is not whole.
+  $('username').value = link.emailVerified ? link.email : '';
   if (purpose === 'password_reset') askPassword();
   show({ subject: true, question: true });
 }
