@@ -8,6 +8,7 @@ import { StartError } from '../problems/start-error.js';
 import { greeting } from './greeting.js';
 import { createLogger, NestLogger } from './logger.js';
 import { serve } from './serve.js';
+import { onStopSignal } from './stop-signals.js';
 import { startWorkers } from './workers.js';
 
 const FORCED_AFTER_MS = 20_000;
@@ -28,10 +29,6 @@ async function run(): Promise<void> {
 
   const stop = (signal: NodeJS.Signals) => {
     logger.info(`${signal}: finishing what is under way`);
-    if (cluster.isWorker) {
-      // Where a whole group is signalled, its primary sends it again.
-      process.on(signal, () => undefined);
-    }
     const patienceMs = FORCED_AFTER_MS + config.shutdownDelayMs;
     // Workers are given up first, by themselves.
     setTimeout(() => process.exit(1), hasWorkers ? patienceMs + 1000 : patienceMs).unref();
@@ -43,8 +40,10 @@ async function run(): Promise<void> {
         process.exit(0);
       });
   };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  onStopSignal(stop, (signal) => {
+    logger.warn(`${signal} again: ending at once`);
+    process.exit(1);
+  });
   if (cluster.isPrimary && !config.isProduction) {
     console.log(greeting(service.url, config));
   }

@@ -64,15 +64,32 @@ it.each(['SIGTERM', 'SIGINT'] as const)(
   90_000,
 );
 
+it('A Ctrl+C, which reaches the processes below npm twice, stops the service in order', async () => {
+  const env = {
+    DATA_DIR: temporaryFolder(),
+    LOG_LEVEL: 'info',
+    JWT_SECRET: undefined,
+    REFRESH_TOKEN_SECRET: undefined,
+  };
+  const command = ['npm', ['start'], { detached: true }] as const;
+  const npm = await startInstance({ cwd: productionCheckout(), env, command });
+  await until('it has started', () => npm.output().includes('Try it'));
+  const closed = once(npm.process, 'close');
+  // As a terminal does: to the whole group. npm, itself one of it, sends it on as well.
+  process.kill(-npm.process.pid!, 'SIGINT');
+  await closed;
+  expect(npm.output()).toMatch(/ stopped\s*$/);
+}, 90_000);
+
 it('Without a compiler and without dist, npm start says what is missing', async () => {
   const { code, lines } = await outputOf('npm', ['start', '--silent'], productionCheckout({ hasDist: false }));
   expect(code).toBe(1);
   expect(lines).toEqual([expect.stringContaining('There is no dist/main.js, and no compiler to make it.')]);
 });
 
-it('Before npm install, npm start says that nothing is installed', async () => {
+it('Before npm ci, npm start says that nothing is installed', async () => {
   const { code, lines } = await outputOf('npm', ['start', '--silent'], productionCheckout({ hasPackages: false }));
-  expect([code, lines]).toEqual([1, ['Nothing is installed yet. Run: npm install']]);
+  expect([code, lines]).toEqual([1, ['Nothing is installed yet. Run: npm ci']]);
 });
 
 it.each(['prestart.cjs', 'dist/main.js'])('On an old Node.js %s says in two lines what is needed', async (file) => {

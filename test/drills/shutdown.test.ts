@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { holdSockets } from '../support/held-sockets.js';
-import { startInstance } from '../support/instance.js';
+import { type Instance, startInstance } from '../support/instance.js';
 import { holdUsers } from '../support/held-rows.js';
 import { until } from '../support/until.js';
 
@@ -63,6 +63,35 @@ it('On SIGTERM the service stops in order within ten seconds, whatever connectio
   expect(performance.now() - startedAt).toBeLessThan(10_000);
   expect(await stops()).toBe(before + 1);
   sockets.forEach((socket) => socket.destroy());
+});
+
+describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
+  const stopping = (instance: Instance) =>
+    until('it is stopping', () => instance.output().includes(`${signal}: finishing what is under way`));
+
+  it(`A second ${signal} right after the first, as npm sends it at a Ctrl+C, does not break the stop off`, async () => {
+    const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info', SHUTDOWN_DELAY_MS: '500' };
+    const instance = await startInstance({ env });
+    await until('it has started', () => instance.output().includes('Try it'));
+    const gone = once(instance.process, 'exit');
+    instance.process.kill(signal);
+    await stopping(instance);
+    instance.process.kill(signal);
+    expect(await gone).toEqual([0, null]);
+    expect(instance.output()).toMatch(/ stopped\s*$/);
+  });
+
+  it(`A later ${signal} ends at once a service that is still stopping`, async () => {
+    const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info', SHUTDOWN_DELAY_MS: '60000' };
+    const instance = await startInstance({ env });
+    await until('it has started', () => instance.output().includes('Try it'));
+    const gone = once(instance.process, 'exit');
+    instance.process.kill(signal);
+    await stopping(instance);
+    await until('it has ended', () => !instance.process.kill(signal));
+    expect(await gone).toEqual([1, null]);
+    expect(instance.output()).toContain(`${signal} again: ending at once`);
+  });
 });
 
 describe('SIGHUP', () => {
