@@ -56,7 +56,9 @@ async function explained(port: number, host: string, open: (host: string) => Pro
   } catch (error) {
     const code = codeOf(error);
     throw UNUSABLE_ADDRESS.has(code)
-      ? new StartError(`Cannot listen on host ${host}, port ${port} (${code}). Set HOST or PORT, or end what uses it.`)
+      ? new StartError(
+          `Cannot listen on host ${host}, port ${port} (${code}). Set HOST or PORT, such as PORT=3001 npm start, or end what uses it.`,
+        )
       : error;
   }
 }

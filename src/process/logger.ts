@@ -47,7 +47,9 @@ export class NestLogger implements LoggerService {
   error(message: unknown, ...rest: unknown[]): void {
     const context = rest.at(-1);
     const stack = rest.length > 1 ? rest[0] : undefined;
-    this.logger.error({ context, stack }, String(message));
+    // Nest throws this one as well, and the start explains it.
+    const level = String(message).startsWith('Error: listen ') ? 'debug' : 'error';
+    this.logger[level]({ context, stack }, String(message));
   }
 
   fatal(message: unknown, context?: string): void {

@@ -73,6 +73,7 @@ it('A second process on the same data folder refuses to start, names the first a
   expect(code).toBe(1);
   expect(second.output()).toContain(`is in use by process ${first.process.pid}`);
   expect(second.output()).toContain('DATABASE_URL');
+  expect(second.output()).toContain('PORT=3001 DATA_DIR=.data2 npm start');
   expect(second.output()).not.toContain('    at ');
   expect((await first.api.me(accessToken)).status).toBe(200);
 }, 60_000);

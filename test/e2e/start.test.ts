@@ -69,12 +69,14 @@ it.each([
   ]);
 });
 
-it('The service refuses to start on a port that is taken', async () => {
+it('On a port that is taken the service refuses to start, with one line that says what to do', async () => {
   const first = await startInstance({ env: { DATABASE_URL: database.url } });
   const { code, output } = await refusedStart({ DATABASE_URL: database.url, PORT: new URL(first.url).port });
   expect(code).toBe(1);
-  expect(output).toContain(`port ${new URL(first.url).port}`);
-  expect(output).not.toMatch(/\n\s+at /);
+  const port = `port ${new URL(first.url).port} (EADDRINUSE)`;
+  expect(output.trim().split('\n')).toEqual([
+    `Cannot listen on host 127.0.0.1, ${port}. Set HOST or PORT, such as PORT=3001 npm start, or end what uses it.`,
+  ]);
   await first.kill('SIGTERM');
 });
 

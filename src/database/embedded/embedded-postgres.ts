@@ -38,8 +38,8 @@ export interface EmbeddedOptions {
 class DataDirInUseError extends StartError {
   constructor(dataDir: string, pid: number) {
     super(
-      `The embedded PostgreSQL in ${dataDir} is in use by process ${pid}. Stop that one, choose another DATA_DIR, ` +
-        `or set DATABASE_URL so that both use one server.`,
+      `The embedded PostgreSQL in ${dataDir} is in use by process ${pid}. Stop that one, or set DATABASE_URL so that ` +
+        `both use one server, or start beside it with data of its own: PORT=3001 DATA_DIR=.data2 npm start`,
     );
   }
 }
