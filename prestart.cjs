@@ -20,14 +20,12 @@ if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
   );
 }
 if (!existsSync('node_modules/@nestjs/core')) {
-  refuse('Nothing is installed yet. Run: npm install');
+  refuse('Nothing is installed yet. Run: npm ci');
 }
 if (existsSync('node_modules/@nestjs/cli')) {
   const { status } = spawnSync('npm run --silent build', { shell: true, stdio: 'inherit' });
   process.exit(status === null ? 1 : status);
 }
 if (!existsSync('dist/main.js')) {
-  refuse(
-    'There is no dist/main.js, and no compiler to make it. Run "npm install" without --omit=dev, or copy dist/ here.',
-  );
+  refuse('There is no dist/main.js, and no compiler to make it. Run "npm ci" without --omit=dev, or copy dist/ here.');
 }
