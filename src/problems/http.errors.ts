@@ -30,6 +30,9 @@ export const HeadersTooLargeError = defineProblem(
   'The headers are larger than this service accepts.',
 );
 
+/** Any other refusal of Nest, Fastify or a plugin, with the status that it came with. */
+export const RefusedError = defineProblem('refused', 400, 'The request cannot be answered as it was sent.');
+
 export const InternalError = defineProblem(
   'internal_error',
   500,

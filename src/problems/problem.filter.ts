@@ -6,13 +6,14 @@ import {
   BodyTooLargeError,
   InternalError,
   NotFoundError,
+  RefusedError,
   UnsupportedMediaTypeError,
   UriTooLongError,
 } from './http.errors.js';
-import { Problem, ServiceUnavailableError } from './problem.js';
+import { Problem, ServiceUnavailableError, withStatus } from './problem.js';
 import { isStoreFailure } from './store-failure.js';
 
-// What exceptions of Nest and Fastify become, by their status. Any other is an internal error.
+// What exceptions of Nest, Fastify and its plugins become, by their status.
 const BY_STATUS = [BadRequestError, NotFoundError, BodyTooLargeError, UriTooLongError, UnsupportedMediaTypeError];
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
@@ -22,7 +23,8 @@ export function problemBody(problem: Problem, requestId: string): Record<string,
   const { status, code, message, errors } = problem;
   return {
     type: 'about:blank',
-    title: STATUS_CODES[status],
+    // Of a status that nobody registered, what a client has to take it for (RFC 9110, 15).
+    title: STATUS_CODES[status] ?? STATUS_CODES[400],
     status,
     detail: message,
     code,
@@ -68,7 +70,11 @@ function toProblem(exception: unknown): Problem {
   if (status === 503) {
     return new ServiceUnavailableError();
   }
-  return new (BY_STATUS.find((known) => known.status === status) ?? InternalError)();
+  const Known = BY_STATUS.find((known) => known.status === status);
+  if (Known) {
+    return new Known();
+  }
+  return status >= 400 && status < 500 ? new (withStatus(status, RefusedError))() : new InternalError();
 }
 
 // RFC 6750, section 3.1: say what is wrong with an access token, and nothing more where none was sent.

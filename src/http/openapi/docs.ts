@@ -5,20 +5,25 @@ import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, RouteShorthandOptions } from 'fastify';
 import { openApiDocument } from './document.js';
 import type { DocumentedAuthentication } from './operation.js';
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url));
 const require = createRequire(import.meta.url);
 const SWAGGER_UI = dirname(require.resolve('swagger-ui-dist/package.json'));
-const FILES: ReadonlySet<string> = new Set(
-  ['swagger-ui.css', 'swagger-ui-bundle.js', 'docs.css', 'colours.css', 'route.css', 'docs.mjs'].concat(
-    ['accessibility', 'document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map(
-      (name) => `${name}.mjs`,
+// What is served, and no other file of these folders.
+const FILES: readonly (readonly [folder: string, names: readonly string[]])[] = [
+  [SWAGGER_UI, ['swagger-ui.css', 'swagger-ui-bundle.js']],
+  [
+    PUBLIC,
+    ['docs.css', 'colours.css', 'route.css', 'docs.mjs'].concat(
+      ['accessibility', 'document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map(
+        (name) => `${name}.mjs`,
+      ),
     ),
-  ),
-);
+  ],
+];
 const INDEX = readFileSync(new URL('public/index.html', import.meta.url), 'utf8');
 // Other pages of the service that are of use to a reader, where they exist.
 const LINKS = [
@@ -44,13 +49,21 @@ export function serveDocs(app: NestFastifyApplication, authentication: Documente
   for (const url of ['/docs', '/docs/']) {
     fastify.get(url, (_request, reply) => sendPage(fastify, reply));
   }
-  void fastify.register(fastifyStatic, {
-    root: [PUBLIC, SWAGGER_UI],
-    prefix: '/docs/',
-    decorateReply: false,
-    index: false,
-    allowedPath: (path) => FILES.has(path.slice(1)),
-  });
+  serveFiles(fastify);
+}
+
+// A route for each file: no path that a client sends is looked for, so that an odd one is any unknown address. Nor are
+// ranges of a file answered, which the plugin would refuse in its own words.
+function serveFiles(fastify: FastifyInstance): void {
+  void fastify.register(fastifyStatic, { serve: false, acceptRanges: false });
+  // Nest sets its handler later than this, and Fastify would give these routes the one of now.
+  const errorHandler: RouteShorthandOptions['errorHandler'] = (error, request, reply) =>
+    fastify.errorHandler(error, request, reply);
+  for (const [folder, names] of FILES) {
+    for (const name of names) {
+      fastify.get(`/docs/${name}`, { errorHandler }, (_request, reply) => reply.sendFile(name, folder));
+    }
+  }
 }
 
 function sendPage(fastify: FastifyInstance, reply: FastifyReply): FastifyReply {
