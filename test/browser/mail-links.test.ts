@@ -61,7 +61,7 @@ async function openLink(to: string, subject: string, name: string, shown = maske
   await page.getByText('Nothing happens until you press the button.').waitFor();
   await expectAccessible(page);
   await screenshot(page, `link-${name}`);
-  // Another person who looks at the address bar or the history later does not find the token.
+  // Another person who looks at the address bar later does not find the token.
   await page.waitForURL((url) => url.search === '');
 }
 

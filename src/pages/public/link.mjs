@@ -14,7 +14,8 @@ const { purposes, passwordMinLength, hasDevices } = JSON.parse(main.dataset.sett
 
 const token = new URLSearchParams(location.search).get('token') ?? '';
 const address = location.pathname;
-// Out of the address bar and the history, where others could read it later.
+// Out of the address bar and this tab's way back. A browser may still keep the address that was opened in its list of
+// visited pages, which no page can change: so a token works once, and not for long.
 history.replaceState(null, '', address);
 
 // What the link is for, and what the button sends where. "This was not me" goes on with a new password.
