@@ -3,7 +3,7 @@ import { namedType } from '../http/openapi/named-type.js';
 import { TOKEN_PURPOSES } from '../mail/mailed-token.entity.js';
 import type { FoundToken } from '../mail/mailed-tokens.js';
 import { addressFor, browserFor } from '../mail/strangers-words.js';
-import { describeDevice, labelOf, mailDetailsOf } from '../sessions/device-label.js';
+import { describeDevice, labelOf, mailedDeviceOf } from '../sessions/device-label.js';
 import { DeviceDto, SessionDto } from '../sessions/session.dto.js';
 import type { Session } from '../sessions/session.entity.js';
 
@@ -25,7 +25,7 @@ export class PreviewedSessionDto extends PickType(SessionDto, ['ip', 'createdAt'
 
   static from({ userAgent, ip, createdAt }: Session, isConfirmed: boolean): PreviewedSessionDto {
     const { os, type } = describeDevice(userAgent);
-    const browser = browserFor(mailDetailsOf({ userAgent, ip }), isConfirmed);
+    const browser = browserFor(mailedDeviceOf(userAgent), isConfirmed);
     return { device: { label: labelOf(browser, os), browser, os, type }, ip, createdAt: createdAt.toISOString() };
   }
 }

@@ -1,7 +1,7 @@
 import type { AppConfig } from '../config/config.js';
 import { phrase } from '../texts/phrase.mjs';
 import { DEFAULT_LANGUAGE, type Texts, textsOf } from '../texts/texts.js';
-import type { Mail, MailKind } from './mail.entity.js';
+import type { Mail, MailedDevice, MailKind } from './mail.entity.js';
 import { MAIL_FORMS, type MailFact } from './mail-kinds.js';
 import { addressFor, browserFor } from './strangers-words.js';
 import { TOKEN_LIFE_SECONDS } from './token-life.js';
@@ -93,21 +93,29 @@ function valuesOf(
   const own = plain(recipient) === null ? texts.thisAddress : addressFor(recipient, isConfirmed);
   // The one that an account has by now was confirmed by its reader.
   const isShown = isConfirmed || kind === 'email_changed';
+  const device = requestedBy(details, isConfirmed, texts);
+  const ip = details.ip ?? '';
   return {
     account: own,
     address: own,
     email: (isShown ? plain(details.email ?? '') : null) ?? texts.otherAddress,
-    device: deviceOf(details, isConfirmed, texts),
-    ip: details.ip ?? '',
+    loggedOut: deviceOf(details.loggedOut ?? {}, isConfirmed, texts),
+    usedBy: device,
+    usedFrom: ip,
+    device,
+    ip,
     at: time(createdAt),
   };
 }
 
-function deviceOf({ device, browser, os, program }: Mail['details'], isConfirmed: boolean, texts: MailTexts): string {
-  if (browser === undefined) {
-    // Written by the release before.
-    return device ?? texts.unknownDevice;
-  }
+function requestedBy(details: Mail['details'], isConfirmed: boolean, texts: MailTexts): string {
+  // Written by the release before where it has words alone.
+  return details.browser === undefined
+    ? (details.device ?? texts.unknownDevice)
+    : deviceOf(details, isConfirmed, texts);
+}
+
+function deviceOf({ browser, os, program }: MailedDevice, isConfirmed: boolean, texts: MailTexts): string {
   const name = browserFor({ browser, program }, isConfirmed);
   return name && os ? phrase('', texts.device, { browser: name, os }) : (name ?? os ?? texts.unknownDevice);
 }

@@ -2,8 +2,11 @@ import type { Mail, MailKind } from './mail.entity.js';
 import type { TokenPurpose } from './mailed-token.entity.js';
 import { TOKEN_LIFE_SECONDS } from './token-life.js';
 
-/** What a mail may name: the account, the address that it went to, another address, and where and when it happened. */
-export type MailFact = 'account' | 'address' | 'email' | 'device' | 'ip' | 'at';
+/**
+ * What a mail may name: the account, the address that it went to, another address, the device that was logged out and from
+ * where its old key was used, and where and when it happened.
+ */
+export type MailFact = 'account' | 'address' | 'email' | 'loggedOut' | 'usedBy' | 'usedFrom' | 'device' | 'ip' | 'at';
 
 /** A link of a mail: what its token is for, and where it leads. */
 interface MailLink {
@@ -31,7 +34,7 @@ export const MAIL_FORMS: Readonly<Record<MailKind, MailForm>> = {
   account_exists: { facts: ['account', 'at'], link: RESET },
   account_deleted: { facts: ['account', 'at'] },
   new_device: { facts: ['account', 'device', 'ip', 'at'], link: { purpose: 'disown', path: '/sessions/disown' } },
-  refresh_token_reused: { facts: ['account', 'device', 'ip', 'at'] },
+  refresh_token_reused: { facts: ['account', 'loggedOut', 'usedBy', 'usedFrom', 'at'] },
   sessions_ended_by_staff: { facts: ['account', 'at'] },
 };
 

@@ -14,14 +14,20 @@ export type MailKind =
   | 'account_deleted'
   | 'sessions_ended_by_staff';
 
-/** What a mail says besides its kind. */
-export interface MailDetails {
-  /** The device in words, which the release before this one shows. */
-  readonly device?: string;
+/** What a mail may say of a device. */
+export interface MailedDevice {
   readonly browser?: string | null;
   readonly os?: string | null;
   /** What a user agent that is no known browser calls itself: a stranger's word. */
   readonly program?: string | null;
+}
+
+/** What a mail says besides its kind. The device and the address are those of the request that it is about. */
+export interface MailDetails extends MailedDevice {
+  /** The device in words, which the release before this one shows. */
+  readonly device?: string;
+  /** The device that was logged out, as it signed in, where that is not the one of the request. */
+  readonly loggedOut?: MailedDevice;
   readonly ip?: string;
   /** An address that is, or may become, that of the account. */
   readonly email?: string;

@@ -1,4 +1,4 @@
-import type { MailDetails } from './mail.entity.js';
+import type { MailedDevice } from './mail.entity.js';
 
 // A stranger may register another person's address, with words in front of its "@", and sign in with a program that calls
 // itself as they like. Until the reader of an address has confirmed it, neither its mails nor the pages of their links
@@ -10,6 +10,6 @@ export const addressFor = (address: string, isConfirmed: boolean): string =>
 
 /** The browser of a device; what another program calls itself only once the reader has confirmed the address. */
 export const browserFor = (
-  { browser, program }: Pick<MailDetails, 'browser' | 'program'>,
+  { browser, program }: Pick<MailedDevice, 'browser' | 'program'>,
   isConfirmed: boolean,
 ): string | null => browser ?? (isConfirmed ? program : null) ?? null;

@@ -4,7 +4,7 @@ import { BROWSER_MAP, OS_MAP, parse } from 'bowser';
 import { LRUCache } from 'lru-cache';
 import type { RequestSource } from '../http/request-source.js';
 import { networkOf } from '../limits/network.js';
-import type { MailDetails } from '../mail/mail.entity.js';
+import type { MailDetails, MailedDevice } from '../mail/mail.entity.js';
 
 export const DEVICE_TYPES = ['desktop', 'mobile', 'tablet', 'bot', 'other'] as const;
 type DeviceType = (typeof DEVICE_TYPES)[number];
@@ -63,12 +63,19 @@ const knownOf = (names: ReadonlySet<string>, name: string | undefined): string |
 const PRODUCT = /^(?=.{1,24}(?:\/|$))([A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z][A-Za-z0-9]*){0,2})(?:\/\d|$)/;
 const productOf = (userAgent: string): string | null => PRODUCT.exec(userAgent)?.[1] ?? null;
 
-/** What a mail may say of where a request came from. What a program calls itself stands apart: it is a stranger's word. */
-export function mailDetailsOf({ userAgent, ip }: Pick<RequestSource, 'userAgent' | 'ip'>): MailDetails {
-  const { label: device, browser, os } = describeDevice(userAgent);
+/** What a mail may say of a device. What a program calls itself stands apart: it is a stranger's word. */
+export function mailedDeviceOf(userAgent: string): Required<MailedDevice> {
+  const { browser, os } = describeDevice(userAgent);
   const isKnown = browser === null || BROWSERS.has(browser);
-  return { device, browser: isKnown ? browser : null, os, program: isKnown ? null : browser, ip };
+  return { browser: isKnown ? browser : null, os, program: isKnown ? null : browser };
 }
+
+/** What a mail may say of where a request came from. */
+export const mailDetailsOf = ({ userAgent, ip }: Pick<RequestSource, 'userAgent' | 'ip'>): MailDetails => ({
+  device: describeDevice(userAgent).label,
+  ...mailedDeviceOf(userAgent),
+  ip,
+});
 
 /**
  * By what a device is known as one that signed in before: browser, system and the network of its address (IPv4 /24,

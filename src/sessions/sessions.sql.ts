@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag';
 import type { RequestSource } from '../http/request-source.js';
+import type { MailDetails } from '../mail/mail.entity.js';
 import { mailDetailsOf } from './device-label.js';
 import type { RevocationReason } from './session.entity.js';
 import { AUDITED_TYPES, SESSION_EVENT, type SessionEvent } from './session-event.js';
@@ -44,8 +45,9 @@ export const honoursPredecessor = (graceSeconds: number): Sql => sql`(
 export const sourceValues = ({ ip, userAgent, requestId }: RequestSource): Sql =>
   sql`${ip}, ${userAgent}, ${requestId}`;
 
-/** What a mail about a request has as its details: which device, and its address. */
-export const mailedSource = (source: RequestSource): Sql => sql`${JSON.stringify(mailDetailsOf(source))}::jsonb`;
+/** What a mail about a request has as its details: which device, its address, and what else it says. */
+export const mailedSource = (source: RequestSource, others: MailDetails = {}): Sql =>
+  sql`${JSON.stringify({ ...mailDetailsOf(source), ...others })}::jsonb`;
 
 /** What {@link eventsOf} must know of a row in the audit trail. */
 export const AUDIT_COLUMNS = sql`id, at, type, user_id, session_id, reason`;

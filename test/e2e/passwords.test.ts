@@ -324,11 +324,15 @@ describe('a sign-in from a new device', () => {
   });
 });
 
-it('The reuse of a spent refresh token is reported to its user by mail', async () => {
-  const { credentials, refreshToken } = await t.a.signUp();
+it('The reuse of a spent refresh token is reported to its user by mail, with the device that it logged out', async () => {
+  const credentials = someone();
+  const firefox = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0';
+  const { refreshToken } = (await t.a.register(credentials, { headers: { 'user-agent': firefox } })).body;
   const second = (await t.a.refresh(refreshToken)).body;
   await t.a.refresh(second.refreshToken);
   expect((await t.a.refresh(refreshToken)).body.code).toBe('refresh_token_reused');
   const mails = await mailbox.await(credentials.email, SUBJECTS.reused);
   expect(mails).toHaveLength(1);
+  expect(mails[0]!.text).toContain('Logged out: Firefox on Windows');
+  expect(mails[0]!.text).toMatch(/The old key was used by: (?!Firefox)/);
 });

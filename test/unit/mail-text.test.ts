@@ -93,6 +93,21 @@ it('A mail in a language that has no texts any more, or in none, is in English',
   }
 });
 
+it('The mail about a reused refresh token names the device that was logged out, and from where the old key was used', () => {
+  const details = { ...FIREFOX, loggedOut: { browser: 'Safari', os: 'iOS', program: null } };
+  const { text } = write('refresh_token_reused', { details });
+  expect(text).toContain('Logged out: Safari on iOS');
+  expect(text).toContain('The old key was used by: Firefox on Windows');
+  expect(text).toContain('From the internet address: 203.0.113.7');
+  expect(write('refresh_token_reused', { details, language: 'de' }).text).toContain('Abgemeldet: Safari unter iOS');
+  // Written by the release before, which did not say it.
+  expect(write('refresh_token_reused').text).toContain('Logged out: Unknown device');
+
+  const lured = { ...details, loggedOut: { browser: null, os: null, program: 'Your-Bank-Calls' } };
+  expect(write('refresh_token_reused', { details: lured }).text).toContain('Logged out: Your-Bank-Calls');
+  expect(write('refresh_token_reused', { details: lured, isConfirmed: false }).text).not.toContain('Bank');
+});
+
 it('Before an address is confirmed its mails have no word of the person who gave it', () => {
   const lure = 'call-0800-555-now';
   const { text, html } = write('email_change_requested', {
@@ -118,6 +133,7 @@ it.each(MAIL_KINDS)('Nothing hostile in the details of the mail %s becomes a lin
         browser: hostile,
         os: hostile,
         program: hostile,
+        loggedOut: { browser: hostile, os: hostile, program: hostile },
         ip: hostile,
         email: `${LURE}@evil.test`,
       },

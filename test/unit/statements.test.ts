@@ -84,7 +84,7 @@ const CALLS: [new (...args: any[]) => any, unknown[], Record<string, unknown[]>]
     {
       rotate: [token, 'body', hash, source],
       findRotationDelay: [id, source],
-      revokeReused: [id, source],
+      revokeReused: [{ id, userAgent: '' }, source],
       findState: [id],
     },
   ],

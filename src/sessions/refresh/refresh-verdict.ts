@@ -9,7 +9,7 @@ export type RefreshVerdict =
   /** It does not lead to the session's current token, or was delivered otherwise. It must end nothing. */
   | { readonly verdict: 'forged' }
   /** It is older than what the session honours, whether or not the session has ended. */
-  | { readonly verdict: 'reused' }
+  | { readonly verdict: 'reused'; readonly state: RefreshState }
   /** Its session was revoked, or the user disabled. */
   | { readonly verdict: 'revoked'; readonly state: RefreshState }
   /** Its session is past its idle or absolute end. */
@@ -41,7 +41,7 @@ export function refreshVerdict(
     return { verdict: 'forged' };
   }
   if (age > 1 || (age === 1 && !state.honoursPredecessor)) {
-    return { verdict: 'reused' };
+    return { verdict: 'reused', state };
   }
   if (state.isRevoked) {
     return { verdict: 'revoked', state };

@@ -5,6 +5,7 @@ import { AppConfig } from '../../config/config.js';
 import { Database } from '../../database/database.js';
 import { Notifications } from '../../database/notifications.js';
 import { READER } from '../../mail/outbox.js';
+import { mailedDeviceOf } from '../device-label.js';
 import { SESSION_CHANNEL, type SessionEvent } from '../session-event.js';
 import {
   SESSION_WITH_USER_COLUMNS,
@@ -12,7 +13,7 @@ import {
   type SessionWithUserRow,
   toSessionWithUser,
 } from '../session-with-user.js';
-import type { TokenDelivery } from '../session.entity.js';
+import type { Session, TokenDelivery } from '../session.entity.js';
 import { sessionsRevoked } from '../sessions.measurements.js';
 import {
   ACTIVE,
@@ -122,9 +123,13 @@ export class RefreshRepository {
     return rows[0]?.milliseconds ?? null;
   }
 
-  /** Revokes a session one of whose old refresh tokens came back. Nothing happens if it was not active. */
-  async revokeReused(id: string, source: RequestSource): Promise<void> {
+  /**
+   * Revokes a session one of whose old refresh tokens came back, and mails its user which device that logged out and from
+   * where the token was used. Nothing happens if it was not active.
+   */
+  async revokeReused({ id, userAgent }: Pick<Session, 'id' | 'userAgent'>, source: RequestSource): Promise<void> {
     const reason = 'refresh_token_reuse';
+    const details = mailedSource(source, { loggedOut: mailedDeviceOf(userAgent) });
     const { rows } = await this.database.prepared<RevokedCount>(
       'revoke_reused_session',
       sql`
@@ -133,7 +138,7 @@ export class RefreshRepository {
           SELECT 'refresh_token_reused', 'failure', user_id, id, ${sourceValues(source)} FROM revoked
         ), mailed AS (
           INSERT INTO mails (kind, recipient, user_id, session_id, details, language, is_confirmed)
-          SELECT 'refresh_token_reused', u.email, u.id, r.id, ${mailedSource(source)}, ${READER}
+          SELECT 'refresh_token_reused', u.email, u.id, r.id, ${details}, ${READER}
           FROM revoked r JOIN users u ON u.id = r.user_id
         )
         ${REVOKED_COUNT}`,

@@ -69,7 +69,7 @@ export class RefreshService {
         throw new InvalidRefreshTokenError();
       case 'reused':
         // Committed on its own, before the error: a rollback would bring the session back.
-        await this.refreshes.revokeReused(token.sessionId, source);
+        await this.refreshes.revokeReused(verdict.state.session, source);
         record('reused');
         throw new RefreshTokenReusedError();
       case 'revoked':
