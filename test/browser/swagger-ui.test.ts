@@ -132,7 +132,7 @@ it('A person can sign up, manage devices, refresh and log out at /docs in 15 cli
   expect((await run('getCurrentSession')).body.id).toBe(phone.body.session.id);
 
   expect((await run('logout')).status).toBe(204);
-  await seen(who(), 'That session was ended.');
+  await seen(who(), 'You logged out.');
   expect(await page.context().cookies()).toEqual([]);
   expect((await run('refresh')).status).toBe(401);
   expect(clicks).toBeLessThanOrEqual(MAX_CLICKS);

@@ -1,6 +1,7 @@
 import { createStore } from './store.mjs';
 
 const ME = '/auth/me';
+const LOGOUTS = new Set(['/auth/logout', '/auth/logout-all']);
 // The service allows for clocks that differ by as much.
 const SKEW_SECONDS = 30;
 const MINUTE = 60_000;
@@ -9,6 +10,7 @@ const WHY_ENDED = {
   invalid_token: 'The access token has expired. Run POST /auth/refresh for the next one, or log in.',
   session_revoked: 'That session was ended. Log in to go on.',
   session_expired: 'That session has expired. Log in to go on.',
+  logged_out: 'You logged out.',
 };
 
 /**
@@ -41,7 +43,7 @@ export function authorization({ React }) {
     who.set({ ended: WHY_ENDED[code] ?? WHY_ENDED.invalid_token });
   }
 
-  async function identify(system) {
+  async function identify(system, { isLogout = false } = {}) {
     const token = tokenOf(system);
     if (!token) return;
     const headers = { authorization: `Bearer ${token}` };
@@ -49,14 +51,14 @@ export function authorization({ React }) {
     const body = await response?.json().catch(() => null);
     if (!body || tokenOf(system) !== token) return;
     if (response.ok) remember(system, token, body, body.session);
-    if (response.status === 401) forget(system, body.code);
+    if (response.status === 401) forget(system, isLogout && body.code === 'session_revoked' ? 'logged_out' : body.code);
   }
 
-  function learn(system, method, { ok, status, body, headers }) {
+  function learn(system, path, method, { ok, status, body, headers }) {
     if (ok && typeof body?.accessToken === 'string' && body.user && body.session) {
       signIn(system, body.accessToken, body.user, body.session);
     } else if (status === 401 || (ok && (method !== 'get' || isStream(headers)))) {
-      void identify(system);
+      void identify(system, { isLogout: ok && LOGOUTS.has(path) });
     }
   }
 
@@ -77,7 +79,7 @@ export function authorization({ React }) {
         wrapActions: {
           setResponse: (original, system) => (path, method, response) => {
             const action = original(path, method, response);
-            learn(system, method, response.err?.response ?? response);
+            learn(system, path, method, response.err?.response ?? response);
             return action;
           },
         },
