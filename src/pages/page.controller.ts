@@ -80,11 +80,13 @@ export class PageController {
   }
 
   private settings() {
-    const { hasSwagger, hasDevMails, geoDatabase } = this.config;
+    const { hasSwagger, hasDevMails, geoDatabase, emailVerification } = this.config;
     return {
       hasDocs: hasSwagger,
       hasPlaces: geoDatabase !== undefined,
       hasMailbox: hasDevMails,
+      // Who signs up is sent a link to confirm the address.
+      sendsConfirmation: emailVerification !== 'off',
     };
   }
 }

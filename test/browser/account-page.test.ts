@@ -296,6 +296,22 @@ it('Where no more streams may be opened the account page shows the list and says
   await narrow.kill('SIGTERM');
 }, 60_000);
 
+it('Who signs up is shown the way to the mail of a development server, where one is sent', async () => {
+  for (const [setting, mail] of [
+    ['optional', 'A mail with a link to confirm your address is on its way.'],
+    ['off', ''],
+  ]) {
+    const instance = await startInstance({ env: { DATABASE_URL: database.url, EMAIL_VERIFICATION: setting } });
+    const page = await open(await browser.device(), instance.api);
+    await enter(page, 'sign-up', someone());
+    await expectCount(cards(page), 1);
+    await until('it says so', async () => (await page.locator('#done').textContent()) === mail);
+    expect(await page.locator('#mailbox').isVisible()).toBe(mail !== '');
+    await page.context().close();
+    await instance.kill('SIGTERM');
+  }
+}, 60_000);
+
 it('With ACCOUNT_PAGE=off there is no account page', async () => {
   const without = await startInstance({ env: { DATABASE_URL: database.url, ACCOUNT_PAGE: 'off' } });
   for (const path of ['/', '/page/page.mjs']) {

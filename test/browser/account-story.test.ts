@@ -101,6 +101,7 @@ it('A person signs up, confirms the address, and changes address and password, a
   await password.fill(account.password);
   await page.locator('#enter').click();
   await expectCount(cards(page), 1);
+  await done(page, 'A mail with a link to confirm your address is on its way.');
 
   await page.locator('#sections').getByRole('link', { name: 'History' }).click();
   await page.getByText('No session has ended in the last 90 days.').waitFor();
@@ -111,7 +112,8 @@ it('A person signs up, confirms the address, and changes address and password, a
   await done(page, 'A mail with a link to confirm your address is on its way.');
   await mailbox.await(account.email, SUBJECTS.verification, 2);
   await confirm(page, account.email, SUBJECTS.verification);
-  await page.reload();
+  // As when the person comes back from another window, beside which this one stayed visible.
+  await page.evaluate(`dispatchEvent(new Event('focus'))`);
   await page
     .locator('#address-state')
     .filter({ hasText: /^confirmed$/ })
@@ -233,6 +235,8 @@ it('A person downloads their data, and deletes the account with their password',
 
   const deletion = await unfold(page, 'Delete my account');
   await deletion.getByText('There is no way back').waitFor();
+  // A password manager finds here whose password it is.
+  expect(await deletion.locator('[autocomplete=username]').inputValue()).toBe(account.email);
   await deletion.locator('[name=password]').fill('not the password');
   await button(deletion, 'Delete my account for good').click();
   await deletion.getByText('This is not your password.').waitFor();
@@ -263,6 +267,7 @@ it('A person whose browser prefers German reads German throughout', async () => 
   await page.locator('#credentials [name=password]').fill(account.password);
   await page.locator('#enter').click();
   await page.getByText('Du bist nur auf diesem Gerät angemeldet.').waitFor();
+  await done(page, 'Eine Mail mit einem Link zum Bestätigen deiner Adresse ist unterwegs.');
   await api.signIn(account);
   await page.getByText('Du bist auf 2 Geräten angemeldet.').waitFor();
   expect(await cards(page).nth(1).textContent()).toContain('Von Wien, Österreich (127.0.0.1)');

@@ -1,8 +1,8 @@
 // Signing in and up, and asking for a new password.
 import { $, clearErrors, on, onSubmit, sayDone, sayProblem } from './dom.mjs';
-import { texts } from './i18n.mjs';
+import { settings, texts } from './i18n.mjs';
 
-const { door: words } = texts;
+const { account, door: words } = texts;
 
 const DOORS = {
   'sign-in': { title: words.signIn, lead: words.signInLead, button: words.signIn, password: 'current-password' },
@@ -50,6 +50,8 @@ export function startDoor(client) {
     } else if (!(await client.register({ email, password }))) {
       openDoor('sign-in');
       sayDone(words.confirmFirst, { isMail: true });
+    } else if (settings.sendsConfirmation) {
+      sayDone(account.resent, { isMail: true });
     }
     // What one person typed is not there for the next.
     if (client.isSignedIn) $('credentials').reset();

@@ -94,11 +94,14 @@ on(globalThis, 'hashchange', () => {
   sayDone('');
   showView();
 });
-// An address that was confirmed in another tab is shown as confirmed when the person comes back.
-on(document, 'visibilitychange', () => {
+/** An address that was confirmed in another tab or window is shown as confirmed when the person comes back. */
+function reloadUnconfirmed() {
   const isOpen = client.isSignedIn && !client.user.emailVerified && document.visibilityState === 'visible';
   if (isOpen) void client.reloadUser().catch(() => {});
-});
+}
+
+on(document, 'visibilitychange', reloadUnconfirmed);
+on(globalThis, 'focus', reloadUnconfirmed);
 onPress($('log-out'), () => client.logOut());
 
 $('docs').hidden = !settings.hasDocs;
