@@ -4,7 +4,7 @@ const CORE = [
   ['auth'],
   ['sessions'],
   ['users'],
-  ['limits', 'mail'],
+  ['limits', 'mail', 'keys'],
   ['audit'],
   ['database'],
   ['http'],

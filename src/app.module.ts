@@ -16,6 +16,7 @@ import { DatabaseModule } from './database/database.module.js';
 import { SchemaFilter } from './database/schema.filter.js';
 import { DevMailsModule } from './dev-mails/dev-mails.module.js';
 import { HealthModule } from './health/health.module.js';
+import { KeysModule } from './keys/keys.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { AccountPageModule, MailLinksModule } from './pages/pages.module.js';
@@ -24,7 +25,7 @@ import { SessionsModule } from './sessions/sessions.module.js';
 import { SessionEventsModule } from './session-events/session-events.module.js';
 import { UsersModule } from './users/users.module.js';
 
-const CORE = [DatabaseModule, LimitsModule, UsersModule, SessionsModule, AuthModule];
+const CORE = [DatabaseModule, KeysModule, LimitsModule, UsersModule, SessionsModule, AuthModule];
 
 // Each can be deleted: its folder, and its line here. Three more are for the settings to decide, below.
 const FEATURES = [AccountModule, AdminModule, HealthModule, MailLinksModule, PlacesModule, SessionEventsModule];

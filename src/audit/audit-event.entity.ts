@@ -38,6 +38,8 @@ export const AUDIT_EVENT_TYPES = [
   'sessions_revoked_by_staff',
   'password_reset_by_staff',
   'access_refused',
+  'signing_key_rotated',
+  'signing_key_revoked',
 ] as const;
 export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];
 

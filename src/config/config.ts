@@ -54,9 +54,16 @@ export class AppConfig extends BrandConfig {
   @IntegerSetting('SESSION_CHECK_TIMEOUT_MS', { min: 50, max: 60_000 })
   readonly sessionCheckTimeoutMs: number = 1000;
 
-  /** The first signs, all verify. */
+  /** The first encrypts signing keys, all decrypt; under HS256 the first signs, all verify. */
   @ListSetting('JWT_SECRET')
   readonly jwtSecrets: readonly string[] = [];
+
+  @TextSetting('JWT_ALGORITHM', ['ES256', 'HS256'])
+  readonly jwtAlgorithm: 'ES256' | 'HS256' = 'ES256';
+
+  /** How long a key signs before the next one does. */
+  @IntegerSetting('SIGNING_KEY_TTL', { min: 3600, max: 10 * YEAR_SECONDS })
+  readonly signingKeyTtlSeconds: number = 7_776_000;
 
   @TextSetting('JWT_ISSUER')
   readonly jwtIssuer: string = 'latchkey';

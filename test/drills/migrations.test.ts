@@ -41,6 +41,7 @@ const TABLES = [
   'migrations',
   'rate_limits',
   'sessions',
+  'signing_keys',
   'stream_watches',
   'users',
 ];

@@ -43,6 +43,7 @@ const ROUTES: Record<string, number[]> = {
   'GET /sessions/current': [200, 401, 503],
   'PATCH /sessions/{id}': [200, 400, 401, 403, 404, 413, 415, 429, 503],
   'DELETE /sessions/{id}': [204, 401, 403, 404, 503],
+  'GET /.well-known/jwks.json': [200],
   'GET /health/live': [200],
   'GET /health/ready': [200, 503],
 };
@@ -81,6 +82,7 @@ const OPERATION_IDS: Record<string, string> = {
   'POST /admin/users/{id}/enable': 'enableUser',
   'POST /admin/users/{id}/password/reset': 'sendPasswordReset',
   'GET /admin/audit': 'listAuditEvents',
+  'GET /.well-known/jwks.json': 'listKeys',
   'GET /health/live': 'getLiveness',
   'GET /health/ready': 'getReadiness',
 };

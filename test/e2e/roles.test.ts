@@ -102,6 +102,7 @@ describe('the role that serves', () => {
     const { api } = instance;
     await walk('GET /health/live');
     await walk('GET /health/ready');
+    await walk('GET /.well-known/jwks.json');
     const me = someone();
     const signIn = () => walk('POST /auth/login', { body: { ...me, tokenDelivery: 'body' } });
     let { accessToken: bearer, user } = await walk('POST /auth/register', { body: { ...me, tokenDelivery: 'body' } });

@@ -9,6 +9,7 @@ import { IndexAuditEventsByTime1795520000002 } from './1795520000002-index-audit
 import { LeaveSessionNewsToTheService1795520000003 } from './1795520000003-leave-session-news-to-the-service.js';
 import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age.js';
 import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
+import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-keys.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   LeaveSessionNewsToTheService1795520000003,
   IndexMailsByAge1795540000000,
   AddLanguages1795560000000,
+  CreateSigningKeys1795580000000,
 ];

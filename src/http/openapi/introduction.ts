@@ -53,6 +53,12 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
 - \`GET /admin/audit\` says what happened, to whom, and who did it.`,
   ],
   [
+    'Keys',
+    `- \`GET /.well-known/jwks.json\` has the public keys: any service can verify an access token with them.
+- That says who issued a token. Whether its session is still open, only Latchkey knows.
+- \`npm run keys:rotate\` makes the next key: it stands here at once, and signs twenty minutes later.`,
+  ],
+  [
     'Health',
     `- \`GET /health/live\`: does the process run?
 - \`GET /health/ready\`: can it serve requests? Stop the database, and it says no.

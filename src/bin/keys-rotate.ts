@@ -1,0 +1,70 @@
+import 'reflect-metadata';
+import { DataSource } from 'typeorm';
+import { configOfProcess } from '../config/environment.js';
+import { onDatabase } from '../config/load-config.js';
+import { Database } from '../database/database.js';
+import { databaseOptions } from '../database/database-options.js';
+import { startEmbeddedPostgres } from '../database/embedded/embedded-postgres.js';
+import { startErrorOf } from '../database/unreachable.js';
+import { KeyRotation } from '../keys/key-rotation.js';
+import { SIGNING_ALGORITHM } from '../keys/signing-key.js';
+import { codeOf } from '../problems/error-code.js';
+import { StartError } from '../problems/start-error.js';
+
+const UNDEFINED_TABLE = '42P01';
+
+// Rotates the key that signs: npm run keys:rotate; with --leaked, every key there is is refused from the end of the command
+// on. The process ends with 0 where that was done, 1 where it was not, 2 where it was asked for something else.
+async function main(): Promise<void> {
+  const options = process.argv.slice(2);
+  if (options.some((option) => option !== '--leaked')) {
+    console.error('Say: npm run keys:rotate, or npm run keys:rotate -- --leaked');
+    process.exitCode = 2;
+    return;
+  }
+  const settings = configOfProcess();
+  if (settings.jwtAlgorithm !== SIGNING_ALGORITHM) {
+    throw new StartError('JWT_ALGORITHM is HS256: what signs is JWT_SECRET. Replace that.');
+  }
+  const { databaseUrl, dataDir } = settings;
+  const embedded = databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, sharesRunning: true }) : null;
+  const config = embedded ? onDatabase(settings, embedded.url) : settings;
+  const databaseSettings = databaseOptions(config);
+  const dataSource = new DataSource({ ...databaseSettings, poolSize: 1 });
+  try {
+    await dataSource.initialize();
+    const rotation = new KeyRotation(new Database(dataSource), config);
+    console.log(await (options.length > 0 ? replaceLeaked(rotation) : rotate(rotation)));
+  } catch (error) {
+    throw codeOf(error) === UNDEFINED_TABLE
+      ? new StartError('The database has no signing keys yet. Start the service first, or npm run migrate.')
+      : startErrorOf(error, databaseSettings);
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+    await embedded?.stop();
+  }
+}
+
+async function rotate(rotation: KeyRotation): Promise<string> {
+  const next = await rotation.rotate();
+  if (!next) {
+    throw new StartError(
+      'This JWT_SECRET opens no signing key. Run it with the settings of the service, once that has started.',
+    );
+  }
+  const when = `signs from ${next.signsFrom.toISOString()}`;
+  return next.isNew
+    ? `The key ${next.id} is published, and ${when}.`
+    : `There is a next key already: ${next.id} is published, and ${when}. Nothing was changed.`;
+}
+
+async function replaceLeaked(rotation: KeyRotation): Promise<string> {
+  const { made, revoked } = await rotation.replaceLeaked();
+  const old = revoked.length > 0 ? revoked.join(', ') : 'none, there was no key';
+  return `Refused from now on: ${old}.\nThe key ${made.id} signs. Each client refreshes once; nobody has to log in again.`;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof StartError ? error.message : error);
+  process.exitCode = 1;
+});

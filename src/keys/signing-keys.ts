@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Subject } from 'rxjs';
+import { AppConfig } from '../config/config.js';
+import { Notifications } from '../database/notifications.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
+import { KEYS_CHANNEL, KeyRotation, type MadeKey, type RotationReason } from './key-rotation.js';
+import { KeySeal } from './key-seal.js';
+import { type OpenedKey, openKeys, signingAt } from './opened-keys.js';
+import { SIGNING_ALGORITHM } from './signing-key.js';
+import { SigningKeysRepository } from './signing-keys.repository.js';
+
+// A key is published for twenty minutes before it signs: any instance has read it long before.
+const LOOKS_EVERY_MS = 60_000;
+// However many tokens name keys that do not exist.
+const READS_EVERY_MS = 100;
+
+const WHY: Readonly<Record<RotationReason, string>> = {
+  first: 'there was none',
+  secret_changed: 'JWT_SECRET opens none of those there are, so what they signed is refused',
+  schedule: 'the one before is old',
+  command: 'asked to',
+  leaked: 'the one before has leaked',
+};
+
+/** What a statement saw that a token is issued for. */
+export interface Moment {
+  readonly readAt: Date;
+  /** The ids of the keys that were accepted then. */
+  readonly keyIds: string;
+}
+
+/**
+ * The keys that sign and verify JWTs under ES256: made, kept and rotated by the service, the same ones on every instance.
+ * Under HS256 there are none.
+ *
+ * What is remembered here may be old. Whether a key is accepted is for the database to say, together with the session: see
+ * `ACCEPTED_KEY_IDS`.
+ */
+@Injectable()
+export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
+  private readonly logger = new Logger(SigningKeys.name);
+  private readonly seal: KeySeal;
+  private readonly isUsed: boolean;
+  private keys: readonly OpenedKey[] = [];
+  private byId: ReadonlyMap<string, OpenedKey> = new Map();
+  private readAt = new Date(0);
+  private reading: Promise<void> = Promise.resolve();
+  private nextReading: Promise<void> | null = null;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly revokedIds = new Subject<ReadonlySet<string>>();
+
+  /** The ids of keys that were revoked: at once, or within a minute where the notification was missed. */
+  readonly revoked = this.revokedIds.asObservable();
+
+  constructor(
+    private readonly repository: SigningKeysRepository,
+    private readonly rotation: KeyRotation,
+    notifications: Notifications,
+    config: AppConfig,
+  ) {
+    this.seal = new KeySeal(config.jwtSecrets);
+    this.isUsed = config.jwtAlgorithm === SIGNING_ALGORITHM;
+    if (this.isUsed) {
+      const look = () => void this.look();
+      notifications.listen({ channel: KEYS_CHANNEL, received: look, listening: look, lost: () => undefined });
+    }
+  }
+
+  async onModuleInit(): Promise<void> {
+    if (this.isUsed) {
+      await this.readFresh();
+      await this.makeWhereDue(this.keys.some(({ isSealedByFirst }) => !isSealedByFirst));
+      this.timer = setInterval(() => void this.look(), LOOKS_EVERY_MS).unref();
+    }
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.timer);
+  }
+
+  /**
+   * The key that signs a token which is issued at a moment: never one that was revoked before. Throws
+   * {@link ServiceUnavailableError} where there is none, and what the database throws.
+   */
+  async signing({ readAt, keyIds }: Moment): Promise<OpenedKey> {
+    const known = signingAt(this.keys, readAt);
+    if (known && keyIds.includes(known.id)) {
+      return known;
+    }
+    await this.readFresh();
+    if (!this.current) {
+      await this.makeWhereDue();
+    }
+    if (!this.current) {
+      throw new ServiceUnavailableError();
+    }
+    return this.current;
+  }
+
+  /** The key of this id, to verify with. Null where there is none. One that is not known yet is looked for in the database. */
+  async find(id: string): Promise<OpenedKey | null> {
+    if (!this.byId.has(id) && this.isUsed) {
+      await this.readFresh();
+    }
+    return this.byId.get(id) ?? null;
+  }
+
+  /** Whether what a token of this key has opened may stay open: false from the moment {@link revoked} has named it. */
+  isKnown(id: string | null): boolean {
+    return id === null || this.byId.has(id);
+  }
+
+  /**
+   * Every key that is accepted, as it is after the request arrived. While the database does not answer, those that were
+   * there: a verifier that finds none would refuse every token.
+   */
+  async listAccepted(): Promise<readonly OpenedKey[]> {
+    if (this.isUsed) {
+      await this.readFresh().catch((error: unknown) => {
+        this.logger.warn(`Cannot read the signing keys, and publish those that are known: ${String(error)}`);
+      });
+    }
+    return this.keys;
+  }
+
+  private get current(): OpenedKey | undefined {
+    return signingAt(this.keys, this.readAt);
+  }
+
+  private async look(): Promise<void> {
+    try {
+      await this.readFresh();
+      await this.makeWhereDue();
+    } catch (error) {
+      this.logger.warn(`Cannot read the signing keys, and go on trying: ${String(error)}`);
+    }
+  }
+
+  private async makeWhereDue(isToSeal = false): Promise<void> {
+    if (isToSeal || this.rotation.isDue(this.keys, this.readAt)) {
+      this.report(await this.rotation.ensure());
+      await this.readFresh();
+    }
+  }
+
+  private report(made: MadeKey | null): void {
+    if (made) {
+      const text = `Made the signing key ${made.id}, which signs from ${made.signsFrom.toISOString()}: ${WHY[made.reason]}`;
+      this.logger[made.reason === 'secret_changed' ? 'warn' : 'log'](text);
+    }
+  }
+
+  /** Reads the keys, once for all who ask before the reading begins, and some time after the last one. */
+  private readFresh(): Promise<void> {
+    this.nextReading ??= this.reading
+      .catch(() => undefined)
+      .then(() => {
+        this.nextReading = null;
+        const read = this.read();
+        this.reading = read.then(pause, pause);
+        return read;
+      });
+    return this.nextReading;
+  }
+
+  private async read(): Promise<void> {
+    const stored = await this.repository.listAccepted();
+    const before = this.keys;
+    this.readAt = stored[0]?.readAt ?? new Date();
+    this.keys = openKeys(this.seal, stored, this.byId);
+    this.byId = new Map(this.keys.map((key) => [key.id, key]));
+    // What is not accepted any more, and whose time was not over.
+    const revoked = before.filter(
+      ({ id, acceptedUntil }) => !this.byId.has(id) && (acceptedUntil === null || acceptedUntil > this.readAt),
+    );
+    if (revoked.length > 0) {
+      this.revokedIds.next(new Set(revoked.map(({ id }) => id)));
+    }
+  }
+}
+
+const pause = () => sleep(READS_EVERY_MS, undefined, { ref: false });

@@ -1,0 +1,114 @@
+import { AppConfig } from '../../src/config/config.js';
+import { KeySeal } from '../../src/keys/key-seal.js';
+import type { StoredKey } from '../../src/keys/keys.sql.js';
+import { generateKey, writeKey } from '../../src/keys/signing-key.js';
+import { SigningKeys } from '../../src/keys/signing-keys.js';
+import { SECRETS } from '../support/secrets.js';
+
+const seal = new KeySeal([SECRETS.JWT_SECRET]);
+const LONG_AGO = new Date(0);
+
+/** The keys as an instance knows them, over a table that the test changes. */
+function keysOver(table: StoredKey[]) {
+  const listAccepted = jest.fn(() => Promise.resolve([...table]));
+  const rotation: any = { isDue: () => false, ensure: jest.fn() };
+  const config = Object.assign(new AppConfig(), { jwtSecrets: [SECRETS.JWT_SECRET] });
+  const notifications: any = { listen: () => undefined };
+  const repository: any = { listAccepted };
+  return { keys: new SigningKeys(repository, rotation, notifications, config), listAccepted };
+}
+
+const storedKey = (signsFrom = LONG_AGO): StoredKey => {
+  const key = generateKey();
+  return {
+    id: key.id,
+    sealedKey: seal.seal(key.id, writeKey(key)),
+    signsFrom,
+    acceptedUntil: null,
+    readAt: new Date(),
+  };
+};
+
+it('A key that is known is found without asking the database', async () => {
+  const row = storedKey();
+  const { keys, listAccepted } = keysOver([row]);
+  await keys.find(row.id);
+  for (let i = 0; i < 100; i++) expect((await keys.find(row.id))?.id).toBe(row.id);
+  expect(listAccepted).toHaveBeenCalledTimes(1);
+});
+
+it('However many tokens name keys that do not exist, the database is asked for all of them together', async () => {
+  const { keys, listAccepted } = keysOver([storedKey()]);
+  await keys.find('of nobody');
+  const found = await Promise.all(Array.from({ length: 1000 }, (_, i) => keys.find(`${i}`)));
+  expect(found.filter((key) => key !== null)).toEqual([]);
+  expect(listAccepted).toHaveBeenCalledTimes(2);
+});
+
+it('A key that is made just after the database was asked for another one is found all the same', async () => {
+  const table = [storedKey()];
+  const { keys } = keysOver(table);
+  await keys.find('of nobody');
+  const row = storedKey();
+  table.push(row);
+  expect((await keys.find(row.id))?.id).toBe(row.id);
+});
+
+it('A database that does not answer is no answer, and is asked again', async () => {
+  const row = storedKey();
+  const { keys, listAccepted } = keysOver([row]);
+  listAccepted.mockRejectedValueOnce(new Error('no answer'));
+  await expect(keys.find(row.id)).rejects.toThrow('no answer');
+  expect((await keys.find(row.id))?.id).toBe(row.id);
+});
+
+it('The key that signs is the one that began last at the moment of the statement, unless that was revoked by then', async () => {
+  const [former, current, next] = [storedKey(), storedKey(new Date(1000)), storedKey(new Date(2000))];
+  const table = [former, current, next];
+  const { keys, listAccepted } = keysOver(table);
+  const keyIds = table.map(({ id }) => id).join(' ');
+  await keys.find(former.id);
+  const signerAt = async (milliseconds: number) => (await keys.signing({ readAt: new Date(milliseconds), keyIds })).id;
+  expect(await Promise.all([500, 1000, 1999, 2000].map(signerAt))).toEqual([
+    former.id,
+    current.id,
+    current.id,
+    next.id,
+  ]);
+  expect(listAccepted).toHaveBeenCalledTimes(1);
+
+  const replacement = storedKey(new Date(3000));
+  table.splice(0, 3, replacement);
+  expect((await keys.signing({ readAt: new Date(2500), keyIds: replacement.id })).id).toBe(replacement.id);
+});
+
+it('A key that another instance sealed anew with a secret that is not ours stays known, and another one does not become so', async () => {
+  const row = storedKey();
+  const table = [row];
+  const { keys } = keysOver(table);
+  await keys.find(row.id);
+  const elsewhere = new KeySeal(['a secret of another instance, of 32 bytes']);
+  const foreign = generateKey();
+  table.splice(
+    0,
+    1,
+    { ...row, sealedKey: elsewhere.seal(row.id, Buffer.from('sealed anew')) },
+    { ...storedKey(), id: foreign.id, sealedKey: elsewhere.seal(foreign.id, writeKey(foreign)) },
+  );
+  expect(await keys.find(foreign.id)).toBeNull();
+  expect((await keys.find(row.id))?.id).toBe(row.id);
+});
+
+it('A key that is gone was revoked, unless its time was over', async () => {
+  const [over, leaked, kept] = [storedKey(), storedKey(), storedKey()];
+  const table: StoredKey[] = [{ ...over, acceptedUntil: new Date(Date.now() - 1000) }, leaked, kept];
+  const { keys } = keysOver(table);
+  const revoked: string[] = [];
+  keys.revoked.subscribe((ids) => revoked.push(...ids));
+  await keys.find(kept.id);
+  table.splice(0, 2);
+  await keys.find('of nobody');
+  expect(revoked).toEqual([leaked.id]);
+  expect([over, leaked, kept].map(({ id }) => keys.isKnown(id))).toEqual([false, false, true]);
+  expect(keys.isKnown(null)).toBe(true);
+});
