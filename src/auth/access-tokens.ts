@@ -4,15 +4,17 @@ import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
 import { LRUCache } from 'lru-cache';
 import { AppConfig } from '../config/config.js';
-import { secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
+import { Problem } from '../problems/problem.js';
+import { isStoreFailure } from '../problems/store-failure.js';
+import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { SessionWithUser } from '../sessions/session-with-user.js';
-import { hasOurHeader } from './access-token-keys.js';
+import { AccessTokenKeys } from './access-token-keys.js';
+import { headerOf } from './jwt-header.js';
 
 const VERIFIED_MAX_TOKENS = 10_000;
 const VERIFIED_MAX_BYTES = 8 * 1024 * 1024;
 const CLAIMS_BYTES = 400;
-const VERIFIED_FOR_MS = 60_000;
 
 export interface AccessToken {
   readonly accessToken: string;
@@ -23,29 +25,36 @@ export interface AccessToken {
 /** Access tokens: JWTs of the profile of RFC 9068, with a session and its generation inside, and nothing about the person. */
 @Injectable()
 export class AccessTokens {
-  // That we signed these claims cannot become untrue while the process has its keys, so it need not be found out for each
-  // request. Their times are compared at each use, and so is the session, by the checker.
-  private readonly claims = new LRUCache<string, SessionClaims>({
-    max: VERIFIED_MAX_TOKENS,
-    maxSize: VERIFIED_MAX_BYTES,
-    sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
-    ttl: VERIFIED_FOR_MS,
-  });
+  // That we signed these claims cannot become untrue, so it need not be found out for each request. Their times are
+  // compared at each use, and so are the session and whether the key is still accepted, by the checker.
+  private readonly claims: LRUCache<string, SessionClaims>;
 
   constructor(
     private readonly jwt: JwtService,
+    private readonly keys: AccessTokenKeys,
     private readonly config: AppConfig,
-  ) {}
+  ) {
+    this.claims = new LRUCache({
+      max: VERIFIED_MAX_TOKENS,
+      maxSize: VERIFIED_MAX_BYTES,
+      sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
+      ttl: (config.accessTokenTtlSeconds + CLOCK_SKEW_SECONDS) * 1000,
+    });
+  }
 
-  /** Signs a token for a session as it is now. It never outlives the session. */
-  issue({ session, readAt }: SessionWithUser): AccessToken {
+  /**
+   * Signs a token for a session as it is now. It never outlives the session, and no key signs it that was revoked before.
+   * Throws `service_unavailable`, and what the database throws.
+   */
+  async issue({ session, ...moment }: Omit<SessionWithUser, 'user'>): Promise<AccessToken> {
+    const { readAt } = moment;
     const now = secondsOf(readAt);
     const exp = Math.min(
       now + this.config.accessTokenTtlSeconds,
       secondsOf(session.idleExpiresAt),
       secondsOf(session.expiresAt),
     );
-    const accessToken = this.jwt.sign({
+    const claims = {
       iss: this.config.jwtIssuer,
       aud: this.config.jwtAudience,
       sub: session.userId,
@@ -55,19 +64,21 @@ export class AccessTokens {
       iat: now,
       exp,
       auth_time: secondsOf(session.authenticatedAt),
-    });
+    };
+    const accessToken = await this.jwt.signAsync(claims, { header: await this.keys.headerAt(moment) });
     return { accessToken, expiresIn: Math.max(0, exp - now) };
   }
 
   /**
    * The claims of a token that we signed, however it came: on a socket, say. They authorise nothing by themselves: whether
-   * their time is over and the session open, the session checker knows. Throws {@link InvalidAccessTokenError}.
+   * their time is over, their key accepted and the session open, the session checker knows. Throws
+   * {@link InvalidAccessTokenError}, and what the database throws where it does not say whether there is such a key.
    */
-  verify(accessToken: string): SessionClaims {
-    return this.verified(accessToken) ?? this.remember(accessToken, this.payloadOf(accessToken));
+  async verify(accessToken: string): Promise<SessionClaims> {
+    return this.verified(accessToken) ?? this.remember(accessToken, await this.payloadOf(accessToken));
   }
 
-  /** The claims of a token whose signature was verified within the last minute; null for any other. */
+  /** The claims of a token whose signature was verified before, and is remembered; null for any other. */
   verified(accessToken: string): SessionClaims | null {
     return this.claims.get(accessToken) ?? null;
   }
@@ -77,20 +88,18 @@ export class AccessTokens {
    * on. Throws {@link InvalidAccessTokenError} where they are not those of an access token.
    */
   remember(accessToken: string, payload: unknown): SessionClaims {
-    const claims = readClaims(payload);
+    const kid = headerOf(accessToken).get('kid');
+    const claims = readClaims(payload, typeof kid === 'string' ? kid : null);
     // A copy: what was cut out of a header keeps all of it in memory.
     this.claims.set(Buffer.from(accessToken).toString(), claims);
     return claims;
   }
 
-  private payloadOf(accessToken: string): unknown {
-    if (!hasOurHeader(accessToken)) {
-      throw new InvalidAccessTokenError();
-    }
+  private async payloadOf(accessToken: string): Promise<unknown> {
     try {
-      return this.jwt.verify<object>(accessToken);
-    } catch {
-      throw new InvalidAccessTokenError();
+      return await this.jwt.verifyAsync<object>(accessToken);
+    } catch (error) {
+      throw error instanceof Problem || isStoreFailure(error) ? error : new InvalidAccessTokenError();
     }
   }
 }
@@ -99,7 +108,7 @@ export class AccessTokens {
  * Reads the claims of a token whose signature, issuer and audience were verified. Every claim must be there and of its
  * type; anything else throws {@link InvalidAccessTokenError}, and no database is asked (JWT-07).
  */
-function readClaims(claims: unknown): SessionClaims {
+function readClaims(claims: unknown, keyId: string | null): SessionClaims {
   if (!isRecord(claims)) {
     throw new InvalidAccessTokenError();
   }
@@ -114,6 +123,7 @@ function readClaims(claims: unknown): SessionClaims {
     authenticatedAt: authTime,
     issuedAt: iat,
     expiresAt: exp,
+    keyId,
   };
 }
 

@@ -2,11 +2,14 @@ import { Module } from '@nestjs/common';
 import { JwtModule } from '@nestjs/jwt';
 import { AuditModule } from '../audit/audit.module.js';
 import { AppConfig } from '../config/config.js';
+import { KeysModule } from '../keys/keys.module.js';
+import { SigningKeys } from '../keys/signing-keys.js';
 import { MailModule } from '../mail/mail.module.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 import { UsersModule } from '../users/users.module.js';
-import { accessTokenJwt } from './access-token-keys.js';
+import { accessTokenJwt, accessTokenKeys } from './access-token-jwt.js';
+import { AccessTokenKeys } from './access-token-keys.js';
 import { AccessTokens } from './access-tokens.js';
 import { AddressConfirmation } from './address-confirmation.js';
 import { AuthController } from './auth.controller.js';
@@ -20,10 +23,12 @@ import { RegistrationService } from './registration.service.js';
 @Module({
   imports: [
     JwtModule.registerAsync({
-      inject: [AppConfig],
+      imports: [KeysModule],
+      inject: [AppConfig, SigningKeys],
       useFactory: accessTokenJwt,
     }),
     AuditModule,
+    KeysModule,
     LimitsModule,
     MailModule,
     SessionsModule,
@@ -35,6 +40,7 @@ import { RegistrationService } from './registration.service.js';
     RegistrationService,
     AddressConfirmation,
     TokenResponses,
+    { provide: AccessTokenKeys, inject: [AppConfig, SigningKeys], useFactory: accessTokenKeys },
     AccessTokens,
     JwtStrategy,
     RefreshCookie,

@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../problems/problem.js';
+import { isStoreFailure } from '../problems/store-failure.js';
 import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
@@ -29,7 +30,12 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     return this.has(IS_PUBLIC, context) || (await super.canActivate(context)) === true;
   }
 
-  override handleRequest<TCaller>(error: unknown, caller: TCaller, _: unknown, context: ExecutionContext): TCaller {
+  override handleRequest<TCaller>(
+    error: unknown,
+    caller: TCaller,
+    reason: unknown,
+    context: ExecutionContext,
+  ): TCaller {
     if (caller) {
       return caller;
     }
@@ -37,8 +43,10 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     if (error instanceof SessionRevokedError && error.session) {
       this.endedSessionUses.note(error.session, sourceOf(request));
     }
-    // Passport's own refusals, of a missing or forged token, come as no error.
-    const refusal = error ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
+    // Passport's own refusals, of a missing or forged token, come as no error, with a reason. That the keys cannot be read is
+    // one of these, and no verdict.
+    const failure = error ?? (isStoreFailure(reason) ? reason : null);
+    const refusal = failure ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
     const isRefusal = refusal instanceof Problem && refusal.status === 401;
     if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {
       return caller;

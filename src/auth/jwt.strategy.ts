@@ -5,7 +5,8 @@ import { Strategy } from 'passport-jwt';
 import type { Caller } from '../sessions/caller.js';
 import { AppConfig } from '../config/config.js';
 import { SessionChecker } from '../sessions/check/session-checker.js';
-import { accessTokenStrategy } from './access-token-keys.js';
+import { accessTokenStrategy } from './access-token-jwt.js';
+import { AccessTokenKeys } from './access-token-keys.js';
 import { AccessTokens } from './access-tokens.js';
 
 const BEARER = /^Bearer +([\w.-]+)$/i;
@@ -17,13 +18,14 @@ type Headed = Pick<IncomingMessage, 'headers'>;
 export class JwtStrategy extends PassportStrategy(Strategy) {
   constructor(
     config: AppConfig,
+    keys: AccessTokenKeys,
     private readonly tokens: AccessTokens,
     private readonly checker: SessionChecker,
   ) {
-    super({ ...accessTokenStrategy(config), jwtFromRequest: tokenOf, passReqToCallback: true });
+    super({ ...accessTokenStrategy(config, keys), jwtFromRequest: tokenOf, passReqToCallback: true });
   }
 
-  /** Skips the signature of a token that was verified within the last minute, but never the session check. */
+  /** Skips the signature of a token that was verified before, but never the session check. */
   override authenticate(request: Parameters<Strategy['authenticate']>[0]): void {
     const claims = this.tokens.verified(tokenOf(request) ?? '');
     if (!claims) {

@@ -13,10 +13,11 @@ export class TokenResponses {
     private readonly cookie: RefreshCookie,
   ) {}
 
-  send(reply: FastifyReply, grant: SessionGrant): AuthResultDto {
+  async send(reply: FastifyReply, grant: SessionGrant): Promise<AuthResultDto> {
+    const accessToken = await this.accessTokens.issue(grant);
     if (grant.session.delivery === 'cookie') {
       this.cookie.set(reply, grant.refreshToken, grant);
     }
-    return AuthResultDto.from(grant, this.accessTokens.issue(grant));
+    return AuthResultDto.from(grant, accessToken);
   }
 }

@@ -7,6 +7,8 @@ export interface Caller extends Pick<SessionState, 'session' | 'user' | 'readAt'
   readonly userId: string;
   readonly sessionId: string;
   readonly role: string;
+  /** The key of the access token; null under HS256. */
+  readonly keyId: string | null;
 }
 
 declare module 'fastify' {

@@ -1,4 +1,5 @@
 import { raw, type Sql } from 'sql-template-tag';
+import { ACCEPTED_KEY_IDS } from '../keys/keys.sql.js';
 import type { User, UserProfile } from '../users/user.entity.js';
 import type { OpenSession, Session } from './session.entity.js';
 
@@ -8,6 +9,8 @@ export interface SessionWithUser {
   readonly user: Omit<User, 'language'>;
   /** When, by the database's clock: the one that all instances share. */
   readonly readAt: Date;
+  /** The ids of the signing keys that were accepted at that moment. */
+  readonly keyIds: string;
 }
 
 /** A session and the refresh token that keeps it going. */
@@ -18,6 +21,7 @@ export interface SessionGrant extends SessionWithUser {
 interface UserColumns {
   readonly userCreatedAt: Date;
   readonly readAt: Date;
+  readonly keyIds: string;
 }
 
 export type OpenSessionRow = OpenSession & Omit<UserProfile, 'id' | 'createdAt'> & UserColumns;
@@ -47,6 +51,7 @@ const OPEN_COLUMNS = {
   emailVerifiedAt: 'u.email_verified_at',
   userCreatedAt: 'u.created_at',
   readAt: 'now()',
+  keyIds: ACCEPTED_KEY_IDS,
 } satisfies Record<keyof OpenSessionRow, string>;
 
 const COLUMNS = {
@@ -74,11 +79,23 @@ export const OPEN_SESSION_COLUMNS = selectList(OPEN_COLUMNS);
 export const SESSION_WITH_USER_COLUMNS = selectList(COLUMNS);
 
 export function toSessionWithUser(row: SessionWithUserRow): SessionWithUser {
-  const { userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, userCreatedAt, readAt, ...session } =
-    row;
+  const {
+    userId,
+    email,
+    name,
+    role,
+    passwordHash,
+    emailVerifiedAt,
+    disabledAt,
+    userCreatedAt,
+    readAt,
+    keyIds,
+    ...session
+  } = row;
   return {
     session: { ...session, userId },
     user: { id: userId, email, name, role, passwordHash, emailVerifiedAt, disabledAt, createdAt: userCreatedAt },
     readAt,
+    keyIds,
   };
 }

@@ -11,7 +11,7 @@ import { databaseOptions } from '../../src/database/database-options.js';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { migrate } from '../../src/database/migrate.js';
 import { PASSWORD } from '../support/api.js';
-import { forgeRefreshToken, signed } from '../support/forge.js';
+import { forgeRefreshToken, makeSigningKey, signed } from '../support/forge.js';
 import { cpuMicroseconds } from './machine.js';
 import { PEER_SECRET } from './servers.js';
 
@@ -129,13 +129,14 @@ const pickSessions = (url: string, where: string, order: 'ASC' | 'DESC', count: 
 /** An access token for each of many sessions, as a file of headers. */
 export async function writeCallers(url: string, file: string): Promise<string[]> {
   const now = Math.floor(Date.now() / 1000);
+  const key = await makeSigningKey({ query: (sql, values = []) => query(url, [sql, values]) });
   const callers = await pickSessions(url, 'true', 'ASC', CALLERS);
   return writeHeaders(
     file,
     callers.map(({ id, user_id: userId, authenticated }) => {
       const times = { iat: now, exp: now + 24 * 3600, auth_time: authenticated };
       const names = { iss: 'latchkey', aud: 'latchkey', sub: userId, sid: id, gen: 1, jti: randomUUID() };
-      return `Authorization: Bearer ${signed({ ...names, ...times })}`;
+      return `Authorization: Bearer ${signed({ ...names, ...times }, key)}`;
     }),
   );
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Answer, type Api, type AuthResult } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { resign } from '../support/forge.js';
+import { resign, signingKeyOf } from '../support/forge.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { until } from '../support/until.js';
@@ -31,10 +31,6 @@ let fleet: Fleet;
 beforeAll(async () => {
   database = await createDatabase();
 });
-
-beforeEach(async () => {
-  fleet = await Fleet.start(listed(OLD));
-}, 60_000);
 
 afterEach(() => fleet?.stop(), 60_000);
 
@@ -169,33 +165,49 @@ async function expectPredecessorToLogOut(): Promise<void> {
   }
 }
 
-it('Replacing both secrets in three steps refuses no client, and reuse is noticed at every step', async () => {
-  const clients = new Clients(await signUpAll());
-  for (const secrets of [listed(OLD, NEW), listed(NEW, OLD), listed(NEW)]) {
+const ALGORITHMS = ['ES256', 'HS256'];
+const REPLACING = 'Replacing both secrets in three steps refuses no client, and reuse is noticed at every step';
+it.each(ALGORITHMS.map((name) => [`${REPLACING} (${name})`, name]))(
+  '%s',
+  async (_, JWT_ALGORITHM) => {
+    fleet = await Fleet.start({ ...listed(OLD), JWT_ALGORITHM });
+    const clients = new Clients(await signUpAll());
+    for (const secrets of [listed(OLD, NEW), listed(NEW, OLD), listed(NEW)]) {
+      await clients.goOn();
+      await fleet.replaceNext({ ...secrets, JWT_ALGORITHM });
+      await clients.goOn();
+      await expectReuseToBeNoticed();
+      await expectPredecessorToLogOut();
+      await fleet.replaceNext({ ...secrets, JWT_ALGORITHM });
+    }
     await clients.goOn();
-    await fleet.replaceNext(secrets);
-    await clients.goOn();
-    await expectReuseToBeNoticed();
-    await expectPredecessorToLogOut();
-    await fleet.replaceNext(secrets);
-  }
-  await clients.goOn();
-  await clients.stop();
+    await clients.stop();
 
-  expect({ refused: clients.refused, differing: clients.differing }).toEqual({
-    refused: { refresh: 0, access: 0 },
-    differing: 0,
-  });
-  expect(clients.answered).toBeGreaterThan(100);
-  const me = await fleet.apis[0].signUp();
-  expect((await fleet.apis[0].me(resign(me, {}, {}, NEW.JWT_SECRET))).status).toBe(200);
-  expect((await fleet.apis[0].me(resign(me, {}, {}, OLD.JWT_SECRET))).status).toBe(401);
-}, 300_000);
+    expect({ refused: clients.refused, differing: clients.differing }).toEqual({
+      refused: { refresh: 0, access: 0 },
+      differing: 0,
+    });
+    expect(clients.answered).toBeGreaterThan(100);
+    const me = await fleet.apis[0].signUp();
+    expect((await fleet.apis[0].me(resign(me, OLD.JWT_SECRET))).status).toBe(401);
+    if (JWT_ALGORITHM === 'HS256') {
+      expect((await fleet.apis[0].me(resign(me, NEW.JWT_SECRET))).status).toBe(200);
+    } else {
+      // One and the same key signs all the time. The new secret opens it, and the old one no more.
+      expect((await fleet.apis[0].me(resign(me, await signingKeyOf(database, NEW.JWT_SECRET)))).status).toBe(200);
+      await expect(signingKeyOf(database, OLD.JWT_SECRET)).rejects.toThrow();
+      expect(await database.query('SELECT FROM signing_keys')).toHaveLength(1);
+    }
+  },
+  300_000,
+);
 
-it('Replacing both secrets in one step refuses some refreshes and some access tokens', async () => {
+it('Replacing both secrets in one step refuses some refreshes, and under HS256 some access tokens', async () => {
+  const JWT_ALGORITHM = 'HS256';
+  fleet = await Fleet.start({ ...listed(OLD), JWT_ALGORITHM });
   const clients = new Clients(await signUpAll());
   await clients.goOn();
-  await fleet.replaceNext(listed(NEW, OLD));
+  await fleet.replaceNext({ ...listed(NEW, OLD), JWT_ALGORITHM });
   await clients.goOn();
   await clients.stop();
 

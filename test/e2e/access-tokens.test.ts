@@ -1,7 +1,9 @@
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKey } from '../../src/keys/signing-key.js';
 import { type AuthResult } from '../support/api.js';
 import { useApp } from '../support/app.js';
-import { claimsOf, resign } from '../support/forge.js';
+import { claimsOf, resign as resignWith, signingKeyOf } from '../support/forge.js';
+import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 
 const t = useApp();
@@ -10,7 +12,10 @@ const INVALID = { status: 401, body: { code: 'invalid_token' } };
 
 let me: AuthResult;
 let other: AuthResult;
+let key: Awaited<ReturnType<typeof signingKeyOf>>;
+const resign = (login: AuthResult, changes = {}, header = {}) => resignWith(login, key, changes, header);
 beforeAll(async () => {
+  key = await signingKeyOf(t.database);
   me = await t.api.signUp();
   other = await t.api.signUp();
 });
@@ -19,7 +24,7 @@ describe('an access token', () => {
   it('An access token has exactly the claims and the header of the contract', () => {
     const header = JSON.parse(Buffer.from(me.accessToken.split('.')[0]!, 'base64url').toString());
     const claims = claimsOf(me.accessToken);
-    expect(header).toEqual({ alg: 'HS256', typ: 'at+jwt' });
+    expect(header).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: key.id });
     expect(claims).toEqual({
       iss: 'latchkey',
       aud: 'latchkey',
@@ -108,12 +113,14 @@ describe('the right key with a wrong claim', () => {
 });
 
 describe('a wrong header or signature', () => {
-  it.each<[string, Record<string, unknown>]>([
+  it.each<[string, Record<string, unknown> | (() => Record<string, unknown>)]>([
     ['the algorithm none', { alg: 'none' }],
     ['the algorithm None', { alg: 'None' }],
     ['the algorithm nOnE', { alg: 'nOnE' }],
     ['the algorithm HS512', { alg: 'HS512' }],
+    ['the algorithm HS256', { alg: 'HS256' }],
     ['the algorithm RS256', { alg: 'RS256' }],
+    ['the algorithm ES384', { alg: 'ES384' }],
     ['another type', { typ: 'JWT' }],
     ['a refresh type', { typ: 'rt+jwt' }],
     ['no type', { typ: undefined }],
@@ -121,18 +128,24 @@ describe('a wrong header or signature', () => {
     ['the address of a key', { jku: 'https://evil.example/jwks.json' }],
     ['the address of a certificate', { x5u: 'https://evil.example/cert.pem' }],
     ['a key id that is a path', { kid: '../../../../dev/null' }],
+    ['a key id that is part of ours', () => ({ kid: key.id.slice(0, -1) })],
+    ['the key id of no key', { kid: 'A'.repeat(43) }],
+    ['no key id', { kid: undefined }],
+    ['a number for a key id', { kid: 1 }],
+    ['the address of a certificate chain', { x5c: ['AAAA'] }],
     ['a critical extension', { crit: ['exp'], exp: 1 }],
     ['a compression', { zip: 'DEF' }],
   ])('An access token with %s in its header is refused', async (_, header) => {
-    expect(await t.api.me(resign(me, {}, header))).toMatchObject(INVALID);
+    const changed = typeof header === 'function' ? header() : header;
+    expect(await t.api.me(resign(me, {}, changed))).toMatchObject(INVALID);
   });
 
   it('An unsigned access token is refused, whichever algorithm its header names', async () => {
     const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    for (const alg of ['none', 'NONE', 'HS256']) {
-      expect(await t.api.me(`${part({ alg, typ: 'at+jwt' })}.${part(claimsOf(me.accessToken))}.`)).toMatchObject(
-        INVALID,
-      );
+    for (const alg of ['none', 'NONE', 'HS256', 'ES256']) {
+      expect(
+        await t.api.me(`${part({ alg, typ: 'at+jwt', kid: key.id })}.${part(claimsOf(me.accessToken))}.`),
+      ).toMatchObject(INVALID);
     }
   });
 
@@ -143,8 +156,11 @@ describe('a wrong header or signature', () => {
     );
     const bodies = new Set<string>();
     for (const token of [
-      resign(me, {}, {}, 'another-secret-of-at-least-32-bytes!'),
-      resign(me, {}, {}, ''),
+      resignWith(me, { ...generateKey(), id: key.id }),
+      resignWith(me, generateKey()),
+      resignWith(me, SECRETS.JWT_SECRET),
+      resignWith(me, 'another-secret-of-at-least-32-bytes!'),
+      resignWith(me, ''),
       `${header}.${admin}.${signature}`,
       `${header}.${claims}.${signature!.slice(0, -2)}`,
       `${header}.${claims}`,
@@ -162,10 +178,23 @@ describe('a wrong header or signature', () => {
     expect([...bodies]).toHaveLength(1);
   });
 
+  it('An access token whose secret is our public key is refused, however that is written', async () => {
+    const secrets = [
+      key.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      JSON.stringify(key.jwk),
+      JSON.stringify({ ...key.jwk, kid: key.id, use: 'sig', alg: 'ES256' }),
+    ];
+    for (const secret of secrets) {
+      for (const header of [{}, { kid: key.id }, { kid: key.id, alg: 'ES256' }]) {
+        expect(await t.api.me(resignWith(me, secret, {}, header))).toMatchObject(INVALID);
+      }
+    }
+  });
+
   it('An access token signed with an RSA key of an attacker is refused', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const content = `${part({ alg: 'RS256', typ: 'at+jwt' })}.${part(claimsOf(me.accessToken))}`;
+    const content = `${part({ alg: 'RS256', typ: 'at+jwt', kid: key.id })}.${part(claimsOf(me.accessToken))}`;
     const signature = createSign('RSA-SHA256').update(content).sign(privateKey, 'base64url');
     expect(await t.api.me(`${content}.${signature}`)).toMatchObject(INVALID);
   });

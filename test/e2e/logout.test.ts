@@ -1,6 +1,6 @@
 import { cookieOf, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
-import { resign } from '../support/forge.js';
+import { resign, signingKeyOf } from '../support/forge.js';
 import { expireIdleIn } from '../support/time.js';
 import { holdSessions } from '../support/held-rows.js';
 import { until } from '../support/until.js';
@@ -61,7 +61,7 @@ describe('logout', () => {
 
   it('A logout with an expired access token beside a good refresh token works', async () => {
     const login = await t.api.signUp();
-    const expired = resign(login, { exp: Math.floor(Date.now() / 1000) - 100 });
+    const expired = resign(login, await signingKeyOf(t.database), { exp: Math.floor(Date.now() / 1000) - 100 });
     expect((await t.api.me(expired)).status).toBe(401);
     const answer = await t.api.call('POST', '/auth/logout', {
       bearer: expired,

@@ -1,6 +1,6 @@
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
 import { EventStream } from '../support/event-stream.js';
-import { resign } from '../support/forge.js';
+import { resign, signingKeyOf } from '../support/forge.js';
 import { useInstances } from '../support/instances.js';
 import { expireIdleIn, expireIn } from '../support/time.js';
 import { until } from '../support/until.js';
@@ -103,7 +103,7 @@ it('A stream stays open past the former idle end of its session where a refresh 
 it('A stream outlives the access token it was opened with and ends with its session', async () => {
   const account = await t.a.signUp();
   // Half a minute of clock skew is allowed for: this one is good for four seconds more.
-  const brief = resign(account, { exp: Math.floor(Date.now() / 1000) - 26 });
+  const brief = resign(account, await signingKeyOf(t.database), { exp: Math.floor(Date.now() / 1000) - 26 });
   const stream = await EventStream.open(t.b, brief);
   await until('the access token has expired', async () => (await t.a.me(brief)).status === 401);
   const other = await t.a.signIn(account.credentials);

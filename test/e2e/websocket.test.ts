@@ -31,7 +31,7 @@ class LiveGateway implements OnGatewayConnection {
   async handleConnection(socket: WebSocket, { headers }: IncomingMessage): Promise<void> {
     try {
       const token = headers.authorization?.replace('Bearer ', '') ?? '';
-      const caller = await this.checker.require(this.tokens.verify(token));
+      const caller = await this.checker.require(await this.tokens.verify(token));
       const { signal, release } = this.watcher.watch(caller);
       signal.addEventListener('abort', () => socket.close(UNAUTHORIZED, signal.reason.reason));
       socket.on('close', release);
@@ -104,7 +104,7 @@ it('The signature of an access token is verified once for requests and sockets t
   expect(verified()).toBe(true);
 
   const other = (await t.api.signUp()).accessToken;
-  t.app.get(AccessTokens).verify(other);
+  await t.app.get(AccessTokens).verify(other);
   const byPassport = jest.spyOn(JwtStrategy.prototype, 'validate');
   expect((await t.api.me(other)).status).toBe(200);
   expect(byPassport).not.toHaveBeenCalled();
@@ -113,7 +113,7 @@ it('The signature of an access token is verified once for requests and sockets t
 
 it('No session stays watched for a socket that left while the session was checked', async () => {
   const { accessToken } = await t.api.signUp();
-  const caller = await t.app.get(SessionChecker).require(t.app.get(AccessTokens).verify(accessToken));
+  const caller = await t.app.get(SessionChecker).require(await t.app.get(AccessTokens).verify(accessToken));
   const watchOnce = () => {
     const { signal, release } = t.app.get(SessionWatcher).watch(caller);
     release();
@@ -145,7 +145,7 @@ it('A session is watched until its last holder releases it', async () => {
   const watcher = t.app.get(SessionWatcher);
   const caller = await t.app
     .get(SessionChecker)
-    .require(t.app.get(AccessTokens).verify((await t.api.signUp()).accessToken));
+    .require(await t.app.get(AccessTokens).verify((await t.api.signUp()).accessToken));
   const [one, two] = [watcher.watch(caller), watcher.watch(caller)];
   expect(one.signal).toBe(two.signal);
   one.release();

@@ -1,30 +1,59 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac, randomUUID, sign } from 'node:crypto';
+import { KeySeal } from '../../src/keys/key-seal.js';
+import { generateKey, type KeyPair, readKey, writeKey } from '../../src/keys/signing-key.js';
 import { SECRETS } from './secrets.js';
 import type { AuthResult } from './api.js';
+import type { TestDatabase } from './database.js';
 
 /** The claims of a token the service issued. */
 export const claimsOf = (accessToken: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString());
 
-/** An access token signed with the service's own key, with other claims or another header. Undefined takes one away. */
+/** A secret of HS256, or a pair of keys of ES256. */
+export type ForgingKey = string | KeyPair;
+
+/** An access token signed with a key, with other claims or another header. Undefined takes one away. */
 export function resign(
-  { accessToken }: AuthResult,
+  { accessToken }: Pick<AuthResult, 'accessToken'>,
+  key: ForgingKey,
   changes: Record<string, unknown> = {},
   header: Record<string, unknown> = {},
-  secret = SECRETS.JWT_SECRET,
 ): string {
-  return signed({ ...claimsOf(accessToken), jti: randomUUID(), ...changes }, header, secret);
+  return signed({ ...claimsOf(accessToken), jti: randomUUID(), ...changes }, key, header);
 }
 
-/** An access token of whatever claims, signed with the service's own key. */
-export function signed(
-  claims: Record<string, unknown>,
-  header: Record<string, unknown> = {},
-  secret = SECRETS.JWT_SECRET,
-): string {
+/** An access token of whatever claims, signed with a key. */
+export function signed(claims: Record<string, unknown>, key: ForgingKey, header: Record<string, unknown> = {}): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const content = `${part({ alg: 'HS256', typ: 'at+jwt', ...header })}.${part(claims)}`;
-  return `${content}.${createHmac('sha256', secret).update(content).digest('base64url')}`;
+  const own = typeof key === 'string' ? { alg: 'HS256', typ: 'at+jwt' } : { alg: 'ES256', typ: 'at+jwt', kid: key.id };
+  const content = `${part({ ...own, ...header })}.${part(claims)}`;
+  return `${content}.${signatureOf(content, key)}`;
+}
+
+const signatureOf = (content: string, key: ForgingKey): string =>
+  typeof key === 'string'
+    ? createHmac('sha256', key).update(content).digest('base64url')
+    : sign('sha256', Buffer.from(content), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url');
+
+type Database = Pick<TestDatabase, 'query'>;
+
+/** The service's own key, that signs now: read from its database with its secret. */
+export async function signingKeyOf(database: Database, ...secrets: string[]): Promise<KeyPair> {
+  const [row] = await database.query<{ id: string; sealed_key: Buffer }>(`SELECT id, sealed_key FROM signing_keys
+    WHERE signs_from <= now() AND (accepted_until IS NULL OR accepted_until > now()) ORDER BY signs_from DESC LIMIT 1`);
+  const seal = new KeySeal(secrets.length > 0 ? secrets : [SECRETS.JWT_SECRET]);
+  return readKey(seal.open(row!.id, row!.sealed_key)!.content);
+}
+
+/** A key of the service's own that was made before it has started. */
+export async function makeSigningKey(database: Database): Promise<KeyPair> {
+  const key = generateKey();
+  const sealed = new KeySeal([SECRETS.JWT_SECRET]).seal(key.id, writeKey(key));
+  await database.query('INSERT INTO signing_keys (id, sealed_key, signs_from) VALUES ($1, $2, now())', [
+    key.id,
+    sealed,
+  ]);
+  return key;
 }
 
 /** A refresh token with the service's own mac over whatever parts are given. */

@@ -1,17 +1,14 @@
 import { inspect } from 'node:util';
-import { JwtService } from '@nestjs/jwt';
-import { accessTokenJwt } from '../../src/auth/access-token-keys.js';
-import { AccessTokens } from '../../src/auth/access-tokens.js';
-import { AppConfig } from '../../src/config/config.js';
+import { generateKey } from '../../src/keys/signing-key.js';
 import { InvalidAccessTokenError } from '../../src/sessions/sessions.errors.js';
+import { tokensWith } from '../support/access-tokens.js';
 import { signed } from '../support/forge.js';
-import { SECRETS } from '../support/secrets.js';
 
-const config = Object.assign(new AppConfig(), { jwtSecrets: [SECRETS.JWT_SECRET] });
-const tokens = new AccessTokens(new JwtService(accessTokenJwt(config)), config);
+const key = generateKey();
+const { tokens } = tokensWith(key);
 
 /** What a token of ours with these claims says. */
-const readClaims = (claims: unknown) => tokens.verify(signed(claims as Record<string, unknown>));
+const readClaims = (claims: unknown) => tokens.verify(signed(claims as Record<string, unknown>, key));
 
 const ID = '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61';
 const CLAIMS = {
@@ -42,28 +39,29 @@ const WRONG: Record<keyof typeof CLAIMS, readonly unknown[]> = {
   auth_time: NO_NUMBER,
 };
 
-it('The claims of an access token are read as a session, a user, a generation and times', () => {
-  expect(readClaims(CLAIMS)).toEqual({
+it('The claims of an access token are read as a session, a user, a generation and times', async () => {
+  expect(await readClaims(CLAIMS)).toEqual({
     sessionId: CLAIMS.sid,
     userId: CLAIMS.sub,
     generation: 7,
     authenticatedAt: CLAIMS.auth_time,
     issuedAt: CLAIMS.iat,
     expiresAt: CLAIMS.exp,
+    keyId: key.id,
   });
 });
 
 it.each(
   Object.entries(WRONG).flatMap(([claim, values]) => values.map((value) => ({ claim, what: inspect(value), value }))),
-)('Claims whose $claim is $what are refused', ({ claim, value }) => {
-  expect(() => readClaims({ ...CLAIMS, [claim]: value })).toThrow(InvalidAccessTokenError);
+)('Claims whose $claim is $what are refused', async ({ claim, value }) => {
+  await expect(readClaims({ ...CLAIMS, [claim]: value })).rejects.toThrow(InvalidAccessTokenError);
 });
 
-it.each(Object.keys(WRONG))('Claims without %s are refused', (claim) => {
+it.each(Object.keys(WRONG))('Claims without %s are refused', async (claim) => {
   const others = Object.entries(CLAIMS).filter(([name]) => name !== claim);
-  expect(() => readClaims(Object.fromEntries(others))).toThrow(InvalidAccessTokenError);
+  await expect(readClaims(Object.fromEntries(others))).rejects.toThrow(InvalidAccessTokenError);
 });
 
-it.each([null, 'a text', 5, true, []])('Claims that are %j instead of an object are refused', (claims) => {
-  expect(() => readClaims(claims)).toThrow(InvalidAccessTokenError);
+it.each([null, 'a text', 5, true, []])('Claims that are %j instead of an object are refused', async (claims) => {
+  await expect(readClaims(claims)).rejects.toThrow(InvalidAccessTokenError);
 });

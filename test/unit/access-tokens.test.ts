@@ -1,19 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { JwtService } from '@nestjs/jwt';
-import { accessTokenJwt } from '../../src/auth/access-token-keys.js';
-import { AccessTokens } from '../../src/auth/access-tokens.js';
-import { AppConfig } from '../../src/config/config.js';
+import { generateKey } from '../../src/keys/signing-key.js';
 import { InvalidAccessTokenError } from '../../src/sessions/sessions.errors.js';
-import { signed } from '../support/forge.js';
-import { SECRETS } from '../support/secrets.js';
-
-/** As they are after a start with these secrets, and how often a signature was verified since. */
-function tokensWith(...jwtSecrets: string[]) {
-  const config = Object.assign(new AppConfig(), { jwtSecrets });
-  const jwt = new JwtService(accessTokenJwt(config));
-  const verifications = jest.spyOn(jwt, 'verify');
-  return { tokens: new AccessTokens(jwt, config), count: () => verifications.mock.calls.length };
-}
+import { tokensWith } from '../support/access-tokens.js';
+import { type ForgingKey, signed } from '../support/forge.js';
 
 const claims = () => ({
   iss: 'latchkey',
@@ -27,64 +16,76 @@ const claims = () => ({
   auth_time: 1_700_000_000,
 });
 
-it('The signature of an access token is verified once, however often the token comes', () => {
-  const { tokens, count } = tokensWith(SECRETS.JWT_SECRET);
-  const content = claims();
-  const token = signed(content);
-  const first = tokens.verify(token);
-  expect(first).toEqual({
-    sessionId: content.sid,
-    userId: content.sub,
-    generation: 3,
-    authenticatedAt: content.auth_time,
-    issuedAt: content.iat,
-    expiresAt: content.exp,
+describe.each<[string, ForgingKey, ForgingKey]>([
+  ['ES256', generateKey(), generateKey()],
+  ['HS256', 'a-secret-0123456789-0123456789-01', 'another-secret-0123456789-0123456789'],
+])('%s', (_, key, otherKey) => {
+  it('The signature of an access token is verified once, however often the token comes', async () => {
+    const { tokens, count } = tokensWith(key);
+    const content = claims();
+    const token = signed(content, key);
+    const first = await tokens.verify(token);
+    expect(first).toEqual({
+      sessionId: content.sid,
+      userId: content.sub,
+      generation: 3,
+      authenticatedAt: content.auth_time,
+      issuedAt: content.iat,
+      expiresAt: content.exp,
+      keyId: typeof key === 'string' ? null : key.id,
+    });
+    expect(await tokens.verify(token)).toEqual(first);
+    expect(count()).toBe(1);
   });
-  expect(tokens.verify(token)).toEqual(first);
-  expect(count()).toBe(1);
+
+  it('An access token with another signature is refused, though the same claims were verified before', async () => {
+    const { tokens } = tokensWith(key);
+    const content = claims();
+    const token = signed(content, key);
+    await tokens.verify(token);
+    const signature = signed(content, otherKey).split('.')[2]!;
+    const forged = [...token.split('.').slice(0, 2), signature].join('.');
+    await expect(tokens.verify(forged)).rejects.toThrow(InvalidAccessTokenError);
+  });
+
+  it('An access token that was refused is refused again, and verified again', async () => {
+    const { tokens, count } = tokensWith(key);
+    const forged = signed(claims(), otherKey);
+    for (const times of [1, 2, 3]) {
+      await expect(tokens.verify(forged)).rejects.toThrow(InvalidAccessTokenError);
+      expect(count()).toBe(times);
+    }
+  });
+
+  it('The claims of an access token that is no token of ours are never remembered', async () => {
+    const { tokens, count } = tokensWith(key);
+    const incomplete = signed({ ...claims(), sid: 'not an id' }, key);
+    await expect(tokens.verify(incomplete)).rejects.toThrow(InvalidAccessTokenError);
+    await expect(tokens.verify(incomplete)).rejects.toThrow(InvalidAccessTokenError);
+    expect(count()).toBe(2);
+  });
+
+  it('After a start without the old key its access tokens are refused, and with both they are accepted', async () => {
+    const token = signed(claims(), key);
+    await tokensWith(key).tokens.verify(token);
+    expect((await tokensWith(otherKey, key).tokens.verify(token)).generation).toBe(3);
+    await expect(tokensWith(otherKey).tokens.verify(token)).rejects.toThrow(InvalidAccessTokenError);
+  });
+
+  it('No more access tokens are remembered than ten thousand, and the latest stay', async () => {
+    const { tokens, count } = tokensWith(key);
+    const all = Array.from({ length: 10_001 }, () => signed(claims(), key));
+    for (const token of all) await tokens.verify(token);
+    expect(count()).toBe(10_001);
+    await tokens.verify(all.at(-1)!);
+    expect(count()).toBe(10_001);
+    await tokens.verify(all[0]!);
+    expect(count()).toBe(10_002);
+  });
 });
 
-it('An access token with another signature is refused, though the same claims were verified before', () => {
-  const { tokens } = tokensWith(SECRETS.JWT_SECRET);
-  const content = claims();
-  tokens.verify(signed(content));
-  expect(() => tokens.verify(signed(content, {}, 'another-secret-0123456789-0123456789'))).toThrow(
-    InvalidAccessTokenError,
-  );
-});
-
-it('An access token that was refused is refused again, and verified again', () => {
-  const { tokens, count } = tokensWith(SECRETS.JWT_SECRET);
-  const forged = signed(claims(), {}, 'another-secret-0123456789-0123456789');
-  for (const times of [1, 2, 3]) {
-    expect(() => tokens.verify(forged)).toThrow(InvalidAccessTokenError);
-    expect(count()).toBe(times);
-  }
-});
-
-it('The claims of an access token that is no token of ours are never remembered', () => {
-  const { tokens, count } = tokensWith(SECRETS.JWT_SECRET);
-  const incomplete = signed({ ...claims(), sid: 'not an id' });
-  expect(() => tokens.verify(incomplete)).toThrow(InvalidAccessTokenError);
-  expect(() => tokens.verify(incomplete)).toThrow(InvalidAccessTokenError);
-  expect(count()).toBe(2);
-});
-
-it('After a start without the old secret its access tokens are refused, and with both they are accepted', () => {
-  const [old, fresh] = [SECRETS.JWT_SECRET, 'a-fresh-secret-0123456789-0123456789'];
-  const token = signed(claims(), {}, old);
-  tokensWith(old).tokens.verify(token);
-  expect(tokensWith(fresh, old).tokens.verify(token).generation).toBe(3);
-  expect(() => tokensWith(fresh).tokens.verify(token)).toThrow(InvalidAccessTokenError);
-});
-
-it('No more access tokens are remembered than ten thousand, and the latest stay', () => {
-  const { tokens, count } = tokensWith(SECRETS.JWT_SECRET);
-  const all = Array.from({ length: 10_001 }, () => signed(claims()));
-  for (const token of all) tokens.verify(token);
-  expect(count()).toBe(10_001);
-  tokens.verify(all.at(-1)!);
-  expect(count()).toBe(10_001);
-  tokens.verify(all[0]!);
-  expect(count()).toBe(10_002);
+it('An access token of the algorithm that is not in the settings is refused', async () => {
+  const [pair, secret] = [generateKey(), 'a-secret-0123456789-0123456789-01'];
+  await expect(tokensWith(pair).tokens.verify(signed(claims(), secret))).rejects.toThrow(InvalidAccessTokenError);
+  await expect(tokensWith(secret).tokens.verify(signed(claims(), pair))).rejects.toThrow(InvalidAccessTokenError);
 });

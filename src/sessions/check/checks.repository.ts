@@ -14,6 +14,8 @@ export interface SessionState extends State {
   readonly user: UserProfile;
   /** When, by the database's clock. */
   readonly readAt: Date;
+  /** The ids of the signing keys that are accepted. */
+  readonly keyIds: string;
   /** Last seen more than a minute ago. */
   readonly isSeenLongAgo: boolean;
 }
@@ -114,6 +116,7 @@ const toState = (row: StateRow): SessionState => ({
     createdAt: row.userCreatedAt,
   },
   readAt: row.readAt,
+  keyIds: row.keyIds,
   isRevoked: row.isRevoked,
   isJustLoggedOut: row.isJustLoggedOut,
   isExpired: row.isExpired,

@@ -17,6 +17,8 @@ export interface SessionClaims {
   readonly authenticatedAt: number;
   readonly issuedAt: number;
   readonly expiresAt: number;
+  /** The key that signed it; null where that is the secret of HS256. */
+  readonly keyId: string | null;
 }
 
 interface Waiting {
@@ -46,7 +48,7 @@ export class SessionChecker {
 
   /**
    * Who is calling, if the session exists, belongs to that user and is open. Throws {@link InvalidAccessTokenError}
-   * where the claims contradict the row, {@link SessionRevokedError} or {@link SessionExpiredError} where it is over,
+   * where the claims contradict the row or their key was revoked, {@link SessionRevokedError} or {@link SessionExpiredError} where it is over,
    * {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
    */
   async require(claims: SessionClaims): Promise<Caller> {
@@ -58,8 +60,9 @@ export class SessionChecker {
       throw isCurrent(claims, secondsOf(new Date())) ? new SessionRevokedError() : new InvalidAccessTokenError();
     }
 
-    const { session, user, readAt } = state;
+    const { session, user, readAt, keyIds } = state;
     if (
+      (claims.keyId !== null && !keyIds.includes(claims.keyId)) ||
       session.userId !== claims.userId ||
       claims.generation > session.generation ||
       claims.authenticatedAt !== secondsOf(session.authenticatedAt) ||
@@ -77,7 +80,15 @@ export class SessionChecker {
       throw new SessionExpiredError();
     }
     this.activity.note(state, claims.generation);
-    return { userId: user.id, sessionId: session.id, role: user.role, session, user, readAt };
+    return {
+      userId: user.id,
+      sessionId: session.id,
+      role: user.role,
+      keyId: claims.keyId,
+      session,
+      user,
+      readAt,
+    };
   }
 
   /**

@@ -84,8 +84,8 @@ export class RefreshService {
       case 'predecessor':
         break;
     }
-    const { session, user, readAt } = verdict.state;
-    return { session, user, readAt, refreshToken: verdict.refreshToken };
+    const { session, user, readAt, keyIds } = verdict.state;
+    return { session, user, readAt, keyIds, refreshToken: verdict.refreshToken };
   }
 
   // The token is current, its session active, and yet nothing was changed or consumed.
