@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import sql from 'sql-template-tag';
 import { Retention } from '../database/retention.js';
+import { KeysModule } from '../keys/keys.module.js';
 import { SessionEventsRepository } from './session-events.repository.js';
 import { SessionFeed } from './session-feed.js';
 import { SessionStreams } from './session-streams.js';
@@ -9,6 +10,7 @@ import { StreamsController } from './streams.controller.js';
 
 /** What happens to my devices right now? From the database's notification to an SSE client. */
 @Module({
+  imports: [KeysModule],
   controllers: [StreamsController],
   providers: [SessionEventsRepository, SessionFeed, SessionStreams, SessionWatcher],
   // For sockets of an application that is built on the service.

@@ -2,6 +2,7 @@ import { Injectable, type MessageEvent, type OnApplicationBootstrap, type OnModu
 import { EMPTY, Observable } from 'rxjs';
 import type { Caller } from '../sessions/caller.js';
 import { AppConfig } from '../config/config.js';
+import { SigningKeys } from '../keys/signing-keys.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
 import { openStreams } from './session-events.measurements.js';
@@ -26,8 +27,11 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     private readonly feed: SessionFeed,
     private readonly watcher: SessionWatcher,
+    private readonly keys: SigningKeys,
     private readonly config: AppConfig,
   ) {
+    // The session goes on: its client connects again, with a token of another key.
+    keys.revoked.subscribe((ids) => this.completeWhere(({ keyId }) => keyId !== null && ids.has(keyId)));
     feed.events.subscribe((event) => this.send(event));
     feed.isListening.subscribe((isListening) => {
       if (!isListening) {
@@ -53,7 +57,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   onModuleDestroy(): void {
     this.isClosing = true;
     for (const timer of this.timers) clearInterval(timer);
-    for (const stream of this.all()) stream.complete();
+    this.completeWhere(() => true);
   }
 
   /**
@@ -73,7 +77,8 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       const stream = new SessionStream(caller, this.watcher.watch(caller), client);
       this.add(stream);
       void this.begin(stream, lastEventId);
-      if (this.isClosing) {
+      // What happened between the guard and this line.
+      if (this.isClosing || !this.keys.isKnown(caller.keyId)) {
         stream.complete();
       }
       return () => {
@@ -112,6 +117,12 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
 
   private *all(): Iterable<SessionStream> {
     for (const streams of this.ofUser.values()) yield* streams;
+  }
+
+  private completeWhere(condition: (caller: Caller) => boolean): void {
+    for (const stream of this.all()) {
+      if (condition(stream.caller)) stream.complete();
+    }
   }
 
   private add(stream: SessionStream): void {
