@@ -21,6 +21,7 @@ const esmPackages = [
   'fastify',
   'file-type',
   'iterare',
+  'jose',
   'p-limit',
   'pure-rand',
   'sql-template-tag',

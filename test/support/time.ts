@@ -32,3 +32,11 @@ export const age = (database: Database, sessionId: string, column: 'rotated_at' 
 /** Every change of a user's address happened so much earlier than it did. */
 export const ageEmailChanges = (database: Database, userId: string, span: string) =>
   database.query(`UPDATE email_changes SET changed_at = changed_at - interval '${span}' WHERE user_id = $1`, [userId]);
+
+/** Everything that happened to the signing keys, and is to happen, does so much earlier. */
+export const ageKeys = (database: Database, span: string) =>
+  database.query(
+    `UPDATE signing_keys SET created_at = created_at - interval '${span}', signs_from = signs_from - interval '${span}',
+       accepted_until = accepted_until - interval '${span}'`,
+    [],
+  );

@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto';
+import { KeySeal } from '../../src/keys/key-seal.js';
+import { generateKey, readKey, writeKey } from '../../src/keys/signing-key.js';
+import type { Api } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
+import { claimsOf, resign, signed, signingKeyOf } from '../support/forge.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { publishedBy, rotateKeys, Verifier } from '../support/keys.js';
+import { SECRETS } from '../support/secrets.js';
+import { expectInvariants } from '../support/invariants.js';
+
+// How signing keys are made, kept and published.
+let database: TestDatabase;
+let proxy: DatabaseProxy;
+const running: Instance[] = [];
+const secret = () => randomBytes(32).toString('base64url');
+
+beforeEach(async () => {
+  database = await createDatabase();
+  proxy = await startDatabaseProxy(database.url);
+});
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((instance) => instance.kill('SIGTERM')));
+  proxy.stop();
+  await expectInvariants(database, { hasFaults: true, hasMissingRows: true });
+  await database.drop();
+});
+
+async function start(env: Record<string, string> = {}): Promise<Instance> {
+  const instance = await startInstance({ env: { DATABASE_URL: database.url, LOG_LEVEL: 'info', ...env } });
+  running.push(instance);
+  return instance;
+}
+
+const stop = async (instance: Instance) => {
+  running.splice(running.indexOf(instance), 1);
+  await instance.kill('SIGTERM');
+};
+
+const rowsOf = () =>
+  database.query<{ id: string; sealed_key: Buffer }>('SELECT * FROM signing_keys ORDER BY signs_from');
+const jwksOf = (api: Api, headers: Record<string, string> = {}) =>
+  api.call('GET', '/.well-known/jwks.json', { headers });
+
+it('Instances that start together for the first time make one key, and a restart keeps it', async () => {
+  const instances = await Promise.all([start(), start(), start()]);
+  const [key] = await rowsOf();
+  expect(await rowsOf()).toHaveLength(1);
+  for (const { api } of instances) expect(await publishedBy(api)).toEqual([key!.id]);
+  const trail = await database.query(`SELECT reason FROM audit_events WHERE type = 'signing_key_rotated'`);
+  expect(trail).toEqual([{ reason: 'first' }]);
+
+  const { accessToken } = await instances[0].api.signUp();
+  for (const instance of instances) await stop(instance);
+  const { api } = await start();
+  expect((await api.me(accessToken)).status).toBe(200);
+  expect(await rowsOf()).toEqual([key]);
+}, 60_000);
+
+it('The published key set has exactly the members of the contract, may be cached and be read by any page', async () => {
+  const { api } = await start({ CORS_ORIGINS: 'https://app.example.com' });
+  const key = await signingKeyOf(database);
+  for (const origin of ['https://app.example.com', 'https://other.example', undefined]) {
+    const { status, headers, body } = await jwksOf(api, origin === undefined ? {} : { origin });
+    expect([status, body]).toEqual([200, { keys: [{ ...key.jwk, kid: key.id, use: 'sig', alg: 'ES256' }] }]);
+    expect(headers.get('content-type')).toMatch(/^application\/json/);
+    expect(headers.get('cache-control')).toBe('public, max-age=300');
+    expect(headers.get('access-control-allow-origin')).toBe('*');
+    expect(headers.get('access-control-allow-credentials')).toBeNull();
+    expect(headers.get('cross-origin-resource-policy')).toBe('cross-origin');
+  }
+  const { accessToken } = await api.signUp();
+  expect(await new Verifier(api).accepts(accessToken)).toBe(true);
+  expect((await api.call('POST', '/.well-known/jwks.json')).status).toBe(405);
+});
+
+it('Nothing in the database signs: the private key is encrypted, and another row, id or secret does not open it', async () => {
+  const { api } = await start();
+  const login = await api.signUp();
+  const [row] = await rowsOf();
+  const { privateKey, id } = await signingKeyOf(database);
+  const { d } = privateKey.export({ format: 'jwk' });
+  const stored = JSON.stringify(await database.query('SELECT s::text FROM signing_keys s'));
+  expect(stored).not.toContain(Buffer.from(d!, 'base64url').toString('hex'));
+  expect(() => readKey(row!.sealed_key)).toThrow();
+
+  const open = (name: string, sealed: Buffer, ...secrets: string[]) => new KeySeal(secrets).open(name, sealed);
+  expect(open(id, row!.sealed_key, SECRETS.JWT_SECRET)).not.toBeNull();
+  expect(open(id, row!.sealed_key, secret(), SECRETS.REFRESH_TOKEN_SECRET)).toBeNull();
+  expect(open('another id', row!.sealed_key, SECRETS.JWT_SECRET)).toBeNull();
+  for (let at = 0; at < row!.sealed_key.length; at += 7) {
+    const changed = Buffer.from(row!.sealed_key);
+    changed[at]! ^= 1;
+    expect(open(id, changed, SECRETS.JWT_SECRET)).toBeNull();
+  }
+  expect(open(id, Buffer.alloc(0), SECRETS.JWT_SECRET)).toBeNull();
+
+  // Whoever writes to the database, and does not have the secret, adds no key.
+  const foreign = generateKey();
+  for (const sealed of [writeKey(foreign), new KeySeal([secret()]).seal(foreign.id, writeKey(foreign))]) {
+    await database.query('DELETE FROM signing_keys WHERE id = $1', [foreign.id]);
+    await database.query('INSERT INTO signing_keys VALUES ($1, $2, now(), now())', [foreign.id, sealed]);
+    expect(await publishedBy(api)).toEqual([id]);
+    expect((await api.me(resign(login, foreign))).status).toBe(401);
+    expect((await api.me((await api.refresh(login.refreshToken)).body.accessToken)).status).toBe(200);
+  }
+});
+
+it('A new JWT_SECRET alone makes a new key and says so: no access token from before is accepted, and nobody is logged out', async () => {
+  const before = await start();
+  const login = await before.api.signUp();
+  const former = await signingKeyOf(database);
+  await stop(before);
+
+  const JWT_SECRET = secret();
+  const after = await start({ JWT_SECRET });
+  const { api } = after;
+  expect(after.output()).toMatch(/Made the signing key .*JWT_SECRET opens none of those there are/);
+  expect(await publishedBy(api)).not.toContain(former.id);
+  for (const token of [login.accessToken, resign(login, former)]) {
+    expect(await api.me(token)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+  }
+  const { status, body } = await api.refresh(login.refreshToken);
+  expect([status, body.session.id, (await api.me(body.accessToken)).status]).toEqual([200, login.session.id, 200]);
+
+  // A command with another secret than the service's does nothing where the service could not use it.
+  const { code, output: said } = await rotateKeys(database.url, { env: { JWT_SECRET: secret() } });
+  expect([code, said]).toEqual([1, expect.stringContaining('opens no signing key')]);
+  expect((await api.me(body.accessToken)).status).toBe(200);
+}, 60_000);
+
+it('An instance whose keys were all revoked elsewhere makes one that it can use', async () => {
+  const { api } = await start();
+  const login = await api.signUp();
+  const { code } = await rotateKeys(database.url, { args: ['--leaked'], env: { JWT_SECRET: secret() } });
+  expect(code).toBe(0);
+  expect((await api.me(login.accessToken)).status).toBe(401);
+  const { body } = await api.refresh(login.refreshToken);
+  expect((await api.me(body.accessToken)).status).toBe(200);
+}, 60_000);
+
+it('While the database does not answer the known keys stay published, and a token of an unknown key is neither accepted nor refused', async () => {
+  const { api } = await start({ DATABASE_URL: proxy.url, SESSION_CHECK_TIMEOUT_MS: '300' });
+  const login = await api.signUp();
+  const before = await jwksOf(api);
+  proxy.hold();
+  const unknown = signed(claimsOf(login.accessToken), await signingKeyOf(database), { kid: 'A'.repeat(43) });
+  for (const token of [unknown, login.accessToken]) {
+    const answer = await api.me(token);
+    expect([answer.status, answer.body.code, answer.headers.get('retry-after')]).toEqual([
+      503,
+      'service_unavailable',
+      '1',
+    ]);
+  }
+  expect((await jwksOf(api)).body).toEqual(before.body);
+  proxy.release();
+  expect((await api.me(unknown)).status).toBe(401);
+  expect((await api.me(login.accessToken)).status).toBe(200);
+}, 60_000);
+
+describe('JWT_ALGORITHM=HS256', () => {
+  it('Under HS256 the secret signs, nothing is published, no key is made, and no token of ES256 is accepted', async () => {
+    const es256 = await start();
+    const login = await es256.api.signUp();
+    const key = await signingKeyOf(database);
+    const { api } = await start({ JWT_ALGORITHM: 'HS256' });
+
+    expect((await jwksOf(api)).body).toEqual({ keys: [] });
+    const { body } = await api.refresh(login.refreshToken);
+    const header = JSON.parse(Buffer.from(body.accessToken.split('.')[0]!, 'base64url').toString());
+    expect(header).toEqual({ alg: 'HS256', typ: 'at+jwt' });
+    expect(body.accessToken).toBe(signed(claimsOf(body.accessToken), SECRETS.JWT_SECRET));
+    expect((await api.me(body.accessToken)).status).toBe(200);
+    expect((await api.me(resign(body, SECRETS.JWT_SECRET))).status).toBe(200);
+    for (const token of [
+      login.accessToken,
+      resign(body, key),
+      resign(body, SECRETS.JWT_SECRET, {}, { kid: key.id }),
+      resign(body, SECRETS.JWT_SECRET, {}, { alg: 'none' }),
+      resign(body, SECRETS.JWT_SECRET, {}, { alg: 'HS512' }),
+      resign(body, secret()),
+    ]) {
+      expect(await api.me(token)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+    }
+    expect(await es256.api.me(body.accessToken)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
+    expect(await rowsOf()).toHaveLength(1);
+  }, 60_000);
+
+  it('Under HS256 the command that rotates keys says that there are none, and what to replace', async () => {
+    expect(await rotateKeys(database.url, { env: { JWT_ALGORITHM: 'HS256' } })).toEqual({
+      code: 1,
+      output: expect.stringContaining('JWT_SECRET'),
+    });
+    expect(await rotateKeys(database.url, { args: ['--leaky'] })).toEqual({
+      code: 2,
+      output: expect.stringContaining('npm run keys:rotate -- --leaked'),
+    });
+    expect(await rowsOf()).toEqual([]);
+  });
+});
