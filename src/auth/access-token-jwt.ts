@@ -6,11 +6,11 @@ import { CLOCK_SKEW_SECONDS } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { AccessTokenKeys } from './access-token-keys.js';
 import { JwtSecrets } from './jwt-secrets.js';
-import { PublishedKeys } from './published-keys.js';
+import { Es256Keys } from './es256-keys.js';
 
 /** The keys of the algorithm in the settings. A token of the other one is never accepted (JWT-02). */
 export const accessTokenKeys = (config: AppConfig, keys: SigningKeys): AccessTokenKeys =>
-  config.jwtAlgorithm === 'HS256' ? new JwtSecrets(config) : new PublishedKeys(keys);
+  config.jwtAlgorithm === 'HS256' ? new JwtSecrets(config) : new Es256Keys(keys);
 
 /** How access tokens are signed, and verified where they do not come with a request: for JwtModule. */
 export function accessTokenJwt(config: AppConfig, signingKeys: SigningKeys): JwtModuleOptions {

@@ -4,7 +4,7 @@ import { AppConfig } from '../config/config.js';
 import { Database } from '../database/database.js';
 import type { Transaction } from '../database/transaction.js';
 import { ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
-import { KeySeal } from './key-seal.js';
+import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys } from './opened-keys.js';
 import { generateKey, writeKey } from './signing-key.js';
 
@@ -39,13 +39,13 @@ interface Turn {
  */
 @Injectable()
 export class KeyRotation {
-  private readonly seal: KeySeal;
+  private readonly cipher: KeyCipher;
 
   constructor(
     private readonly database: Database,
     private readonly config: AppConfig,
   ) {
-    this.seal = new KeySeal(config.jwtSecrets);
+    this.cipher = new KeyCipher(config.jwtSecrets);
   }
 
   /** Whether {@link ensure} would make a key, if these are all. */
@@ -54,13 +54,13 @@ export class KeyRotation {
     return !newest || this.isOld(newest, now);
   }
 
-  /** Makes the first key, or the next one where its time has come, and seals with the first secret what another one did. */
+  /** Makes the first key, or the next one where its time has come, and encrypts with the first secret what another one did. */
   ensure(): Promise<MadeKey | null> {
     return this.inTurn(async (turn) => {
       const { transaction, stored, keys, now } = turn;
-      for (const key of keys.filter(({ isSealedByFirst }) => !isSealedByFirst)) {
-        const sealed = this.seal.seal(key.id, writeKey(key));
-        await transaction.query(sql`UPDATE signing_keys SET sealed_key = ${sealed} WHERE id = ${key.id}`);
+      for (const key of keys.filter(({ isEncryptedByFirst }) => !isEncryptedByFirst)) {
+        const encrypted = this.cipher.encrypt(key.id, writeKey(key));
+        await transaction.query(sql`UPDATE signing_keys SET encrypted_key = ${encrypted} WHERE id = ${key.id}`);
       }
       const newest = keys.at(-1);
       if (!newest) {
@@ -114,7 +114,7 @@ export class KeyRotation {
       await transaction.query(sql`SELECT pg_advisory_xact_lock(${LOCK})`);
       const { rows: clock } = await transaction.query<{ now: Date }>(sql`SELECT clock_timestamp() AS now`);
       const { rows: stored } = await transaction.query<StoredKey>(ACCEPTED_KEYS);
-      return work({ transaction, stored, keys: openKeys(this.seal, stored), now: clock[0]?.now ?? new Date() });
+      return work({ transaction, stored, keys: openKeys(this.cipher, stored), now: clock[0]?.now ?? new Date() });
     });
   }
 
@@ -124,8 +124,8 @@ export class KeyRotation {
     const formerUntil = plus(signsFrom, this.config.accessTokenTtlSeconds + PUBLISHED_AHEAD_SECONDS);
     await transaction.query(sql`
       WITH made AS (
-        INSERT INTO signing_keys (id, sealed_key, signs_from)
-        VALUES (${key.id}, ${this.seal.seal(key.id, writeKey(key))}, ${signsFrom})
+        INSERT INTO signing_keys (id, encrypted_key, signs_from)
+        VALUES (${key.id}, ${this.cipher.encrypt(key.id, writeKey(key))}, ${signsFrom})
       ), succeeded AS (
         UPDATE signing_keys SET accepted_until = ${formerUntil} WHERE accepted_until IS NULL
       )

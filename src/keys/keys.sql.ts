@@ -13,7 +13,7 @@ export const ACCEPTED_KEY_IDS = `coalesce((SELECT string_agg(id, ' ') FROM signi
 /** A signing key as it is stored, and when that was read. */
 export interface StoredKey {
   readonly id: string;
-  readonly sealedKey: Buffer;
+  readonly encryptedKey: Buffer;
   readonly signsFrom: Date;
   /** Null until it has a successor. */
   readonly acceptedUntil: Date | null;
@@ -22,7 +22,7 @@ export interface StoredKey {
 
 /** Every key that is accepted, as {@link StoredKey}, the one that signs last at the end. */
 export const ACCEPTED_KEYS: Sql = raw(
-  `SELECT id, sealed_key AS "sealedKey", signs_from AS "signsFrom", accepted_until AS "acceptedUntil",
+  `SELECT id, encrypted_key AS "encryptedKey", signs_from AS "signsFrom", accepted_until AS "acceptedUntil",
      clock_timestamp() AS "readAt"
    FROM signing_keys WHERE ${ACCEPTED} ORDER BY signs_from, id`,
 );

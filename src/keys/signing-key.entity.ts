@@ -10,9 +10,9 @@ export class SigningKeyRow {
   @PrimaryColumn({ type: 'text', name: 'id', primaryKeyConstraintName: 'signing_keys_pkey' })
   readonly id!: string;
 
-  /** Encrypted: see `KeySeal`. */
-  @Column({ type: 'bytea', name: 'sealed_key' })
-  readonly sealedKey!: Buffer;
+  /** Encrypted: see `KeyCipher`. */
+  @Column({ type: 'bytea', name: 'encrypted_key' })
+  readonly encryptedKey!: Buffer;
 
   @Column({ type: 'timestamptz', name: 'created_at', default: () => 'now()' })
   readonly createdAt!: Date;

@@ -5,7 +5,7 @@ import { AppConfig } from '../config/config.js';
 import { Notifications } from '../database/notifications.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { KEYS_CHANNEL, KeyRotation, type MadeKey, type RotationReason } from './key-rotation.js';
-import { KeySeal } from './key-seal.js';
+import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys, signingAt } from './opened-keys.js';
 import { SIGNING_ALGORITHM } from './signing-key.js';
 import { SigningKeysRepository } from './signing-keys.repository.js';
@@ -40,7 +40,7 @@ export interface Moment {
 @Injectable()
 export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(SigningKeys.name);
-  private readonly seal: KeySeal;
+  private readonly cipher: KeyCipher;
   private readonly isUsed: boolean;
   private keys: readonly OpenedKey[] = [];
   private byId: ReadonlyMap<string, OpenedKey> = new Map();
@@ -59,7 +59,7 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     notifications: Notifications,
     config: AppConfig,
   ) {
-    this.seal = new KeySeal(config.jwtSecrets);
+    this.cipher = new KeyCipher(config.jwtSecrets);
     this.isUsed = config.jwtAlgorithm === SIGNING_ALGORITHM;
     if (this.isUsed) {
       const look = () => void this.look();
@@ -70,7 +70,7 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     if (this.isUsed) {
       await this.readFresh();
-      await this.makeWhereDue(this.keys.some(({ isSealedByFirst }) => !isSealedByFirst));
+      await this.makeWhereDue(this.keys.some(({ isEncryptedByFirst }) => !isEncryptedByFirst));
       this.timer = setInterval(() => void this.look(), LOOKS_EVERY_MS).unref();
     }
   }
@@ -137,8 +137,8 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
-  private async makeWhereDue(isToSeal = false): Promise<void> {
-    if (isToSeal || this.rotation.isDue(this.keys, this.readAt)) {
+  private async makeWhereDue(isToEncrypt = false): Promise<void> {
+    if (isToEncrypt || this.rotation.isDue(this.keys, this.readAt)) {
       this.report(await this.rotation.ensure());
       await this.readFresh();
     }
@@ -168,7 +168,7 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     const stored = await this.repository.listAccepted();
     const before = this.keys;
     this.readAt = stored[0]?.readAt ?? new Date();
-    this.keys = openKeys(this.seal, stored, this.byId);
+    this.keys = openKeys(this.cipher, stored, this.byId);
     this.byId = new Map(this.keys.map((key) => [key.id, key]));
     // What is not accepted any more, and whose time was not over.
     const revoked = before.filter(

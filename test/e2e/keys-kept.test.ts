@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { KeySeal } from '../../src/keys/key-seal.js';
+import { KeyCipher } from '../../src/keys/key-cipher.js';
 import { generateKey, readKey, writeKey } from '../../src/keys/signing-key.js';
 import type { Api } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
@@ -40,7 +40,7 @@ const stop = async (instance: Instance) => {
 };
 
 const rowsOf = () =>
-  database.query<{ id: string; sealed_key: Buffer }>('SELECT * FROM signing_keys ORDER BY signs_from');
+  database.query<{ id: string; encrypted_key: Buffer }>('SELECT * FROM signing_keys ORDER BY signs_from');
 const jwksOf = (api: Api, headers: Record<string, string> = {}) =>
   api.call('GET', '/.well-known/jwks.json', { headers });
 
@@ -84,24 +84,24 @@ it('Nothing in the database signs: the private key is encrypted, and another row
   const { d } = privateKey.export({ format: 'jwk' });
   const stored = JSON.stringify(await database.query('SELECT s::text FROM signing_keys s'));
   expect(stored).not.toContain(Buffer.from(d!, 'base64url').toString('hex'));
-  expect(() => readKey(row!.sealed_key)).toThrow();
+  expect(() => readKey(row!.encrypted_key)).toThrow();
 
-  const open = (name: string, sealed: Buffer, ...secrets: string[]) => new KeySeal(secrets).open(name, sealed);
-  expect(open(id, row!.sealed_key, SECRETS.JWT_SECRET)).not.toBeNull();
-  expect(open(id, row!.sealed_key, secret(), SECRETS.REFRESH_TOKEN_SECRET)).toBeNull();
-  expect(open('another id', row!.sealed_key, SECRETS.JWT_SECRET)).toBeNull();
-  for (let at = 0; at < row!.sealed_key.length; at += 7) {
-    const changed = Buffer.from(row!.sealed_key);
+  const decrypt = (name: string, encrypted: Buffer, ...secrets: string[]) => new KeyCipher(secrets).decrypt(name, encrypted);
+  expect(decrypt(id, row!.encrypted_key, SECRETS.JWT_SECRET)).not.toBeNull();
+  expect(decrypt(id, row!.encrypted_key, secret(), SECRETS.REFRESH_TOKEN_SECRET)).toBeNull();
+  expect(decrypt('another id', row!.encrypted_key, SECRETS.JWT_SECRET)).toBeNull();
+  for (let at = 0; at < row!.encrypted_key.length; at += 7) {
+    const changed = Buffer.from(row!.encrypted_key);
     changed[at]! ^= 1;
-    expect(open(id, changed, SECRETS.JWT_SECRET)).toBeNull();
+    expect(decrypt(id, changed, SECRETS.JWT_SECRET)).toBeNull();
   }
-  expect(open(id, Buffer.alloc(0), SECRETS.JWT_SECRET)).toBeNull();
+  expect(decrypt(id, Buffer.alloc(0), SECRETS.JWT_SECRET)).toBeNull();
 
-  // Whoever writes to the database, and does not have the secret, adds no key.
+  // Who writes to the database, and does not have the secret, adds no key.
   const foreign = generateKey();
-  for (const sealed of [writeKey(foreign), new KeySeal([secret()]).seal(foreign.id, writeKey(foreign))]) {
+  for (const encrypted of [writeKey(foreign), new KeyCipher([secret()]).encrypt(foreign.id, writeKey(foreign))]) {
     await database.query('DELETE FROM signing_keys WHERE id = $1', [foreign.id]);
-    await database.query('INSERT INTO signing_keys VALUES ($1, $2, now(), now())', [foreign.id, sealed]);
+    await database.query('INSERT INTO signing_keys VALUES ($1, $2, now(), now())', [foreign.id, encrypted]);
     expect(await publishedBy(api)).toEqual([id]);
     expect((await api.me(resign(login, foreign))).status).toBe(401);
     expect((await api.me((await api.refresh(login.refreshToken)).body.accessToken)).status).toBe(200);

@@ -1,5 +1,5 @@
 import { createHmac, randomUUID, sign } from 'node:crypto';
-import { KeySeal } from '../../src/keys/key-seal.js';
+import { KeyCipher } from '../../src/keys/key-cipher.js';
 import { generateKey, type KeyPair, readKey, writeKey } from '../../src/keys/signing-key.js';
 import { SECRETS } from './secrets.js';
 import type { AuthResult } from './api.js';
@@ -39,19 +39,19 @@ type Database = Pick<TestDatabase, 'query'>;
 
 /** The service's own key, that signs now: read from its database with its secret. */
 export async function signingKeyOf(database: Database, ...secrets: string[]): Promise<KeyPair> {
-  const [row] = await database.query<{ id: string; sealed_key: Buffer }>(`SELECT id, sealed_key FROM signing_keys
+  const [row] = await database.query<{ id: string; encrypted_key: Buffer }>(`SELECT id, encrypted_key FROM signing_keys
     WHERE signs_from <= now() AND (accepted_until IS NULL OR accepted_until > now()) ORDER BY signs_from DESC LIMIT 1`);
-  const seal = new KeySeal(secrets.length > 0 ? secrets : [SECRETS.JWT_SECRET]);
-  return readKey(seal.open(row!.id, row!.sealed_key)!.content);
+  const cipher = new KeyCipher(secrets.length > 0 ? secrets : [SECRETS.JWT_SECRET]);
+  return readKey(cipher.decrypt(row!.id, row!.encrypted_key)!.content);
 }
 
 /** A key of the service's own that was made before it has started. */
 export async function makeSigningKey(database: Database): Promise<KeyPair> {
   const key = generateKey();
-  const sealed = new KeySeal([SECRETS.JWT_SECRET]).seal(key.id, writeKey(key));
-  await database.query('INSERT INTO signing_keys (id, sealed_key, signs_from) VALUES ($1, $2, now())', [
+  const encrypted = new KeyCipher([SECRETS.JWT_SECRET]).encrypt(key.id, writeKey(key));
+  await database.query('INSERT INTO signing_keys (id, encrypted_key, signs_from) VALUES ($1, $2, now())', [
     key.id,
-    sealed,
+    encrypted,
   ]);
   return key;
 }

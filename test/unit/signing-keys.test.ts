@@ -1,11 +1,11 @@
 import { AppConfig } from '../../src/config/config.js';
-import { KeySeal } from '../../src/keys/key-seal.js';
+import { KeyCipher } from '../../src/keys/key-cipher.js';
 import type { StoredKey } from '../../src/keys/keys.sql.js';
 import { generateKey, writeKey } from '../../src/keys/signing-key.js';
 import { SigningKeys } from '../../src/keys/signing-keys.js';
 import { SECRETS } from '../support/secrets.js';
 
-const seal = new KeySeal([SECRETS.JWT_SECRET]);
+const cipher = new KeyCipher([SECRETS.JWT_SECRET]);
 const LONG_AGO = new Date(0);
 
 /** The keys as an instance knows them, over a table that the test changes. */
@@ -22,7 +22,7 @@ const storedKey = (signsFrom = LONG_AGO): StoredKey => {
   const key = generateKey();
   return {
     id: key.id,
-    sealedKey: seal.seal(key.id, writeKey(key)),
+    encryptedKey: cipher.encrypt(key.id, writeKey(key)),
     signsFrom,
     acceptedUntil: null,
     readAt: new Date(),
@@ -82,18 +82,18 @@ it('The key that signs is the one that began last at the moment of the statement
   expect((await keys.signing({ readAt: new Date(2500), keyIds: replacement.id })).id).toBe(replacement.id);
 });
 
-it('A key that another instance sealed anew with a secret that is not ours stays known, and another one does not become so', async () => {
+it('A key that another instance encrypted anew with a secret that is not ours stays known, and another one does not become so', async () => {
   const row = storedKey();
   const table = [row];
   const { keys } = keysOver(table);
   await keys.find(row.id);
-  const elsewhere = new KeySeal(['a secret of another instance, of 32 bytes']);
+  const elsewhere = new KeyCipher(['a secret of another instance, of 32 bytes']);
   const foreign = generateKey();
   table.splice(
     0,
     1,
-    { ...row, sealedKey: elsewhere.seal(row.id, Buffer.from('sealed anew')) },
-    { ...storedKey(), id: foreign.id, sealedKey: elsewhere.seal(foreign.id, writeKey(foreign)) },
+    { ...row, encryptedKey: elsewhere.encrypt(row.id, Buffer.from('encrypted anew')) },
+    { ...storedKey(), id: foreign.id, encryptedKey: elsewhere.encrypt(foreign.id, writeKey(foreign)) },
   );
   expect(await keys.find(foreign.id)).toBeNull();
   expect((await keys.find(row.id))?.id).toBe(row.id);

@@ -7,7 +7,7 @@ export class CreateSigningKeys1795580000000 implements MigrationInterface {
     await runner.query(`
       CREATE TABLE signing_keys (
         id text NOT NULL,
-        sealed_key bytea NOT NULL,
+        encrypted_key bytea NOT NULL,
         created_at timestamptz NOT NULL DEFAULT now(),
         signs_from timestamptz NOT NULL,
         accepted_until timestamptz,

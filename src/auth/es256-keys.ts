@@ -9,7 +9,7 @@ const KEY_ID = /^[\w-]{43}$/;
 const headerFor = (kid: string): AccessTokenHeader => ({ alg: 'ES256', typ: 'at+jwt', kid });
 
 /** ES256: the keys that the service makes, and publishes for those who verify its tokens. */
-export class PublishedKeys implements AccessTokenKeys {
+export class Es256Keys implements AccessTokenKeys {
   constructor(private readonly keys: Pick<SigningKeys, 'find' | 'signing'>) {}
 
   async headerAt(moment: Moment): Promise<AccessTokenHeader> {
