@@ -2,7 +2,6 @@ import { Injectable, type MessageEvent, type OnApplicationBootstrap, type OnModu
 import { EMPTY, Observable } from 'rxjs';
 import type { Caller } from '../sessions/caller.js';
 import { AppConfig } from '../config/config.js';
-import { SigningKeys } from '../keys/signing-keys.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
 import { openStreams } from './session-events.measurements.js';
@@ -27,11 +26,8 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     private readonly feed: SessionFeed,
     private readonly watcher: SessionWatcher,
-    private readonly keys: SigningKeys,
     private readonly config: AppConfig,
   ) {
-    // The session goes on: its client connects again, with a token of another key.
-    keys.revoked.subscribe((ids) => this.completeWhere(({ keyId }) => keyId !== null && ids.has(keyId)));
     feed.events.subscribe((event) => this.send(event));
     feed.isListening.subscribe((isListening) => {
       if (!isListening) {
@@ -57,12 +53,13 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
   onModuleDestroy(): void {
     this.isClosing = true;
     for (const timer of this.timers) clearInterval(timer);
-    this.completeWhere(() => true);
+    for (const stream of this.all()) stream.complete();
   }
 
   /**
    * A stream of what happens to the sessions of the caller's account. It ends with their own session, after a last
-   * `session.revoked`. Throws {@link TooManyRequestsError} where the session has as many open as it may.
+   * `session.revoked`, or once the key of their token was revoked: then the client connects again, with another token.
+   * Throws {@link TooManyRequestsError} where the session has as many open as it may.
    *
    * @param lastEventId where an earlier stream was cut, to be sent what was missed since
    * @param closed aborted when the client is gone, whether or not the stream is subscribed to
@@ -77,8 +74,7 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
       const stream = new SessionStream(caller, this.watcher.watch(caller), client);
       this.add(stream);
       void this.begin(stream, lastEventId);
-      // What happened between the guard and this line.
-      if (this.isClosing || !this.keys.isKnown(caller.keyId)) {
+      if (this.isClosing) {
         stream.complete();
       }
       return () => {
@@ -117,12 +113,6 @@ export class SessionStreams implements OnApplicationBootstrap, OnModuleDestroy {
 
   private *all(): Iterable<SessionStream> {
     for (const streams of this.ofUser.values()) yield* streams;
-  }
-
-  private completeWhere(condition: (caller: Caller) => boolean): void {
-    for (const stream of this.all()) {
-      if (condition(stream.caller)) stream.complete();
-    }
   }
 
   private add(stream: SessionStream): void {

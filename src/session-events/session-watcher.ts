@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { BehaviorSubject, distinctUntilChanged } from 'rxjs';
+import { SigningKeys } from '../keys/signing-keys.js';
 import type { Caller } from '../sessions/caller.js';
 import { SessionEventsRepository } from './session-events.repository.js';
 import { SessionFeed } from './session-feed.js';
@@ -22,16 +23,25 @@ export class SessionEnd {
   ) {}
 }
 
+/** The other reason of such a signal: the key of the access token was revoked. The session goes on, with another token. */
+class KeyRevoked {
+  readonly reason = 'key_revoked';
+}
+
 /** One holder's watch over a session. */
 export interface SessionWatch {
-  /** Aborted with a {@link SessionEnd} within a second after the session ended, however and wherever. */
+  /**
+   * Aborted with a {@link SessionEnd} within a second after the session ended, however and wherever; with a
+   * {@link KeyRevoked} after the key of the caller's token was revoked, within a minute at most.
+   */
   readonly signal: AbortSignal;
   /** To be called once, when what the session had open is closed: it is watched no longer for the sake of this holder. */
   readonly release: () => void;
 }
 
 interface Watched {
-  readonly controller: AbortController;
+  /** One for each key that signed a token of a holder. */
+  readonly controllers: Map<string | null, AbortController>;
   holders: number;
   /** When the session ends unless it is refreshed, by this process's monotonic clock. */
   endsAtMs: number;
@@ -44,6 +54,8 @@ interface Watched {
  * The end comes as an event, which is notified and, twice a second, searched for in the audit trail. Events alone are
  * never trusted: all watched sessions are checked in one shared query whenever some may have been missed, every half a minute
  * besides, and each when its time is up.
+ *
+ * It ends too, though the session goes on, when the key of the token is revoked that opened it: that may have been forged.
  */
 @Injectable()
 export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -62,7 +74,11 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
   constructor(
     private readonly feed: SessionFeed,
     private readonly repository: SessionEventsRepository,
+    private readonly keys: SigningKeys,
   ) {
+    keys.revoked.subscribe(() => {
+      for (const watched of this.watched.values()) this.endOfRevokedKeys(watched);
+    });
     feed.events.subscribe(({ type, sessionId, reason, at, eventId }) => {
       if (type === 'session_revoked') {
         this.end(sessionId, new SessionEnd(reason ?? '', at, eventId));
@@ -91,20 +107,24 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
    * Watches the session of a caller whom a guard accepted, or {@link SessionChecker.require} found. Where it ended in
    * between, the signal aborts at once.
    */
-  watch({ sessionId, session, readAt }: Caller): SessionWatch {
+  watch({ sessionId, session, readAt, keyId }: Caller): SessionWatch {
     const watched = this.watched.get(sessionId) ?? {
-      controller: new AbortController(),
+      controllers: new Map(),
       holders: 0,
       endsAtMs:
         performance.now() + Math.min(session.idleExpiresAt.getTime(), session.expiresAt.getTime()) - readAt.getTime(),
     };
+    const controller = watched.controllers.get(keyId) ?? new AbortController();
+    watched.controllers.set(keyId, controller);
     watched.holders++;
     this.watched.set(sessionId, watched);
-    // The event of an end between the caller's check and this line has passed by.
+    // The event of an end between the caller's check and this line has passed by, and so has that of a revoked key. Later
+    // in this turn of the event loop: an abort that has happened is not reported to who listens next.
     this.check([sessionId]);
+    queueMicrotask(() => this.endOfRevokedKeys(watched));
     let isHeld = true;
     return {
-      signal: watched.controller.signal,
+      signal: controller.signal,
       release: () => {
         if (isHeld) {
           isHeld = false;
@@ -181,7 +201,16 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
   private end(sessionId: string, end: SessionEnd): void {
     const watched = this.watched.get(sessionId);
     this.watched.delete(sessionId);
-    watched?.controller.abort(end);
+    for (const controller of watched?.controllers.values() ?? []) controller.abort(end);
+  }
+
+  private endOfRevokedKeys({ controllers }: Watched): void {
+    for (const [keyId, controller] of controllers) {
+      if (!this.keys.isKnown(keyId)) {
+        controllers.delete(keyId);
+        controller.abort(new KeyRevoked());
+      }
+    }
   }
 
   private updatePrompt(): void {

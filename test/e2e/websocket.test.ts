@@ -8,12 +8,14 @@ import { WebSocket } from 'ws';
 import { AccessTokens } from '../../src/auth/access-tokens.js';
 import { JwtStrategy } from '../../src/auth/jwt.strategy.js';
 import { AuthModule } from '../../src/auth/auth.module.js';
+import { SigningKeys } from '../../src/keys/signing-keys.js';
 import { SessionChecker } from '../../src/sessions/check/session-checker.js';
 import { SessionWatcher } from '../../src/session-events/session-watcher.js';
 import { SessionEventsModule } from '../../src/session-events/session-events.module.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import { useApp } from '../support/app.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { rotateKeys } from '../support/keys.js';
 import { until } from '../support/until.js';
 
 // An application built on the service, with sockets of its own.
@@ -86,6 +88,34 @@ it('Sockets of an application close as their session ends, on this instance or a
     expect(await stays.closed).toEqual([UNAUTHORIZED, 'logout']);
   }
 });
+
+it('Sockets of an application close as the key of their token is revoked, and sockets with a token of the next key stay open', async () => {
+  const { accessToken, refreshToken } = await t.api.signUp();
+  const sockets = [await openSocket(accessToken), await openSocket(accessToken)];
+  expect((await rotateKeys(t.database.url, { args: ['--leaked'] })).code).toBe(0);
+  const next = await openSocket((await t.api.refresh(refreshToken)).body.accessToken);
+  for (const { closed } of sockets) expect(await closed).toEqual([UNAUTHORIZED, 'key_revoked']);
+
+  // That one was opened before this, and its session, which all share, goes on.
+  const closed = jest.fn();
+  next.socket.on('close', closed);
+  next.socket.ping();
+  await once(next.socket, 'pong');
+  expect(closed).not.toHaveBeenCalled();
+  next.socket.close();
+}, 30_000);
+
+it('A socket is closed if the key of its token was revoked while its session was checked', async () => {
+  const { accessToken } = await t.api.signUp();
+  const caller = await t.app.get(SessionChecker).require(await t.app.get(AccessTokens).verify(accessToken));
+  const keys = t.app.get(SigningKeys);
+  expect((await rotateKeys(t.database.url, { args: ['--leaked'] })).code).toBe(0);
+  await until('this instance knows', () => !keys.isKnown(caller.keyId));
+  const { signal, release } = t.app.get(SessionWatcher).watch(caller);
+  const [event] = await once(signal, 'abort');
+  release();
+  expect(event.target.reason).toEqual({ reason: 'key_revoked' });
+}, 30_000);
 
 it('A socket is closed if its session ends while it opens, and refused with an ended session or a forged token', async () => {
   const { accessToken, session } = await t.api.signUp();
