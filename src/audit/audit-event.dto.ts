@@ -35,7 +35,12 @@ export class AuditEventDto {
   })
   readonly reason!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'What staff gave as the reason.' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: null,
+    description: 'What staff gave as the reason; of a signing key, its id.',
+  })
   readonly note!: string | null;
 
   @ApiProperty({

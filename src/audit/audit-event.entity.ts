@@ -81,7 +81,7 @@ export class AuditEvent {
   @Column({ type: 'text', name: 'reason', nullable: true })
   readonly reason!: string | null;
 
-  /** What a person gave as the reason, in their words. */
+  /** What a person gave as the reason, in their words. Of a signing key, its id. */
   @Column({ type: 'text', name: 'note', nullable: true })
   readonly note!: string | null;
 

@@ -101,7 +101,8 @@ export class KeyRotation {
         WITH revoked AS (
           UPDATE signing_keys SET accepted_until = '-infinity' WHERE id = ANY(${revoked}::text[]) RETURNING id
         )
-        INSERT INTO audit_events (type, outcome, reason) SELECT 'signing_key_revoked', 'success', 'leaked' FROM revoked`);
+        INSERT INTO audit_events (type, outcome, reason, note)
+        SELECT 'signing_key_revoked', 'success', 'leaked', id FROM revoked`);
       return { made: await this.make(turn, turn.now, 'leaked'), revoked };
     });
     // For what is open. It may fail: no request is decided by it.
@@ -129,7 +130,7 @@ export class KeyRotation {
       ), succeeded AS (
         UPDATE signing_keys SET accepted_until = ${formerUntil} WHERE accepted_until IS NULL
       )
-      INSERT INTO audit_events (type, outcome, reason) VALUES ('signing_key_rotated', 'success', ${reason})`);
+      INSERT INTO audit_events (type, outcome, reason, note) VALUES ('signing_key_rotated', 'success', ${reason}, ${key.id})`);
     return { id: key.id, signsFrom, reason };
   }
 
