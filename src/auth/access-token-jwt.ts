@@ -2,6 +2,7 @@ import { type JwtModuleOptions, JwtSecretRequestType } from '@nestjs/jwt';
 import type { SecretOrKeyProvider, StrategyOptionsWithRequest } from 'passport-jwt';
 import type { AppConfig } from '../config/config.js';
 import type { SigningKeys } from '../keys/signing-keys.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
 import { CLOCK_SKEW_SECONDS } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { AccessTokenKeys } from './access-token-keys.js';
@@ -21,7 +22,8 @@ export function accessTokenJwt(config: AppConfig, signingKeys: SigningKeys): Jwt
       const kid = 'header' in options ? options.header?.kid : undefined;
       const key = await (isToVerify ? keys.verifying(token) : keys.signing(kid));
       if (!key) {
-        throw new InvalidAccessTokenError();
+        // One that was to sign was revoked at this moment: that is no fault of the client.
+        throw isToVerify ? new InvalidAccessTokenError() : new ServiceUnavailableError();
       }
       return key;
     },

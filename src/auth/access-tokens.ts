@@ -72,7 +72,7 @@ export class AccessTokens {
   /**
    * The claims of a token that we signed, however it came: on a socket, say. They authorise nothing by themselves: whether
    * their time is over, their key accepted and the session open, the session checker knows. Throws
-   * {@link InvalidAccessTokenError}, and what the database throws where it does not say whether there is such a key.
+   * {@link InvalidAccessTokenError}, and `service_unavailable` where the database does not say whether there is such a key.
    */
   async verify(accessToken: string): Promise<SessionClaims> {
     return this.verified(accessToken) ?? this.remember(accessToken, await this.payloadOf(accessToken));

@@ -2,8 +2,7 @@ import { type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
-import { Problem } from '../problems/problem.js';
-import { isStoreFailure } from '../problems/store-failure.js';
+import { Problem, ServiceUnavailableError } from '../problems/problem.js';
 import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
@@ -45,7 +44,7 @@ export class JwtAuthGuard extends AuthGuard('jwt') {
     }
     // Passport's own refusals, of a missing or forged token, come as no error, with a reason. That the keys cannot be read is
     // one of these, and no verdict.
-    const failure = error ?? (isStoreFailure(reason) ? reason : null);
+    const failure = error ?? (reason instanceof ServiceUnavailableError ? reason : null);
     const refusal = failure ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
     const isRefusal = refusal instanceof Problem && refusal.status === 401;
     if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {

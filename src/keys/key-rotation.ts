@@ -48,10 +48,10 @@ export class KeyRotation {
     this.cipher = new KeyCipher(config.jwtSecrets);
   }
 
-  /** Whether {@link ensure} would make a key, if these are all. */
+  /** Whether {@link ensure} would do something, if these are all. */
   isDue(keys: readonly OpenedKey[], now: Date): boolean {
     const newest = keys.at(-1);
-    return !newest || this.isOld(newest, now);
+    return !newest || this.isOld(newest, now) || keys.some(({ isEncryptedByFirst }) => !isEncryptedByFirst);
   }
 
   /** Makes the first key, or the next one where its time has come, and encrypts with the first secret what another one did. */
@@ -69,9 +69,7 @@ export class KeyRotation {
       if (!this.isOld(newest, now)) {
         return null;
       }
-      const due = plus(newest.signsFrom, this.config.signingKeyTtlSeconds);
-      const published = plus(now, PUBLISHED_AHEAD_SECONDS);
-      return this.make(turn, due > published ? due : published, 'schedule');
+      return this.make(turn, plus(now, PUBLISHED_AHEAD_SECONDS), 'schedule');
     });
   }
 
@@ -115,7 +113,7 @@ export class KeyRotation {
       await transaction.query(sql`SELECT pg_advisory_xact_lock(${LOCK})`);
       const { rows: clock } = await transaction.query<{ now: Date }>(sql`SELECT clock_timestamp() AS now`);
       const { rows: stored } = await transaction.query<StoredKey>(ACCEPTED_KEYS);
-      return work({ transaction, stored, keys: openKeys(this.cipher, stored), now: clock[0]?.now ?? new Date() });
+      return work({ transaction, stored, keys: openKeys(this.cipher, stored).keys, now: clock[0]?.now ?? new Date() });
     });
   }
 

@@ -1,33 +1,67 @@
 import type { StoredKey } from './keys.sql.js';
-import type { KeyCipher } from './key-cipher.js';
+import type { Decrypted, KeyCipher } from './key-cipher.js';
 import { type KeyPair, readKey } from './signing-key.js';
 
 export interface OpenedKey extends KeyPair {
   readonly signsFrom: Date;
   readonly acceptedUntil: Date | null;
-  /** Whether it is encrypted with the secret that is to encrypt from now on. */
+  /** As it was stored when it was opened. */
+  readonly encryptedKey: Buffer;
+  /** Whether it was encrypted with the secret that is to encrypt from now on. */
   readonly isEncryptedByFirst: boolean;
 }
 
+export interface OpenedKeys {
+  /** In the order of the rows. */
+  readonly keys: readonly OpenedKey[];
+  /** The ids of rows that cannot be opened as they are stored now. */
+  readonly unopened: readonly string[];
+}
+
 /**
- * The keys that a secret of ours opens, in their order. A row that none opens is no key for us, unless it is known: another
- * instance may have encrypted it anew, with a secret that we do not have yet.
+ * Opens rows. One that no secret of ours decrypts is no key for us, unless it is known: another instance may have encrypted
+ * it anew, with a secret that we do not have yet.
  */
 export function openKeys(
   cipher: KeyCipher,
   stored: readonly StoredKey[],
   known: ReadonlyMap<string, OpenedKey> = new Map(),
-): OpenedKey[] {
-  return stored.flatMap(({ id, encryptedKey, signsFrom, acceptedUntil }) => {
-    const before = known.get(id);
-    if (before) {
-      return [{ ...before, signsFrom, acceptedUntil }];
+): OpenedKeys {
+  const keys: OpenedKey[] = [];
+  const unopened: string[] = [];
+  for (const row of stored) {
+    const { id, signsFrom, acceptedUntil } = row;
+    const before = known.get(id) ?? null;
+    const opened = before?.encryptedKey.equals(row.encryptedKey) ? before : openKey(cipher, row);
+    if (!opened) {
+      unopened.push(id);
     }
-    const opened = cipher.decrypt(id, encryptedKey);
-    return opened ? [{ ...readKey(opened.content), signsFrom, acceptedUntil, isEncryptedByFirst: opened.isByFirst }] : [];
-  });
+    const key = opened ?? before;
+    if (key) {
+      keys.push({ ...key, signsFrom, acceptedUntil });
+    }
+  }
+  return { keys, unopened };
 }
 
-/** The key that signs at a time: the one that began last. Undefined where none has. */
+function openKey(cipher: KeyCipher, { id, encryptedKey, signsFrom, acceptedUntil }: StoredKey): OpenedKey | null {
+  const decrypted = cipher.decrypt(id, encryptedKey);
+  const pair = decrypted && pairIn(decrypted);
+  return pair && { ...pair, signsFrom, acceptedUntil, encryptedKey, isEncryptedByFirst: decrypted.isByFirst };
+}
+
+/** Null where it is a key of another kind, or none: one such row must not take the others with it. */
+function pairIn({ content }: Decrypted): KeyPair | null {
+  try {
+    return readKey(content);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The key that signs at a time: the one that began last. The first one where none has: the clock may be behind the one that
+ * a sole key was made by, after a failover. Undefined where there is no key.
+ */
 export const signingAt = (keys: readonly OpenedKey[], time: Date): OpenedKey | undefined =>
-  keys.findLast(({ signsFrom }) => signsFrom <= time);
+  keys.findLast(({ signsFrom }) => signsFrom <= time) ?? keys[0];

@@ -4,6 +4,8 @@ import { Subject } from 'rxjs';
 import { AppConfig } from '../config/config.js';
 import { Notifications } from '../database/notifications.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
+import { isStoreFailure } from '../problems/store-failure.js';
+import { within } from '../problems/within.js';
 import { KEYS_CHANNEL, KeyRotation, type MadeKey, type RotationReason } from './key-rotation.js';
 import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys, signingAt } from './opened-keys.js';
@@ -44,7 +46,9 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
   private readonly isUsed: boolean;
   private keys: readonly OpenedKey[] = [];
   private byId: ReadonlyMap<string, OpenedKey> = new Map();
+  private unopened: readonly string[] = [];
   private readAt = new Date(0);
+  private isAnswered = true;
   private reading: Promise<void> = Promise.resolve();
   private nextReading: Promise<void> | null = null;
   private timer: NodeJS.Timeout | undefined;
@@ -57,7 +61,7 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     private readonly repository: SigningKeysRepository,
     private readonly rotation: KeyRotation,
     notifications: Notifications,
-    config: AppConfig,
+    private readonly config: AppConfig,
   ) {
     this.cipher = new KeyCipher(config.jwtSecrets);
     this.isUsed = config.jwtAlgorithm === SIGNING_ALGORITHM;
@@ -67,10 +71,15 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     }
   }
 
+  /** A database that cannot be asked, or written to, is no reason not to start: what is missing is tried again. */
   async onModuleInit(): Promise<void> {
     if (this.isUsed) {
-      await this.readFresh();
-      await this.makeWhereDue(this.keys.some(({ isEncryptedByFirst }) => !isEncryptedByFirst));
+      await this.refresh().catch((error: unknown) => {
+        if (!isStoreFailure(error)) {
+          throw error;
+        }
+        this.warn(error);
+      });
       this.timer = setInterval(() => void this.look(), LOOKS_EVERY_MS).unref();
     }
   }
@@ -98,10 +107,13 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     return this.current;
   }
 
-  /** The key of this id, to verify with. Null where there is none. One that is not known yet is looked for in the database. */
+  /**
+   * The key of this id, to verify with. Null where there is none. One that is not known yet is looked for in the database.
+   * Throws {@link ServiceUnavailableError} where that does not answer within SESSION_CHECK_TIMEOUT_MS.
+   */
   async find(id: string): Promise<OpenedKey | null> {
-    if (!this.byId.has(id) && this.isUsed) {
-      await this.readFresh();
+    if (!this.byId.has(id) && this.isUsed && !(await this.isReadInTime())) {
+      throw new ServiceUnavailableError();
     }
     return this.byId.get(id) ?? null;
   }
@@ -112,14 +124,13 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
   }
 
   /**
-   * Every key that is accepted, as it is after the request arrived. While the database does not answer, those that were
-   * there: a verifier that finds none would refuse every token.
+   * Every key that is accepted, as it is after the request arrived. Where the database does not answer within
+   * SESSION_CHECK_TIMEOUT_MS, those that were there: a verifier that finds none would refuse every token. Throws
+   * {@link ServiceUnavailableError} where none is known yet.
    */
   async listAccepted(): Promise<readonly OpenedKey[]> {
-    if (this.isUsed) {
-      await this.readFresh().catch((error: unknown) => {
-        this.logger.warn(`Cannot read the signing keys, and publish those that are known: ${String(error)}`);
-      });
+    if (this.isUsed && !(await this.isReadInTime()) && this.keys.length === 0) {
+      throw new ServiceUnavailableError();
     }
     return this.keys;
   }
@@ -129,16 +140,34 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async look(): Promise<void> {
+    await this.refresh().catch((error: unknown) => this.warn(error));
+  }
+
+  private async refresh(): Promise<void> {
+    await this.readFresh();
+    await this.makeWhereDue();
+  }
+
+  private async isReadInTime(): Promise<boolean> {
     try {
-      await this.readFresh();
-      await this.makeWhereDue();
+      await within(this.config.sessionCheckTimeoutMs, this.readFresh());
+      return true;
     } catch (error) {
-      this.logger.warn(`Cannot read the signing keys, and go on trying: ${String(error)}`);
+      this.warn(error);
+      return false;
     }
   }
 
-  private async makeWhereDue(isToEncrypt = false): Promise<void> {
-    if (isToEncrypt || this.rotation.isDue(this.keys, this.readAt)) {
+  /** Once, until the database has answered again. */
+  private warn(error: unknown): void {
+    if (this.isAnswered) {
+      this.logger.warn(`Cannot read or make signing keys, and go on with those that are known: ${String(error)}`);
+    }
+    this.isAnswered = false;
+  }
+
+  private async makeWhereDue(): Promise<void> {
+    if (this.rotation.isDue(this.keys, this.readAt)) {
       this.report(await this.rotation.ensure());
       await this.readFresh();
     }
@@ -149,6 +178,16 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
       const text = `Made the signing key ${made.id}, which signs from ${made.signsFrom.toISOString()}: ${WHY[made.reason]}`;
       this.logger[made.reason === 'secret_changed' ? 'warn' : 'log'](text);
     }
+  }
+
+  private reportUnopened(ids: readonly string[]): void {
+    for (const id of ids.filter((one) => !this.unopened.includes(one))) {
+      this.logger.warn(
+        `Cannot open the signing key ${id}: no secret in JWT_SECRET decrypts it, or it is no key of ${SIGNING_ALGORITHM}. ` +
+          'Unless this instance knows it already, it refuses the tokens of this key.',
+      );
+    }
+    this.unopened = ids;
   }
 
   /** Reads the keys, once for all who ask before the reading begins, and some time after the last one. */
@@ -166,9 +205,12 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
 
   private async read(): Promise<void> {
     const stored = await this.repository.listAccepted();
+    this.isAnswered = true;
     const before = this.keys;
+    const { keys, unopened } = openKeys(this.cipher, stored, this.byId);
+    this.reportUnopened(unopened);
     this.readAt = stored[0]?.readAt ?? new Date();
-    this.keys = openKeys(this.cipher, stored, this.byId);
+    this.keys = keys;
     this.byId = new Map(this.keys.map((key) => [key.id, key]));
     // What is not accepted any more, and whose time was not over.
     const revoked = before.filter(

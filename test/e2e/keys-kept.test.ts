@@ -9,6 +9,7 @@ import { type Instance, startInstance } from '../support/instance.js';
 import { publishedBy, rotateKeys, Verifier } from '../support/keys.js';
 import { SECRETS } from '../support/secrets.js';
 import { expectInvariants } from '../support/invariants.js';
+import { until } from '../support/until.js';
 
 // How signing keys are made, kept and published.
 let database: TestDatabase;
@@ -86,7 +87,8 @@ it('Nothing in the database signs: the private key is encrypted, and another row
   expect(stored).not.toContain(Buffer.from(d!, 'base64url').toString('hex'));
   expect(() => readKey(row!.encrypted_key)).toThrow();
 
-  const decrypt = (name: string, encrypted: Buffer, ...secrets: string[]) => new KeyCipher(secrets).decrypt(name, encrypted);
+  const decrypt = (name: string, encrypted: Buffer, ...secrets: string[]) =>
+    new KeyCipher(secrets).decrypt(name, encrypted);
   expect(decrypt(id, row!.encrypted_key, SECRETS.JWT_SECRET)).not.toBeNull();
   expect(decrypt(id, row!.encrypted_key, secret(), SECRETS.REFRESH_TOKEN_SECRET)).toBeNull();
   expect(decrypt('another id', row!.encrypted_key, SECRETS.JWT_SECRET)).toBeNull();
@@ -107,6 +109,26 @@ it('Nothing in the database signs: the private key is encrypted, and another row
     expect((await api.me((await api.refresh(login.refreshToken)).body.accessToken)).status).toBe(200);
   }
 });
+
+it('A key that an instance with the former order of secrets makes is encrypted with the first secret of the others soon', async () => {
+  const [old, next] = [SECRETS.JWT_SECRET, secret()];
+  const late = await start({ JWT_SECRET: `${old},${next}` });
+  const early = await start({ JWT_SECRET: `${next},${old}` });
+  // This one is made by the command with the settings of the former one, after that start.
+  const { code } = await rotateKeys(database.url, { env: { JWT_SECRET: `${old},${next}` } });
+  expect(code).toBe(0);
+  await stop(late);
+  const isDecryptedBy = (jwtSecret: string) => (row: { id: string; encrypted_key: Buffer }) =>
+    new KeyCipher([jwtSecret]).decrypt(row.id, row.encrypted_key) !== null;
+  expect((await rowsOf()).filter(isDecryptedBy(old))).not.toEqual([]);
+  // Both instances look once a minute, and when they are notified.
+  await database.query(`SELECT pg_notify('latchkey_keys', '[]')`);
+  await until('the next secret alone opens all', async () => (await rowsOf()).every(isDecryptedBy(next)), 30);
+  const login = await early.api.signUp();
+  await stop(early);
+  const { api } = await start({ JWT_SECRET: next });
+  expect((await api.me(login.accessToken)).status).toBe(200);
+}, 60_000);
 
 it('A new JWT_SECRET alone makes a new key and says so: no access token from before is accepted, and nobody is logged out', async () => {
   const before = await start();
@@ -159,6 +181,31 @@ it('While the database does not answer the known keys stay published, and a toke
   proxy.release();
   expect((await api.me(unknown)).status).toBe(401);
   expect((await api.me(login.accessToken)).status).toBe(200);
+}, 60_000);
+
+it('An instance starts with the key that there is where the table takes no writes, and encrypts it anew once it does', async () => {
+  const before = await start();
+  const login = await before.api.signUp();
+  await stop(before);
+  const [row] = await rowsOf();
+  await database.query(`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE EXCEPTION 'no writes now' USING ERRCODE = 'read_only_sql_transaction'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON signing_keys EXECUTE FUNCTION refuse()`);
+  const next = secret();
+  const after = await start({ JWT_SECRET: `${next},${SECRETS.JWT_SECRET}` });
+  const { api } = after;
+  expect(after.output()).toMatch(/Cannot read or make signing keys.*no writes now/);
+  expect(await publishedBy(api)).toEqual([row!.id]);
+  expect((await api.me(login.accessToken)).status).toBe(200);
+  expect(await rowsOf()).toEqual([row]);
+
+  await database.query(`DROP FUNCTION refuse CASCADE`);
+  await database.query(`SELECT pg_notify('latchkey_keys', '[]')`);
+  await until('it is encrypted with the next secret', async () => {
+    const [now] = await rowsOf();
+    return new KeyCipher([next]).decrypt(now!.id, now!.encrypted_key) !== null;
+  });
 }, 60_000);
 
 describe('JWT_ALGORITHM=HS256', () => {

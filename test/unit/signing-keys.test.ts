@@ -1,21 +1,28 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import { AppConfig } from '../../src/config/config.js';
 import { KeyCipher } from '../../src/keys/key-cipher.js';
 import type { StoredKey } from '../../src/keys/keys.sql.js';
 import { generateKey, writeKey } from '../../src/keys/signing-key.js';
 import { SigningKeys } from '../../src/keys/signing-keys.js';
+import { ServiceUnavailableError } from '../../src/problems/problem.js';
 import { SECRETS } from '../support/secrets.js';
 
 const cipher = new KeyCipher([SECRETS.JWT_SECRET]);
 const LONG_AGO = new Date(0);
 
+const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
+beforeEach(() => warned.mockClear());
+afterAll(() => warned.mockRestore());
+
 /** The keys as an instance knows them, over a table that the test changes. */
 function keysOver(table: StoredKey[]) {
   const listAccepted = jest.fn(() => Promise.resolve([...table]));
-  const rotation: any = { isDue: () => false, ensure: jest.fn() };
-  const config = Object.assign(new AppConfig(), { jwtSecrets: [SECRETS.JWT_SECRET] });
+  const rotation = { isDue: () => false, ensure: jest.fn() };
+  const config = Object.assign(new AppConfig(), { jwtSecrets: [SECRETS.JWT_SECRET], sessionCheckTimeoutMs: 200 });
   const notifications: any = { listen: () => undefined };
   const repository: any = { listAccepted };
-  return { keys: new SigningKeys(repository, rotation, notifications, config), listAccepted };
+  return { keys: new SigningKeys(repository, rotation as any, notifications, config), listAccepted, rotation };
 }
 
 const storedKey = (signsFrom = LONG_AGO): StoredKey => {
@@ -58,8 +65,68 @@ it('A database that does not answer is no answer, and is asked again', async () 
   const row = storedKey();
   const { keys, listAccepted } = keysOver([row]);
   listAccepted.mockRejectedValueOnce(new Error('no answer'));
-  await expect(keys.find(row.id)).rejects.toThrow('no answer');
+  await expect(keys.find(row.id)).rejects.toThrow(ServiceUnavailableError);
   expect((await keys.find(row.id))?.id).toBe(row.id);
+});
+
+it('While the database hangs the known keys are published, an unknown one is a 503, and the log says so once', async () => {
+  const row = storedKey();
+  const { keys, listAccepted } = keysOver([row]);
+  await keys.find(row.id);
+  let answer: (rows: StoredKey[]) => void = () => undefined;
+  listAccepted.mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
+  for (let i = 0; i < 3; i++) {
+    expect((await keys.listAccepted()).map(({ id }) => id)).toEqual([row.id]);
+    await expect(keys.find('of nobody')).rejects.toThrow(ServiceUnavailableError);
+  }
+  expect(warned).toHaveBeenCalledTimes(1);
+  answer([row]);
+  expect(await keys.find('of nobody')).toBeNull();
+});
+
+it('Where no key was ever read, an empty set is not published', async () => {
+  const { keys, listAccepted } = keysOver([storedKey()]);
+  listAccepted.mockRejectedValueOnce(new Error('no answer'));
+  await expect(keys.listAccepted()).rejects.toThrow(ServiceUnavailableError);
+  expect(await keys.listAccepted()).toHaveLength(1);
+});
+
+it('An instance starts with the key it has where the next one cannot be made yet, and not where the schema is wrong', async () => {
+  const row = storedKey();
+  const readOnly = Object.assign(new Error('read-only transaction'), { code: '25006' });
+  const { keys, rotation } = keysOver([row]);
+  rotation.isDue = () => true;
+  rotation.ensure.mockRejectedValue(readOnly);
+  await keys.onModuleInit();
+  keys.onApplicationShutdown();
+  expect(warned).toHaveBeenCalledWith(expect.stringContaining('read-only transaction'));
+  expect((await keys.signing({ readAt: new Date(), keyIds: row.id })).id).toBe(row.id);
+
+  const other = keysOver([row]);
+  other.listAccepted.mockRejectedValue(Object.assign(new Error('no such table'), { code: '42P01' }));
+  await expect(other.keys.onModuleInit()).rejects.toThrow('no such table');
+});
+
+it('A sole key signs though the clock of the database is behind the one that it was made by', async () => {
+  const row = { ...storedKey(new Date(5000)), readAt: new Date(4000) };
+  const { keys, rotation } = keysOver([row]);
+  expect((await keys.signing({ readAt: new Date(4000), keyIds: row.id })).id).toBe(row.id);
+  expect(rotation.ensure).not.toHaveBeenCalled();
+});
+
+it('A row that decrypts and is no key of ES256 is skipped with one warning, and takes no other key with it', async () => {
+  const row = storedKey();
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const broken = ['of P-384', 'of nothing'].map((id, i) => {
+    const content = i === 0 ? privateKey.export({ type: 'pkcs8', format: 'der' }) : Buffer.from('no key');
+    return { ...storedKey(), id, encryptedKey: cipher.encrypt(id, content) };
+  });
+  const { keys } = keysOver([...broken, row]);
+  for (let i = 0; i < 3; i++) expect((await keys.listAccepted()).map(({ id }) => id)).toEqual([row.id]);
+  expect(warned.mock.calls.map(([text]) => /the signing key (.*?):/.exec(text)![1])).toEqual([
+    'of P-384',
+    'of nothing',
+  ]);
 });
 
 it('The key that signs is the one that began last at the moment of the statement, unless that was revoked by then', async () => {

@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Caller } from '../caller.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
+import { within } from '../../problems/within.js';
 import { AppConfig } from '../../config/config.js';
 import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions.errors.js';
@@ -48,8 +49,8 @@ export class SessionChecker {
 
   /**
    * Who is calling, if the session exists, belongs to that user and is open. Throws {@link InvalidAccessTokenError}
-   * where the claims contradict the row or their key was revoked, {@link SessionRevokedError} or {@link SessionExpiredError} where it is over,
-   * {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
+   * where the claims contradict the row or their key is revoked or no longer accepted, {@link SessionRevokedError} or
+   * {@link SessionExpiredError} where the session is over, {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
    */
   async require(claims: SessionClaims): Promise<Caller> {
     const state = await this.ask(claims.sessionId);
@@ -161,15 +162,3 @@ export const secondsOf = (date: Date): number => Math.floor(date.getTime() / 100
 // By the clock that all instances share: that of the one which signed may be minutes off, and so may ours.
 const isCurrent = ({ issuedAt, expiresAt }: SessionClaims, now: number): boolean =>
   issuedAt <= now + CLOCK_SKEW_SECONDS && expiresAt > now - CLOCK_SKEW_SECONDS;
-
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${milliseconds} ms`)), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
