@@ -1,7 +1,7 @@
 import { generateKey, type KeyPair } from '../../src/keys/signing-key.js';
 import type { Api, AuthResult } from '../support/api.js';
 import { EventStream } from '../support/event-stream.js';
-import { resign, signingKeyOf } from '../support/forge.js';
+import { makeSigningKey, resign, signingKeyOf } from '../support/forge.js';
 import { startInstance } from '../support/instance.js';
 import { useInstances } from '../support/instances.js';
 import { publishedBy, rotateKeys, Verifier } from '../support/keys.js';
@@ -266,7 +266,7 @@ describe('a leaked key', () => {
     expect(before).not.toContain(after[0]);
   });
 
-  it('An event stream that was opened with a token of a leaked key ends at once, its session goes on, and no other stream ends', async () => {
+  it('An event stream that was opened with a token of a leaked key ends at once, and its session goes on', async () => {
     const leaked = await signingKeyOf(t.database);
     const login = await t.a.signUp();
     const streams = await Promise.all(
@@ -287,6 +287,18 @@ describe('a leaked key', () => {
     fresh.close();
   }, 60_000);
 
+  it('Of a key whose revocation was not notified, a refresh right afterwards signs no token', async () => {
+    const login = await t.a.signUp();
+    const leaked = await signingKeyOf(t.database);
+    // Both instances know this one alone, and nothing says that it changed.
+    const next = await makeSigningKey(t.database);
+    await t.database.query(`UPDATE signing_keys SET accepted_until = '-infinity' WHERE id = $1`, [leaked.id]);
+    const { status, body } = await t.a.refresh(login.refreshToken);
+    expect([status, kidOf(body.accessToken)]).toEqual([200, next.id]);
+    for (const api of [t.a, t.b]) expect((await api.me(body.accessToken)).status).toBe(200);
+    expect((await t.b.me(login.accessToken)).status).toBe(401);
+  });
+
   it('Who rotated and revoked keys, and why, is in the audit trail', async () => {
     const rows = await t.database.query<{ type: string; reason: string; count: number }>(
       `SELECT type, reason, count(*)::integer AS count FROM audit_events WHERE type LIKE 'signing_key%'
@@ -299,5 +311,12 @@ describe('a leaked key', () => {
       { type: 'signing_key_rotated', reason: 'leaked', count: 5 },
       { type: 'signing_key_rotated', reason: 'schedule', count: 1 },
     ]);
+    const [made] = await t.database.query<{ count: number }>(
+      `SELECT count(DISTINCT note)::integer AS count FROM audit_events
+       WHERE type = 'signing_key_rotated' AND length(note) = 43`,
+    );
+    expect(made!.count).toBe(11);
+    const unnamed = `SELECT FROM audit_events WHERE type = 'signing_key_revoked' AND note IS NULL`;
+    expect(await t.database.query(unnamed)).toEqual([]);
   });
 });
