@@ -1,6 +1,7 @@
 import { type Api } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
+import { holdUsers } from '../support/held-rows.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { childrenOf } from '../support/postgres.js';
@@ -116,10 +117,15 @@ it('The service replaces a worker that was killed', async () => {
 
 it('On SIGTERM the workers finish what is under way and leave no process behind', async () => {
   const pids = workers();
-  const credentials = (await api.signUp()).credentials;
+  const { credentials, user } = await api.signUp();
+  // Logins that cannot finish, for the row of their user is held.
+  const rows = await holdUsers(database, [user.id]);
   const logins = Promise.all([1, 2, 3].map(() => api.login(credentials)));
-  await until('they are under way', async () => (await metric('password_hash_queue_length')) > 0);
-  expect(await instance.kill('SIGTERM')).toBe(0);
+  await rows.waiting('', 3);
+  const code = instance.kill('SIGTERM');
+  await until('it stops', () => instance.output().includes('SIGTERM: finishing what is under way'));
+  await rows.release();
+  expect(await code).toBe(0);
   expect((await logins).map(({ status }) => status)).toEqual([200, 200, 200]);
   expect(pids.filter((pid) => childrenOf(process.pid).includes(pid))).toEqual([]);
   for (const pid of pids) {
