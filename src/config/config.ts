@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { IsIn, IsOptional, IsUrl } from 'class-validator';
-import { BrandConfig } from './brand.config.js';
-import { LIMITS } from './limits.js';
+import { LimitsConfig } from './limits.config.js';
 import {
   IntegerSetting,
   IsDatabaseUrl,
@@ -20,7 +19,7 @@ const CLEAR_SITE_DATA = ['cookies,storage', 'storage', 'off'] as const;
  * Every setting, validated once by `loadConfig`. The class is the injection token. A property is named for what it
  * means and carries its unit; the environment variable stands beside it.
  */
-export class AppConfig extends BrandConfig {
+export class AppConfig extends LimitsConfig {
   @TextSetting('NODE_ENV', ['development', 'production', 'test'])
   readonly environment: string = 'development';
 
@@ -178,52 +177,6 @@ export class AppConfig extends BrandConfig {
 
   @TextSetting('METRICS_HOST')
   readonly metricsHost: string = '127.0.0.1';
-
-  @SwitchSetting('RATE_LIMIT')
-  readonly hasRateLimits: boolean = true;
-
-  /** Wrong passwords per account before each further one has to wait. */
-  @IntegerSetting('LOGIN_FREE_FAILURES', { min: 2, max: 100 })
-  readonly loginFreeFailures: number = 5;
-
-  /** After the free ones; doubles with each further failure. */
-  @IntegerSetting('LOGIN_DELAY_SECONDS', { min: 1, max: 3600 })
-  readonly loginDelaySeconds: number = 1;
-
-  @IntegerSetting('LOGIN_MAX_DELAY_SECONDS', { min: 1, max: 86_400 })
-  readonly loginMaxDelaySeconds: number = 900;
-
-  /** Wrong passwords in a row, within a day of the first, after which an account waits for the next day. */
-  @IntegerSetting('LOGIN_MAX_FAILURES', { min: 2, max: 100 })
-  readonly loginMaxFailures: number = 100;
-
-  /** Wrong passwords a minute. */
-  @IntegerSetting('LOGIN_FAILURES_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly loginFailuresPerAddress: number = LIMITS.LOGIN_FAILURES_PER_ADDRESS;
-
-  /** Tries an hour. */
-  @IntegerSetting('REGISTRATIONS_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly registrationsPerAddress: number = LIMITS.REGISTRATIONS_PER_ADDRESS;
-
-  /** An hour: requests for a mail with a token. */
-  @IntegerSetting('TOKEN_MAILS_PER_ACCOUNT', { min: 1, max: 1_000_000 })
-  readonly tokenMailsPerAccount: number = LIMITS.TOKEN_MAILS_PER_ACCOUNT;
-
-  /** An hour: the same, for all accounts together. */
-  @IntegerSetting('TOKEN_MAILS_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly tokenMailsPerAddress: number = LIMITS.TOKEN_MAILS_PER_ADDRESS;
-
-  /** A minute: tries of tokens that came by mail. */
-  @IntegerSetting('MAILED_TOKENS_PER_ADDRESS', { min: 1, max: 1_000_000 })
-  readonly mailedTokensPerAddress: number = LIMITS.MAILED_TOKENS_PER_ADDRESS;
-
-  /** A minute. */
-  @IntegerSetting('REFRESHES_PER_SESSION', { min: 1, max: 1_000_000 })
-  readonly refreshesPerSession: number = LIMITS.REFRESHES_PER_SESSION;
-
-  /** A minute: names given to devices. Each goes to every open stream of the account. */
-  @IntegerSetting('RENAMES_PER_USER', { min: 1, max: 1_000_000 })
-  readonly renamesPerUser: number = LIMITS.RENAMES_PER_USER;
 
   @IntegerSetting('BODY_LIMIT_BYTES', { min: 1024, max: 1_048_576 })
   readonly bodyLimitBytes: number = 16_384;

@@ -6,7 +6,7 @@ import { complaintsAboutBrand } from './brand.config.js';
 import { AppConfig } from './config.js';
 import { prepareFolder } from './data-dir.js';
 import { keepSecret } from './kept-secret.js';
-import { limitsFor } from './limits.js';
+import { limitsFor } from './limits.config.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

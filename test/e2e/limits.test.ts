@@ -1,4 +1,4 @@
-import { LIMITS } from '../../src/config/limits.js';
+import { LIMITS } from '../../src/config/limits.config.js';
 import { type Answer, Api, someone } from '../support/api.js';
 import { expectInvariants } from '../support/invariants.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { LIMITS } from '../../src/config/limits.js';
+import { LIMITS } from '../../src/config/limits.config.js';
 import { Api } from './api.js';
 import { ledger } from './ledger.js';
 import { SECRETS } from './secrets.js';

@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LIMITS, limitsFor } from '../../src/config/limits.js';
+import { LIMITS, limitsFor } from '../../src/config/limits.config.js';
 import { ConfigError, loadConfig } from '../../src/config/load-config.js';
 
 const SECRET = 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e';
@@ -294,8 +294,8 @@ describe('*_FILE', () => {
 });
 
 describe('the documentation', () => {
-  const variables = ['config', 'brand.config']
-    .map((name) => readFileSync(`src/config/${name}.ts`, 'utf8'))
+  const variables = readdirSync('src/config')
+    .map((name) => readFileSync(`src/config/${name}`, 'utf8'))
     .flatMap((source) => [...source.matchAll(/Setting\('(\w+)'/g)].map(([, name]) => name!));
   const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map((name) => `${name}_FILE`);
 
