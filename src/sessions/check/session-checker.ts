@@ -50,7 +50,8 @@ export class SessionChecker {
   /**
    * Who is calling, if the session exists, belongs to that user and is open. Throws {@link InvalidAccessTokenError}
    * where the claims contradict the row or their key is revoked or no longer accepted, {@link SessionRevokedError} or
-   * {@link SessionExpiredError} where the session is over, {@link ServiceUnavailableError} where the database does not answer within SESSION_CHECK_TIMEOUT_MS.
+   * {@link SessionExpiredError} where the session is over, {@link ServiceUnavailableError} where the database does not answer
+   * within SESSION_CHECK_TIMEOUT_MS.
    */
   async require(claims: SessionClaims): Promise<Caller> {
     const state = await this.ask(claims.sessionId);
