@@ -63,7 +63,8 @@ beforeAll(() => {
   const { stdout } = spawnSync(
     process.execPath,
     ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', 'src', '--config', '.dependency-cruiser.cjs'],
-    { cwd: folder, encoding: 'utf8' },
+    // Jest's workers have FORCE_COLOR where its own output has colours.
+    { cwd: folder, encoding: 'utf8', env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1' } },
   );
   findings = stdout.split('\n');
   rmSync(folder, { recursive: true });
