@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { Repository } from 'typeorm';
+import { InjectOurRepository } from '../database/data-source.js';
 import type { Position } from '../http/pagination.js';
 import type { RequestSource } from '../http/request-source.js';
 import type { Queryable } from '../database/transaction.js';
@@ -35,7 +35,7 @@ export interface AuditQuery {
 export class AuditTrail implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(AuditTrail.name);
 
-  constructor(@InjectRepository(AuditEvent) private readonly events: Repository<AuditEvent>) {}
+  constructor(@InjectOurRepository(AuditEvent) private readonly events: Repository<AuditEvent>) {}
 
   async onApplicationBootstrap(): Promise<void> {
     await this.record({ type: 'service_started', outcome: 'success' });

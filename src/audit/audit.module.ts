@@ -1,14 +1,14 @@
 import { Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
+import { ourEntities } from '../database/data-source.js';
 import { Retention } from '../database/retention.js';
 import { AuditEvent } from './audit-event.entity.js';
 import { AuditTrail } from './audit-trail.js';
 
 /** The durable trail. */
 @Module({
-  imports: [TypeOrmModule.forFeature([AuditEvent])],
+  imports: [ourEntities(AuditEvent)],
   providers: [AuditTrail],
   exports: [AuditTrail],
 })

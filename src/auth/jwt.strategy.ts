@@ -9,13 +9,16 @@ import { accessTokenStrategy } from './access-token-jwt.js';
 import { AccessTokenKeys } from './access-token-keys.js';
 import { AccessTokens } from './access-tokens.js';
 
+/** Passport keeps strategies for the whole process: an application that has Latchkey in it may have one called "jwt". */
+export const STRATEGY = 'latchkey-jwt';
+
 const BEARER = /^Bearer +([\w.-]+)$/i;
 
 type Headed = Pick<IncomingMessage, 'headers'>;
 
 /** Verifies an access token, and then asks whether its session is still open. A signature alone authorises nothing. */
 @Injectable()
-export class JwtStrategy extends PassportStrategy(Strategy) {
+export class JwtStrategy extends PassportStrategy(Strategy, STRATEGY) {
   constructor(
     config: AppConfig,
     keys: AccessTokenKeys,

@@ -3,6 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { AppConfig } from '../config/config.js';
+import { DATA_SOURCE } from './data-source.js';
 import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
@@ -25,6 +26,7 @@ const POOLED =
 @Module({
   imports: [
     TypeOrmModule.forRootAsync({
+      name: DATA_SOURCE,
       inject: [AppConfig],
       useFactory: (config: AppConfig) => ({
         ...databaseOptions(config),

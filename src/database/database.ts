@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import type { QueryResultRow } from 'pg';
 import type { Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
+import { InjectOurDataSource } from './data-source.js';
 import { poolOf, sendTo, transactionOn } from './pool.js';
 import type { Answer, Queryable, Transaction } from './transaction.js';
 
@@ -12,7 +12,7 @@ import type { Answer, Queryable, Transaction } from './transaction.js';
  */
 @Injectable()
 export class Database implements Queryable {
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(@InjectOurDataSource() private readonly dataSource: DataSource) {}
 
   /** Runs one statement, as a transaction of its own. */
   query<Row extends QueryResultRow>({ text, values }: Sql): Promise<Answer<Row>> {

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { DataSource } from 'typeorm';
+import { InjectOurDataSource } from './data-source.js';
 import { Database } from './database.js';
 import { poolOf } from './pool.js';
 import { ServiceClient } from './service-client.js';
@@ -56,7 +56,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    @InjectOurDataSource() private readonly dataSource: DataSource,
     private readonly database: Database,
   ) {}
 

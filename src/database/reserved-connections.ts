@@ -1,9 +1,9 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import { Pool, type PoolConfig, type QueryResultRow } from 'pg';
 import sql, { type Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/config.js';
+import { InjectOurDataSource } from './data-source.js';
 import { poolOf, sendTo } from './pool.js';
 import type { ServiceClientOptions } from './service-client.js';
 import type { Answer } from './transaction.js';
@@ -20,7 +20,7 @@ const CONNECTIONS = 2;
 export class ReservedConnections implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly pool: Pool;
 
-  constructor(@InjectDataSource() dataSource: DataSource, { sessionCheckTimeoutMs }: AppConfig) {
+  constructor(@InjectOurDataSource() dataSource: DataSource, { sessionCheckTimeoutMs }: AppConfig) {
     const options: PoolConfig & ServiceClientOptions = poolOf(dataSource).options;
     const settings: PoolConfig & ServiceClientOptions = {
       ...options,

@@ -1,9 +1,9 @@
 import { type ArgumentsHost, Catch } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import { DatabaseError } from 'pg';
 import { DataSource, QueryFailedError } from 'typeorm';
 import { codeOf } from '../problems/error-code.js';
 import { ProblemFilter } from '../problems/problem.filter.js';
+import { InjectOurDataSource } from './data-source.js';
 import { missingMigrations, UnknownSchemaError } from './schema.js';
 
 // A table, column, function or the like that is not there, or not so.
@@ -15,7 +15,7 @@ const NOT_IN_SCHEMA_SQLSTATE = /^42/;
  */
 @Catch(QueryFailedError, DatabaseError)
 export class SchemaFilter extends ProblemFilter {
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {
+  constructor(@InjectOurDataSource() private readonly dataSource: DataSource) {
     super();
   }
 

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { codeOf } from '../problems/error-code.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
+import { InjectOurDataSource } from './data-source.js';
 import { Database } from './database.js';
 import { ReservedConnections } from './reserved-connections.js';
 
@@ -18,7 +18,7 @@ interface AppliedMigration {
 @Injectable()
 export class Schema {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    @InjectOurDataSource() private readonly dataSource: DataSource,
     private readonly reserved: ReservedConnections,
   ) {}
 

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
+import { ourEntities } from '../database/data-source.js';
 import { Retention } from '../database/retention.js';
 import { JwksController } from './jwks.controller.js';
 import { KeyRotation } from './key-rotation.js';
@@ -10,7 +10,7 @@ import { SigningKeysRepository } from './signing-keys.repository.js';
 
 /** The keys that sign and verify JWTs. */
 @Module({
-  imports: [TypeOrmModule.forFeature([SigningKeyRow])],
+  imports: [ourEntities(SigningKeyRow)],
   controllers: [JwksController],
   providers: [KeyRotation, SigningKeys, SigningKeysRepository],
   exports: [SigningKeys],

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import { RateLimiterPostgres } from 'rate-limiter-flexible';
 import { DataSource } from 'typeorm';
 import { AuditTrail } from '../audit/audit-trail.js';
 import { AppConfig } from '../config/config.js';
+import { InjectOurDataSource } from '../database/data-source.js';
 import { KeyedLimit, type KeyedLimitOptions } from './keyed-limit.js';
 
 interface LimiterOptions {
@@ -19,7 +19,7 @@ interface LimiterOptions {
 @Injectable()
 export class Limiters {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    @InjectOurDataSource() private readonly dataSource: DataSource,
     private readonly audit: AuditTrail,
     private readonly config: AppConfig,
   ) {}

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
+import { ourEntities } from '../database/data-source.js';
 import { Retention } from '../database/retention.js';
 import { Mail } from './mail.entity.js';
 import { MailBacklog } from './mail-backlog.js';
@@ -12,7 +12,7 @@ import { Outbox } from './outbox.js';
 
 /** Mails to send, and the tokens of their links. */
 @Module({
-  imports: [TypeOrmModule.forFeature([Mail, MailedToken])],
+  imports: [ourEntities(Mail, MailedToken)],
   providers: [Outbox, MailBacklog, MailedTokens, MailSender, MailTransport],
   exports: [Outbox, MailBacklog, MailedTokens],
 })

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
+import { InjectOurDataSource } from '../database/data-source.js';
 import { Notifications } from '../database/notifications.js';
 import { poolOf } from '../database/pool.js';
 import { MailBacklog } from '../mail/mail-backlog.js';
@@ -9,7 +9,7 @@ import { gauge, gaugeOfDatabase, shared } from './instruments.js';
 /** The pool of connections, and what waits in the database: notifications and mails. */
 @Injectable()
 export class DatabaseMetrics {
-  constructor(mails: MailBacklog, notifications: Notifications, @InjectDataSource() dataSource: DataSource) {
+  constructor(mails: MailBacklog, notifications: Notifications, @InjectOurDataSource() dataSource: DataSource) {
     gauge('database_connections', 'Connections of the pool by state.', {
       labelNames: ['state'],
       collect: (connections) => {

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
+import { ourEntities } from '../database/data-source.js';
 import { Retention } from '../database/retention.js';
 import { ChecksRepository } from './check/checks.repository.js';
 import { EndedSessionUses } from './check/ended-session-uses.js';
@@ -24,7 +24,7 @@ import { SessionsService } from './sessions.service.js';
 
 /** Which devices are signed in? */
 @Module({
-  imports: [TypeOrmModule.forFeature([Session, KnownDevice]), LimitsModule],
+  imports: [ourEntities(Session, KnownDevice), LimitsModule],
   controllers: [SessionsController],
   providers: [
     SessionsService,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
 import sql, { empty } from 'sql-template-tag';
 import { In, Repository } from 'typeorm';
+import { InjectOurRepository } from '../database/data-source.js';
 import type { RequestSource } from '../http/request-source.js';
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
@@ -27,7 +27,7 @@ export interface SessionsPage {
 @Injectable()
 export class SessionsRepository {
   constructor(
-    @InjectRepository(Session) private readonly sessions: Repository<Session>,
+    @InjectOurRepository(Session) private readonly sessions: Repository<Session>,
     private readonly database: Database,
     private readonly notifications: Notifications,
   ) {}

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
+import { ourEntities } from '../database/data-source.js';
 import { Retention } from '../database/retention.js';
 import { EmailChange, UNDO_DAYS } from './email-change.entity.js';
 import { FormerEmailsRepository } from './former-emails.repository.js';
@@ -10,7 +10,7 @@ import { UsersService } from './users.service.js';
 
 /** Accounts and passwords. */
 @Module({
-  imports: [TypeOrmModule.forFeature([User, EmailChange])],
+  imports: [ourEntities(User, EmailChange)],
   providers: [UsersService, FormerEmailsRepository, PasswordHasher],
   exports: [UsersService, PasswordHasher],
 })

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { Not, Repository } from 'typeorm';
 import { AppConfig } from '../config/config.js';
+import { InjectOurRepository } from '../database/data-source.js';
 import type { Transaction } from '../database/transaction.js';
 import type { Position } from '../http/pagination.js';
 import { codeOf } from '../problems/error-code.js';
@@ -34,7 +34,7 @@ export interface Verification {
 @Injectable()
 export class UsersService {
   constructor(
-    @InjectRepository(User) private readonly users: Repository<User>,
+    @InjectOurRepository(User) private readonly users: Repository<User>,
     private readonly formerEmails: FormerEmailsRepository,
     private readonly passwords: PasswordHasher,
     private readonly config: AppConfig,

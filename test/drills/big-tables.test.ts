@@ -1,5 +1,6 @@
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { Retention } from '../../src/database/retention.js';
+import { DATA_SOURCE_TOKEN } from '../../src/database/data-source.js';
 import { PASSWORD } from '../support/api.js';
 import { useApp } from '../support/app.js';
 
@@ -50,7 +51,7 @@ async function wholeReads(table: string, ask: () => Promise<unknown>): Promise<n
 
 async function wholeReadsSoFar(table: string): Promise<number> {
   // Every connection tells what it has counted; they sleep so that none of them does it twice.
-  const dataSource = t.app.get(DataSource);
+  const dataSource = t.app.get<DataSource>(DATA_SOURCE_TOKEN);
   await Promise.all(
     Array.from({ length: POOL_SIZE }, () => dataSource.query('SELECT pg_stat_force_next_flush(), pg_sleep(0.1)')),
   );

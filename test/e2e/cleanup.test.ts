@@ -1,6 +1,7 @@
 import { Client } from 'pg';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { Retention } from '../../src/database/retention.js';
+import { DATA_SOURCE_TOKEN } from '../../src/database/data-source.js';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { expire } from '../support/time.js';
@@ -107,7 +108,7 @@ it('The cleanup handles each table by itself and logs once which rights its data
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE datname = current_database() AND application_name = 'latchkey'`,
     );
-  const roleOf = async () => (await t.app.get(DataSource).query(`SELECT current_user AS name`))[0].name;
+  const roleOf = async () => (await t.app.get<DataSource>(DATA_SOURCE_TOKEN).query(`SELECT current_user AS name`))[0].name;
   await cut();
   try {
     await until('the service has connected again', async () => (await roleOf().catch(() => '')) === role);
