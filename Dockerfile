@@ -7,7 +7,7 @@ RUN npm ci
 COPY nest-cli.json tsconfig.json tsconfig.build.json .swcrc ./
 COPY src src
 # Source maps tell about the code, and nobody debugs in the image.
-RUN npm run build && find dist -name '*.map' -delete
+RUN npm run compile && find dist -name '*.map' -delete
 
 FROM packages AS production
 # The embedded database is for development: the image refuses to start without DATABASE_URL. TypeScript comes as an

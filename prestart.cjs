@@ -23,7 +23,7 @@ if (!existsSync('node_modules/@nestjs/core')) {
   refuse('Nothing is installed yet. Run: npm ci');
 }
 if (existsSync('node_modules/@nestjs/cli')) {
-  const { status } = spawnSync('npm run --silent build', { shell: true, stdio: 'inherit' });
+  const { status } = spawnSync('npm run --silent compile', { shell: true, stdio: 'inherit' });
   process.exit(status === null ? 1 : status);
 }
 if (!existsSync('dist/main.js')) {

@@ -108,7 +108,8 @@ it('The cleanup handles each table by itself and logs once which rights its data
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE datname = current_database() AND application_name = 'latchkey'`,
     );
-  const roleOf = async () => (await t.app.get<DataSource>(DATA_SOURCE_TOKEN).query(`SELECT current_user AS name`))[0].name;
+  const roleOf = async () =>
+    (await t.app.get<DataSource>(DATA_SOURCE_TOKEN).query(`SELECT current_user AS name`))[0].name;
   await cut();
   try {
     await until('the service has connected again', async () => (await roleOf().catch(() => '')) === role);

@@ -2,7 +2,7 @@ import type { Type } from '@nestjs/common';
 import { getSchemaPath, type SchemaObject } from '@nestjs/swagger';
 
 /** A type of the OpenAPI document, in the options of a property. */
-interface NamedType {
+export interface NamedType {
   readonly enum: string[];
   readonly enumName: string;
 }
