@@ -19,6 +19,7 @@ import { HealthModule } from './health/health.module.js';
 import { KeysModule } from './keys/keys.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
+import { OAuthModule } from './oauth/oauth.module.js';
 import { AccountPageModule, MailLinksModule } from './pages/pages.module.js';
 import { PlacesModule } from './places/places.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -28,7 +29,15 @@ import { UsersModule } from './users/users.module.js';
 const CORE = [DatabaseModule, KeysModule, LimitsModule, UsersModule, SessionsModule, AuthModule];
 
 // Each can be deleted: its folder, and its line here. Three more are for the settings to decide, below.
-const FEATURES = [AccountModule, AdminModule, HealthModule, MailLinksModule, PlacesModule, SessionEventsModule];
+const FEATURES = [
+  AccountModule,
+  AdminModule,
+  HealthModule,
+  MailLinksModule,
+  OAuthModule,
+  PlacesModule,
+  SessionEventsModule,
+];
 
 /** The core, the features, and what every request passes: guards in the order in which they refuse. */
 @Module({

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { problemBody, PROBLEM_TYPE } from '../problems/problem.filter.js';
+import { PROBLEM_DETAILS } from '../problems/problem-shape.js';
 import type { ProblemClass } from '../problems/problem.js';
 import { BadRequestError, HeadersTooLargeError, RequestTimeoutError } from '../problems/http.errors.js';
+
+const PROBLEM_TYPE = `${PROBLEM_DETAILS.mediaType}; charset=utf-8`;
 
 const PROBLEM_OF_PARSER_ERROR: Readonly<Record<string, ProblemClass>> = {
   HPE_HEADER_OVERFLOW: HeadersTooLargeError,
@@ -31,7 +33,7 @@ export function answerFrameworkError(_: FastifyError, request: FastifyRequest, r
     .code(problem.status)
     .headers(answerHeaders(request.id))
     .type(PROBLEM_TYPE)
-    .send(problemBody(problem, request.id));
+    .send(PROBLEM_DETAILS.bodyOf(problem, request.id));
 }
 
 /**
@@ -45,7 +47,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   }
   const problem = new (PROBLEM_OF_PARSER_ERROR[error.code ?? ''] ?? BadRequestError)();
   const requestId = randomUUID();
-  const body = JSON.stringify(problemBody(problem, requestId));
+  const body = JSON.stringify(PROBLEM_DETAILS.bodyOf(problem, requestId));
   const headers = {
     ...answerHeaders(requestId),
     'Content-Type': PROBLEM_TYPE,

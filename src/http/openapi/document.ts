@@ -1,12 +1,13 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { PROBLEM_CODE, ProblemDto } from '../../problems/problem.dto.js';
+import { PROBLEM_CODE } from '../../problems/problem.dto.js';
 import { declaredProblems } from '../../problems/problem.js';
+import { problemShapeAt, problemShapes } from '../../problems/problem-shape.js';
 import { BEARER, DESCRIPTION, REFRESH_COOKIE, STAFF, TAGS } from './introduction.js';
 import { completeOperation, type DocumentedAuthentication } from './operation.js';
 import { namedTypes } from './named-type.js';
 import { withPublicNames } from './public-names.js';
-import { ProblemResponses } from './problem-responses.js';
+import { documentedHeaders, ProblemResponses } from './problem-responses.js';
 
 const METHODS = ['get', 'post', 'patch', 'put', 'delete'] as const;
 
@@ -16,14 +17,15 @@ const METHODS = ['get', 'post', 'patch', 'put', 'delete'] as const;
  */
 export function openApiDocument(app: INestApplication, authentication: DocumentedAuthentication): OpenAPIObject {
   const document = SwaggerModule.createDocument(app, describe(authentication), {
-    extraModels: [ProblemDto],
+    extraModels: problemShapes().map(({ Dto }) => Dto),
     operationIdFactory: (_controller, method) => method,
   });
-  const problems = new ProblemResponses(authentication.headers);
-  for (const path of Object.values(document.paths)) {
+  const responsesOf = new Map(problemShapes().map((shape) => [shape, new ProblemResponses(shape)]));
+  for (const [url, path] of Object.entries(document.paths)) {
+    const problems = responsesOf.get(problemShapeAt(url));
     for (const method of METHODS) {
       const operation = path[method];
-      if (operation) {
+      if (operation && problems) {
         completeOperation(operation, { isRead: method === 'get', problems, authentication });
       }
     }
@@ -35,11 +37,16 @@ export function openApiDocument(app: INestApplication, authentication: Documente
   };
   document.components = {
     ...document.components,
-    ...problems.components,
+    responses: merged([...responsesOf.values()].map(({ components }) => components.responses)),
+    examples: merged([...responsesOf.values()].map(({ components }) => components.examples)),
+    headers: documentedHeaders(authentication.headers),
     schemas: { ...document.components?.schemas, ...namedTypes(), [PROBLEM_CODE]: codes },
   };
   return withPublicNames(document);
 }
+
+const merged = <Part>(parts: readonly Readonly<Record<string, Part>>[]): Record<string, Part> =>
+  Object.fromEntries(parts.flatMap((part) => Object.entries(part)));
 
 function describe({ refreshCookieName }: DocumentedAuthentication): Omit<OpenAPIObject, 'paths'> {
   const bearer = { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } as const;

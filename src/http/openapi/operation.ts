@@ -3,7 +3,7 @@ import type { HeaderObject, OperationObject } from '@nestjs/swagger';
 import { takeProblems } from '../../problems/api-problems.decorator.js';
 import { BodyTooLargeError, InternalError, UnsupportedMediaTypeError } from '../../problems/http.errors.js';
 import { type ProblemKind, ServiceUnavailableError } from '../../problems/problem.js';
-import { MalformedBodyError } from '../body.js';
+import { MalformedBodyError } from '../route-body.js';
 import { CrossSiteRequestError } from '../cross-site.guard.js';
 import { ValidationFailedError } from '../validation.js';
 import { takeRefusalHeader } from './refusal-header.js';
