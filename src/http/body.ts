@@ -1,16 +1,16 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { BodyTooLargeError, UnsupportedMediaTypeError } from '../problems/http.errors.js';
-import { defineProblem, Problem } from '../problems/problem.js';
+import { BodyTooLargeError } from '../problems/http.errors.js';
+import { Problem } from '../problems/problem.js';
+import { parseForm, readableForm } from './form.js';
+import { UnreadBody } from './large-json.js';
+import { MalformedBodyError, readableJson, readBody } from './route-body.js';
 import { ForeignFieldError, foreignNameIn } from './validation.js';
 
 const MAX_DEPTH = 8;
 const MAX_MEMBERS = 256;
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
-const BYTE_ORDER_MARK = 0xfeff;
-
-export const MalformedBodyError = defineProblem('malformed_body', 400, 'The body is not valid JSON in UTF-8.');
 
 /**
  * Reads request bodies, and never refuses one on the spot: a body that cannot be read becomes a {@link Problem} in
@@ -28,7 +28,7 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
     done();
   });
   fastify.addHook('onSend', ({ body }, reply, _payload, done) => {
-    if (body instanceof BodyTooLargeError) {
+    if (body instanceof BodyTooLargeError || (body instanceof UnreadBody && body.isOpenEnded)) {
       // Whatever the answer is: a connection whose body was not read to its end cannot carry another request.
       reply.header('Connection', 'close');
     }
@@ -36,94 +36,76 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
   });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (request, payload, done) => {
-    void read(request.headers, payload, limitBytes).then(
-      (text) => {
-        if (text === '') {
-          return done(null, undefined);
-        }
-        if (text instanceof Problem) {
-          return done(null, text);
-        }
-        void parseJson(request, text, (error, body: unknown) => {
-          done(null, error ? new MalformedBodyError() : (problemIn(body, MAX_DEPTH) ?? body));
-        });
-      },
+    void bodyOf(request, payload).then(
+      (body) => done(null, body),
       // The client went away in the middle: there is no one left to answer.
       (error: Error) => done(error),
     );
   });
+
+  async function bodyOf(request: FastifyRequest, payload: IncomingMessage): Promise<unknown> {
+    const { bodyRule } = request.routeOptions.config;
+    if (bodyRule?.type === 'form') {
+      const text = await readBody(request.headers, payload, readableForm(limitBytes));
+      return typeof text === 'string' ? parseForm(text) : text;
+    }
+    if (bodyRule?.type === 'large JSON') {
+      const limit = Math.max(limitBytes, bodyRule.limitBytes);
+      const isShort = Number(request.headers['content-length'] ?? Infinity) <= limit;
+      return new UnreadBody(isShort, () => jsonOf(request, payload, limit, bodyRule.maxMembers));
+    }
+    return jsonOf(request, payload, limitBytes, MAX_MEMBERS);
+  }
+
+  async function jsonOf(request: FastifyRequest, payload: IncomingMessage, limit: number, maxMembers: number) {
+    const text = await readBody(request.headers, payload, readableJson(limit));
+    if (text === '') {
+      return undefined;
+    }
+    return text instanceof Problem ? text : parse(request, text, maxMembers);
+  }
+
+  function parse(request: FastifyRequest, text: string, maxMembers: number): Promise<unknown> {
+    return new Promise((resolve) => {
+      void parseJson(request, text, (error, body: unknown) => {
+        resolve(error ? new MalformedBodyError() : (problemIn(body, MAX_DEPTH, { left: maxMembers }) ?? body));
+      });
+    });
+  }
 }
 
-/** Refuses what the parser could not read, once it is clear that the caller may be here at all. */
+/**
+ * Refuses what the parser could not read, once it is clear that the caller may be here at all. Routes with a rule of their own
+ * do so when they take their body, after their own guards.
+ */
 @Injectable()
 export class BodyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    const { body } = context.switchToHttp().getRequest<FastifyRequest>();
-    if (body instanceof Problem) {
+    const { body, routeOptions } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (body instanceof Problem && routeOptions.config.bodyRule === undefined) {
       throw body;
     }
     return true;
   }
 }
 
-async function read(headers: IncomingHttpHeaders, payload: IncomingMessage, limit: number): Promise<string | Problem> {
-  if (Number(headers['content-length'] ?? 0) > limit) {
-    return new BodyTooLargeError();
-  }
-
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of payload.iterator({ destroyOnReturn: false })) {
-    const bytes = Buffer.from(chunk);
-    length += bytes.length;
-    if (length > limit) {
-      return new BodyTooLargeError();
-    }
-    chunks.push(bytes);
-  }
-  if (length === 0) {
-    return '';
-  }
-
-  const [mediaType, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (mediaType?.trim() !== 'application/json' || encoding !== 'identity') {
-    return new UnsupportedMediaTypeError();
-  }
-  const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));
-  if (charset && !/^charset="?utf-8"?$/.test(charset)) {
-    return new MalformedBodyError();
-  }
-  return decode(Buffer.concat(chunks));
-}
-
-function decode(bytes: Buffer): string | Problem {
-  try {
-    // Fatal: overlong forms and lone continuation bytes are an error, not a replacement character.
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    return text.charCodeAt(0) === BYTE_ORDER_MARK ? new MalformedBodyError() : text;
-  } catch {
-    return new MalformedBodyError();
-  }
-}
-
 // What validation must not see: it walks a body recursively, pays for every member of it, and takes names
 // that every object has for known.
-function problemIn(value: unknown, depth: number, seen = { members: 0 }): Problem | null {
+function problemIn(value: unknown, depth: number, members: { left: number }): Problem | null {
   if (typeof value !== 'object' || value === null) {
     return null;
   }
-  const members = Object.values(value);
-  seen.members += members.length;
-  if (depth === 0 || seen.members > MAX_MEMBERS) {
+  const values = Object.values(value);
+  members.left -= values.length;
+  if (depth === 0 || members.left < 0) {
     return new MalformedBodyError();
   }
   const foreign = foreignNameIn(value);
   if (foreign !== undefined) {
     return new ForeignFieldError(foreign);
   }
-  for (const member of members) {
-    const problem = problemIn(member, depth - 1, seen);
+  for (const one of values) {
+    const problem = problemIn(one, depth - 1, members);
     if (problem) {
       return problem;
     }

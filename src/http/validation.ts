@@ -1,4 +1,4 @@
-import { applyDecorators, type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
+import { applyDecorators, type ArgumentMetadata, ValidationPipe, type ValidationPipeOptions } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { Matches, MaxLength, ValidateBy, ValidateIf, type ValidationError } from 'class-validator';
 import { defineProblem, type FieldError } from '../problems/problem.js';
@@ -51,17 +51,21 @@ class StrictValidationPipe extends ValidationPipe {
   }
 }
 
-/** Checks bodies and queries against their DTO: unknown fields and wrong types are refused, nothing is converted. */
-export const validationPipe = new StrictValidationPipe({
+const OPTIONS = {
   transform: true,
   whitelist: true,
-  forbidNonWhitelisted: true,
   forbidUnknownValues: true,
   stopAtFirstError: true,
   // The value says whether there was one. Nothing else of it is used.
   validationError: { target: false, value: true },
   exceptionFactory: (errors) => new ValidationFailedError({ errors: errors.flatMap((error) => fieldErrorsOf(error)) }),
-});
+} satisfies ValidationPipeOptions;
+
+/** Checks bodies and queries against their DTO: unknown fields and wrong types are refused, nothing is converted. */
+export const validationPipe = new StrictValidationPipe({ ...OPTIONS, forbidNonWhitelisted: true });
+
+/** The same for forms, whose unknown fields are ignored. */
+export const formPipe = new StrictValidationPipe(OPTIONS);
 
 // One for each field, and of an object in it those of its own fields, as "devices[0].name".
 function fieldErrorsOf(error: ValidationError, path = ''): FieldError[] {

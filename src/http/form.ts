@@ -1,0 +1,81 @@
+import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiBody, ApiConsumes } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { UnsupportedMediaTypeError } from '../problems/http.errors.js';
+import { Problem } from '../problems/problem.js';
+import { type BodyRule, MalformedBodyError } from './route-body.js';
+import { isSqlText } from './sql-values.js';
+import { InvalidFieldError, formPipe } from './validation.js';
+
+const MEDIA_TYPE = 'application/x-www-form-urlencoded';
+
+const malformed = () => new MalformedBodyError({ detail: 'The body is not a form in UTF-8.' });
+
+/** What a form is read by. */
+export const readableForm = (limitBytes: number) => ({
+  mediaType: MEDIA_TYPE,
+  limitBytes,
+  unsupported: () =>
+    new UnsupportedMediaTypeError({
+      detail: `Send the body uncompressed, as a form, with "Content-Type: ${MEDIA_TYPE}".`,
+    }),
+  malformed,
+});
+
+/** The fields of a form that were sent once and not empty (RFC 6749, 3.2), and what is wrong with the form. */
+export class Form {
+  constructor(
+    readonly fields: Readonly<Record<string, string>>,
+    readonly problem: Problem | null,
+  ) {}
+}
+
+/** Reads a form. Names that every object has are left out, as all that are unknown will be. */
+export function parseForm(text: string): Form {
+  if (!isWellFormed(text)) {
+    return new Form({}, malformed());
+  }
+  const parameters = new URLSearchParams(text);
+  const names = new Set(parameters.keys());
+  const repeated = [...names].filter((name) => parameters.getAll(name).length > 1);
+  const fields = [...parameters].filter(
+    ([name, value]) => value !== '' && !repeated.includes(name) && !(name in Object.prototype),
+  );
+  const [first] = repeated;
+  return new Form(
+    Object.fromEntries(fields),
+    first === undefined ? null : new InvalidFieldError(first, 'must not be sent twice'),
+  );
+}
+
+// The parser takes anything: it would leave a broken sequence as it stands, and replace what is not UTF-8.
+function isWellFormed(text: string): boolean {
+  try {
+    return isSqlText(decodeURIComponent(text));
+  } catch {
+    return false;
+  }
+}
+
+/** The fields of a request's form, before it is looked for faults: for guards. None where there is no form. */
+export const formFieldsOf = ({ body }: FastifyRequest): Form['fields'] => (body instanceof Form ? body.fields : {});
+
+/** A route that takes a form, and nothing else. */
+export const TakesForm = (Dto: Type): MethodDecorator =>
+  applyDecorators(
+    RouteConfig({ bodyRule: { type: 'form' } satisfies BodyRule }),
+    ApiConsumes(MEDIA_TYPE),
+    ApiBody({ type: Dto }),
+  );
+
+/** The form of a request, by its DTO. Fields that the DTO does not have are ignored (RFC 6749, 3.2). */
+export const FormBody = (Dto: Type): ParameterDecorator =>
+  createParamDecorator((_: unknown, context: ExecutionContext) => {
+    const { body } = context.switchToHttp().getRequest<FastifyRequest>();
+    const problem = body instanceof Form ? body.problem : body;
+    if (problem instanceof Problem) {
+      throw problem;
+    }
+    return body instanceof Form ? body.fields : {};
+  })(undefined, { transform: (fields: object) => formPipe.transform(fields, { type: 'body', metatype: Dto }) });
