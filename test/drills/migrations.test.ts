@@ -85,7 +85,9 @@ it('The TypeORM command line runs and reverts all migrations', async () => {
   database = await createDatabase({ isEmpty: true });
   await typeorm('migration:run', database.url);
   expect(await tablesOf(database)).toEqual(TABLES);
-  for (let left = migrations.length; left > 0; left--) await typeorm('migration:revert', database.url);
+  await typeorm('migration:revert', database.url);
+  // The others in this process: each start of the command line takes seconds.
+  for (let left = migrations.length - 1; left > 0; left--) await revertLast(optionsOf(database));
   expect(await tablesOf(database)).toEqual(['migrations']);
   expect(await database.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)).toEqual([]);
   await typeorm('migration:run', database.url);

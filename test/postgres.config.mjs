@@ -1,0 +1,57 @@
+// The tests whose result PostgreSQL has a say in, for a run on another version of it: npm run test:postgres, with
+// TEST_DATABASE_URL. Of the statements each is sent here at least once. Pages, texts, settings, cookies, headers and
+// documents are the same on every version, and the drills that bring a PostgreSQL of their own would not use this one.
+import { existsSync } from 'node:fs';
+import config from './jest.config.mjs';
+
+const FILES = [
+  // The schema, rights on it, and its upkeep.
+  'drills/migrations',
+  'e2e/roles',
+  'e2e/cleanup',
+  'e2e/metrics-retention',
+  'drills/big-tables',
+  'drills/hostile-values',
+
+  // What statements do, alone and at the same moment: sessions, then accounts, then the rest.
+  'drills/instances',
+  'drills/model',
+  'drills/strictness',
+  'drills/statements',
+  'drills/busy-pool',
+  'e2e/refresh',
+  'e2e/logout',
+  'e2e/sessions',
+  'e2e/endings',
+  'e2e/passwords',
+  'e2e/account',
+  'e2e/account-recovery',
+  'e2e/email-change',
+  'e2e/export',
+  'e2e/admin',
+  'e2e/last-admin',
+  'e2e/audit',
+  'e2e/limits',
+  'e2e/mail',
+  'e2e/keys',
+
+  // Notifications.
+  'e2e/streams',
+  'e2e/streams-end',
+  'drills/streams-uncommitted',
+  'drills/streams-cut',
+  'drills/streams-faults',
+];
+
+const missing = FILES.filter((name) => !existsSync(new URL(`${name}.test.ts`, import.meta.url)));
+if (missing.length > 0) {
+  throw new Error(`test/postgres.config.mjs lists tests that do not exist: ${missing.join(', ')}`);
+}
+
+export default {
+  ...config,
+  roots: ['<rootDir>/test'],
+  testRegex: undefined,
+  testMatch: FILES.map((name) => `<rootDir>/test/${name}.test.ts`),
+  maxWorkers: 2,
+};
