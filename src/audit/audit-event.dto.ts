@@ -24,7 +24,12 @@ export class AuditEventDto {
   @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Which session it is about.' })
   readonly sessionId!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, example: null, description: 'Who did it; null for the service.' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    example: null,
+    description: 'Who did it: a user or a service client; null for Latchkey itself.',
+  })
   readonly actorId!: string | null;
 
   @ApiProperty({
@@ -39,7 +44,7 @@ export class AuditEventDto {
     type: 'string',
     nullable: true,
     example: null,
-    description: 'What staff gave as the reason; of a signing key, its id.',
+    description: 'What staff gave as the reason; of a signing key, its id; of a service client, its id and name.',
   })
   readonly note!: string | null;
 

@@ -40,6 +40,13 @@ export const AUDIT_EVENT_TYPES = [
   'access_refused',
   'signing_key_rotated',
   'signing_key_revoked',
+  'service_client_created',
+  'service_client_ended',
+  'service_client_secret_created',
+  'service_client_secret_ended',
+  'service_client_refused',
+  'service_client_throttled',
+  'sessions_revoked_by_service',
 ] as const;
 export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];
 
@@ -74,14 +81,14 @@ export class AuditEvent {
   @Column({ type: 'uuid', name: 'session_id', nullable: true })
   readonly sessionId!: string | null;
 
-  /** Who did it: a user's id, or null for the service itself and for people who are not signed in. */
+  /** Who did it: the id of a user or a service client, or null for the service itself and for people who are not signed in. */
   @Column({ type: 'uuid', name: 'actor_id', nullable: true })
   readonly actorId!: string | null;
 
   @Column({ type: 'text', name: 'reason', nullable: true })
   readonly reason!: string | null;
 
-  /** What a person gave as the reason, in their words. Of a signing key, its id. */
+  /** What a person gave as the reason, in their words. Of a signing key, its id; of a service client, its id and name. */
   @Column({ type: 'text', name: 'note', nullable: true })
   readonly note!: string | null;
 

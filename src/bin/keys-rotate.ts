@@ -1,17 +1,9 @@
 import 'reflect-metadata';
-import { DataSource } from 'typeorm';
 import { configOfProcess } from '../config/environment.js';
-import { onDatabase } from '../config/load-config.js';
-import { Database } from '../database/database.js';
-import { databaseOptions } from '../database/database-options.js';
-import { startEmbeddedPostgres } from '../database/embedded/embedded-postgres.js';
-import { startErrorOf } from '../database/unreachable.js';
+import { runOnDatabase } from '../database/command.js';
 import { KeyRotation } from '../keys/key-rotation.js';
 import { SIGNING_ALGORITHM } from '../keys/signing-key.js';
-import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
-
-const UNDEFINED_TABLE = '42P01';
 
 // Rotates the key that signs: npm run keys:rotate; with --leaked, every key there is is refused from the end of the command
 // on. The process ends with 0 where that was done, 1 where it was not, 2 where it was asked for something else.
@@ -26,23 +18,10 @@ async function main(): Promise<void> {
   if (settings.jwtAlgorithm !== SIGNING_ALGORITHM) {
     throw new StartError('JWT_ALGORITHM is HS256: what signs is JWT_SECRET. Replace that.');
   }
-  const { databaseUrl, dataDir } = settings;
-  const embedded = databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, sharesRunning: true }) : null;
-  const config = embedded ? onDatabase(settings, embedded.url) : settings;
-  const databaseSettings = databaseOptions(config);
-  const dataSource = new DataSource({ ...databaseSettings, poolSize: 1 });
-  try {
-    await dataSource.initialize();
-    const rotation = new KeyRotation(new Database(dataSource), config);
+  await runOnDatabase(settings, async (database, config) => {
+    const rotation = new KeyRotation(database, config);
     console.log(await (options.length > 0 ? replaceLeaked(rotation) : rotate(rotation)));
-  } catch (error) {
-    throw codeOf(error) === UNDEFINED_TABLE
-      ? new StartError('The database has no signing keys yet. Start the service first, or npm run migrate.')
-      : startErrorOf(error, databaseSettings);
-  } finally {
-    if (dataSource.isInitialized) await dataSource.destroy();
-    await embedded?.stop();
-  }
+  });
 }
 
 async function rotate(rotation: KeyRotation): Promise<string> {

@@ -13,6 +13,8 @@ export const LIMITS = {
   MAILED_TOKENS_PER_ADDRESS: 20,
   REFRESHES_PER_SESSION: 30,
   RENAMES_PER_USER: 30,
+  CLIENT_FAILURES_PER_ADDRESS: 20,
+  CLIENT_FAILURES_PER_CLIENT: 60,
 } as const;
 
 /** How often something may be tried. */
@@ -62,6 +64,14 @@ export class LimitsConfig extends BrandConfig {
   /** A minute: names given to devices. Each goes to every open stream of the account. */
   @IntegerSetting('RENAMES_PER_USER', { min: 1, max: 1_000_000 })
   readonly renamesPerUser: number = LIMITS.RENAMES_PER_USER;
+
+  /** A minute: wrong credentials of service clients. Right ones are never refused. */
+  @IntegerSetting('CLIENT_FAILURES_PER_ADDRESS', { min: 1, max: 1_000_000 })
+  readonly clientFailuresPerAddress: number = LIMITS.CLIENT_FAILURES_PER_ADDRESS;
+
+  /** A minute: the same that name one client, from anywhere. */
+  @IntegerSetting('CLIENT_FAILURES_PER_CLIENT', { min: 1, max: 1_000_000 })
+  readonly clientFailuresPerClient: number = LIMITS.CLIENT_FAILURES_PER_CLIENT;
 }
 
 const TIMES_OUTSIDE_PRODUCTION = 20;

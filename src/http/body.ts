@@ -1,5 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import {
+  applyDecorators,
+  type CanActivate,
+  type ExecutionContext,
+  Injectable,
+  SetMetadata,
+  type Type,
+  UseGuards,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { BodyTooLargeError } from '../problems/http.errors.js';
 import { Problem } from '../problems/problem.js';
@@ -11,6 +20,7 @@ import { ForeignFieldError, foreignNameIn } from './validation.js';
 const MAX_DEPTH = 8;
 const MAX_MEMBERS = 256;
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
+const ADMITS_BY_ITSELF = Symbol('admitsByItself');
 
 /**
  * Reads request bodies, and never refuses one on the spot: a body that cannot be read becomes a {@link Problem} in
@@ -74,12 +84,8 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
   }
 }
 
-/**
- * Refuses what the parser could not read, once it is clear that the caller may be here at all. Routes with a rule of their own
- * do so when they take their body, after their own guards.
- */
 @Injectable()
-export class BodyGuard implements CanActivate {
+class UnreadBodyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const { body, routeOptions } = context.switchToHttp().getRequest<FastifyRequest>();
     if (body instanceof Problem && routeOptions.config.bodyRule === undefined) {
@@ -88,6 +94,26 @@ export class BodyGuard implements CanActivate {
     return true;
   }
 }
+
+/**
+ * Refuses what the parser could not read, once it is clear that the caller may be here at all. Routes with a rule of their own
+ * do so when they take their body, after their own guards.
+ */
+@Injectable()
+export class BodyGuard extends UnreadBodyGuard {
+  constructor(private readonly reflector: Reflector) {
+    super();
+  }
+
+  override canActivate(context: ExecutionContext): boolean {
+    const isLater = this.reflector.get<boolean | undefined>(ADMITS_BY_ITSELF, context.getHandler());
+    return isLater === true || super.canActivate(context);
+  }
+}
+
+/** A route with a guard of its own for who may be here, which is to refuse before its body is. */
+export const AdmittedBy = (guard: Type<CanActivate>) =>
+  applyDecorators(SetMetadata(ADMITS_BY_ITSELF, true), UseGuards(guard, UnreadBodyGuard));
 
 // What validation must not see: it walks a body recursively, pays for every member of it, and takes names
 // that every object has for known.

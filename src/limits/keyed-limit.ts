@@ -15,7 +15,7 @@ export interface SignedIn {
 export interface KeyedLimitOptions {
   readonly name: LimitName;
   /** What it counts for. */
-  readonly counts: 'address' | 'account';
+  readonly counts: 'address' | 'account' | 'client';
   readonly points: number;
   readonly windowSeconds: number;
   /** The one that `points` comes from, named in the refusal where the client may learn it. */
@@ -24,7 +24,7 @@ export interface KeyedLimitOptions {
   readonly event: AuditEventType;
 }
 
-/** Bounds what one client network, or one account, may do in a window. */
+/** Bounds what one client network, account or service client may do in a window. */
 export class KeyedLimit {
   /** @param limiter null where limits are turned off */
   constructor(

@@ -10,6 +10,8 @@ export const LIMIT_NAMES = [
   'mailed_token_address',
   'rename_account',
   'export_account',
+  'client_address',
+  'client_id',
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];

@@ -26,7 +26,16 @@ const SPENT_FOR_HOURS = 1;
     RefusalTrail,
     Turns,
   ],
-  exports: [ExportLimit, LoginThrottle, RegistrationLimit, MailedTokenLimit, RenameLimit, RefusalTrail, Turns],
+  exports: [
+    Limiters,
+    ExportLimit,
+    LoginThrottle,
+    RegistrationLimit,
+    MailedTokenLimit,
+    RenameLimit,
+    RefusalTrail,
+    Turns,
+  ],
 })
 export class LimitsModule {
   constructor(retention: Retention) {

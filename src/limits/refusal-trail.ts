@@ -11,7 +11,7 @@ const MINUTE_SECONDS = 60;
 const REMEMBERED_MOST = 10_000;
 
 /**
- * Records refusals in the audit trail: the first in a minute for each session, at any number of instances. A client can
+ * Records refusals in the audit trail: the first in a minute for each session or client, at any number of instances. A client can
  * cause refusals without end, and a trail that is full of them shows nothing (RL-10).
  */
 @Injectable()
@@ -27,9 +27,17 @@ export class RefusalTrail {
     this.firsts = limiters.create({ name: 'refusal', points: 1, windowSeconds: MINUTE_SECONDS });
   }
 
-  /** Throws what the database throws. */
-  async record(event: NewAuditEvent, source: RequestSource): Promise<void> {
-    const key = `${event.type}:${event.sessionId ?? networkOf(source.ip)}`;
+  /**
+   * Throws what the database throws.
+   *
+   * @param subject whose first refusal it is: without a session, the client's network
+   */
+  async record(
+    event: NewAuditEvent,
+    source: RequestSource,
+    subject = event.sessionId ?? networkOf(source.ip),
+  ): Promise<void> {
+    const key = `${event.type}:${subject}`;
     if (this.recorded.has(key)) {
       return;
     }

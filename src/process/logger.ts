@@ -2,7 +2,17 @@ import type { LoggerService } from '@nestjs/common';
 import { destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
-const SECRETS = ['authorization', 'cookie', 'set-cookie', 'password', 'token', 'refreshToken', 'accessToken'];
+const SECRETS = [
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'password',
+  'token',
+  'refreshToken',
+  'accessToken',
+  'client_secret',
+  'clientSecret',
+];
 
 // What is not yet written; beyond it lines are dropped.
 const BACKLOG_MAX_BYTES = 1_048_576;

@@ -46,11 +46,14 @@ it('Every route that is not public refuses a missing, forged or revoked token in
   const closed = Object.entries<Record<string, Operation>>(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations)
       .filter(([, { security }]) => security?.some((scheme) => 'bearer' in scheme || 'staff' in scheme))
-      .map(([method]) => [method.toUpperCase(), path.replace('{id}', randomUUID())] as const),
+      .map(([method]) => [method.toUpperCase(), path.replaceAll(/\{\w+\}/g, () => randomUUID())] as const),
   );
-  expect(closed.map(([method, path]) => `${method} ${path.replace(/[0-9a-f-]{36}/, ':id')}`).toSorted()).toEqual([
+  expect(closed.map(([method, path]) => `${method} ${path.replaceAll(/[0-9a-f-]{36}/g, ':id')}`).toSorted()).toEqual([
+    'DELETE /admin/clients/:id',
+    'DELETE /admin/clients/:id/secrets/:id',
     'DELETE /sessions/:id',
     'GET /admin/audit',
+    'GET /admin/clients',
     'GET /admin/users',
     'GET /admin/users/:id/sessions',
     'GET /auth/me',
@@ -61,6 +64,8 @@ it('Every route that is not public refuses a missing, forged or revoked token in
     'GET /sessions/history',
     'GET /sessions/places',
     'PATCH /sessions/:id',
+    'POST /admin/clients',
+    'POST /admin/clients/:id/secret',
     'POST /admin/sessions/:id/revoke',
     'POST /admin/users/:id/disable',
     'POST /admin/users/:id/enable',

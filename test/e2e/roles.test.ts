@@ -89,10 +89,19 @@ describe('the role that serves', () => {
   /** Takes a route, which must do what it is for. */
   async function walk(
     route: string,
-    { id = '', query = '', ...call }: { id?: string; query?: string; bearer?: string; body?: unknown } = {},
+    {
+      id = '',
+      secretId = '',
+      query = '',
+      ...call
+    }: { id?: string; secretId?: string; query?: string; bearer?: string; body?: unknown } = {},
   ) {
     const [method, path] = route.split(' ') as [string, string];
-    const answer: Answer = await instance.api.call(method, path.replace('{id}', id) + query, call);
+    const answer: Answer = await instance.api.call(
+      method,
+      path.replace('{id}', id).replace('{secretId}', secretId) + query,
+      call,
+    );
     expect([route, answer.status < 300 || answer]).toEqual([route, true]);
     walked.add(route);
     return answer.body;
@@ -162,6 +171,13 @@ describe('the role that serves', () => {
     for (const action of ['sessions/revoke', 'password/reset', 'disable', 'enable']) {
       await walk(`POST /admin/users/{id}/${action}`, { ...asStaff, body: why });
     }
+    const service = { name: 'billing', scopes: ['revoke'] };
+    const client = await walk('POST /admin/clients', { ...asStaff, body: service });
+    await walk('GET /admin/clients', asStaff);
+    const asClient = { ...asStaff, id: client.id, secretId: client.secrets[0].id };
+    await walk('POST /admin/clients/{id}/secret', asClient);
+    await walk('DELETE /admin/clients/{id}/secrets/{secretId}', asClient);
+    await walk('DELETE /admin/clients/{id}', asClient);
     await walk('POST /auth/me/delete', { bearer: (await signIn()).accessToken, body: { password: PASSWORD } });
 
     const { paths } = JSON.parse(readFileSync('openapi.json', 'utf8')) as { paths: Record<string, object> };

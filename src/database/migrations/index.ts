@@ -10,6 +10,7 @@ import { LeaveSessionNewsToTheService1795520000003 } from './1795520000003-leave
 import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age.js';
 import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
 import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-keys.js';
+import { CreateServiceClients1795600000000 } from './1795600000000-create-service-clients.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   IndexMailsByAge1795540000000,
   AddLanguages1795560000000,
   CreateSigningKeys1795580000000,
+  CreateServiceClients1795600000000,
 ];

@@ -53,6 +53,12 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
 - \`GET /admin/audit\` says what happened, to whom, and who did it.`,
   ],
   [
+    'Service clients',
+    `- Other services ask with a secret of their own. \`POST /admin/clients\` makes one, and shows it once.
+- \`POST /admin/clients/{id}/secret\` makes a second one, so that it can be replaced without an interruption.
+- \`DELETE /admin/clients/{id}\` ends a service: its very next call is refused.`,
+  ],
+  [
     'Keys',
     `- \`GET /.well-known/jwks.json\` has the public keys: any service can verify an access token with them.
 - That says who issued a token. Whether its session is still open, only Latchkey knows.

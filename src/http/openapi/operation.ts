@@ -4,6 +4,7 @@ import { takeProblems } from '../../problems/api-problems.decorator.js';
 import { BodyTooLargeError, InternalError, UnsupportedMediaTypeError } from '../../problems/http.errors.js';
 import { type ProblemKind, ServiceUnavailableError } from '../../problems/problem.js';
 import { MalformedBodyError } from '../route-body.js';
+import { OPTIONAL } from '../public.decorator.js';
 import { CrossSiteRequestError } from '../cross-site.guard.js';
 import { ValidationFailedError } from '../validation.js';
 import { takeRefusalHeader } from './refusal-header.js';
@@ -41,15 +42,16 @@ export function completeOperation(operation: OperationObject, { isRead, problems
 
 // `@Public()` leaves an empty requirement: nothing is needed.
 function securityOf({ security = [] }: OperationObject): Record<string, string[]>[] {
-  const schemes = security.filter((scheme) => Object.keys(scheme).length > 0);
-  const isPublic = schemes.length < security.length;
+  const schemes = security.filter((scheme) => Object.keys(scheme).length > 0 && !(OPTIONAL in scheme));
+  const isPublic = security.some((scheme) => Object.keys(scheme).length === 0);
+  const isOptional = security.some((scheme) => OPTIONAL in scheme);
   const isForStaff = schemes.some((scheme) => 'staff' in scheme);
   const takesRefreshToken = schemes.some((scheme) => 'refreshCookie' in scheme);
   return [
     ...(isPublic || isForStaff ? [] : [{ bearer: [] }]),
     ...schemes,
     // The refresh token may be in the body instead.
-    ...(takesRefreshToken ? [{}] : []),
+    ...(takesRefreshToken || isOptional ? [{}] : []),
   ];
 }
 

@@ -1,0 +1,37 @@
+import { DataSource } from 'typeorm';
+import type { AppConfig } from '../config/config.js';
+import { onDatabase } from '../config/load-config.js';
+import { codeOf } from '../problems/error-code.js';
+import { StartError } from '../problems/start-error.js';
+import { Database } from './database.js';
+import { databaseOptions } from './database-options.js';
+import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
+import { startErrorOf } from './unreachable.js';
+
+const UNDEFINED_TABLE = '42P01';
+
+/**
+ * Runs the work of a command on the service's database: without DATABASE_URL the embedded one, which may be running. Throws
+ * what the work throws, and a {@link StartError} where the database cannot be used.
+ */
+export async function runOnDatabase<T>(
+  settings: AppConfig,
+  work: (database: Database, config: AppConfig) => Promise<T>,
+): Promise<T> {
+  const { databaseUrl, dataDir } = settings;
+  const embedded = databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, sharesRunning: true }) : null;
+  const config = embedded ? onDatabase(settings, embedded.url) : settings;
+  const options = databaseOptions(config);
+  const dataSource = new DataSource({ ...options, poolSize: 1 });
+  try {
+    await dataSource.initialize();
+    return await work(new Database(dataSource), config);
+  } catch (error) {
+    throw codeOf(error) === UNDEFINED_TABLE
+      ? new StartError('The database lacks tables of this release. Start the service first, or npm run migrate.')
+      : startErrorOf(error, options);
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+    await embedded?.stop();
+  }
+}
