@@ -1,5 +1,16 @@
 // Who may import whom: down only. A feature is imported by app.module.ts alone, and imports no other.
-const FEATURES = ['account', 'admin', 'dev-mails', 'health', 'metrics', 'oauth', 'pages', 'places', 'session-events'];
+const FEATURES = [
+  'account',
+  'admin',
+  'dev-mails',
+  'forward-auth',
+  'health',
+  'metrics',
+  'oauth',
+  'pages',
+  'places',
+  'session-events',
+];
 const CORE = [
   ['auth'],
   ['sessions'],

@@ -15,6 +15,7 @@ import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { SchemaFilter } from './database/schema.filter.js';
 import { DevMailsModule } from './dev-mails/dev-mails.module.js';
+import { ForwardAuthModule } from './forward-auth/forward-auth.module.js';
 import { HealthModule } from './health/health.module.js';
 import { KeysModule } from './keys/keys.module.js';
 import { LimitsModule } from './limits/limits.module.js';
@@ -32,6 +33,7 @@ const CORE = [DatabaseModule, KeysModule, LimitsModule, UsersModule, SessionsMod
 const FEATURES = [
   AccountModule,
   AdminModule,
+  ForwardAuthModule,
   HealthModule,
   MailLinksModule,
   OAuthModule,

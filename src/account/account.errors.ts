@@ -1,25 +1,19 @@
 import { HttpStatus } from '@nestjs/common';
-import { InvalidCredentialsError } from '../auth/auth.errors.js';
+import { InsufficientUserAuthenticationError, InvalidCredentialsError, stepUpChallenge } from '../auth/auth.errors.js';
 import { InvalidFieldError } from '../http/validation.js';
 import { defineProblem, withStatus } from '../problems/problem.js';
 
 /** The session is good, but the password that came along is wrong: 403, so that clients keep their session. */
 export const WrongPasswordError = withStatus(HttpStatus.FORBIDDEN, InvalidCredentialsError);
 
-/** The session is good, but its password was given too long ago for this (RFC 9470, section 3). */
-export class InsufficientUserAuthenticationError extends defineProblem(
-  'insufficient_user_authentication',
-  401,
-  'Your password was given too long ago for this. Send it along, or log in again.',
-) {
+const TOO_LONG_AGO = 'Your password was given too long ago for this. Send it along, or log in again.';
+
+/** The session is good, but its password was given too long ago for this. */
+export class PasswordTooOldError extends InsufficientUserAuthenticationError {
+  static override readonly detail = TOO_LONG_AGO;
+
   constructor(maxAgeSeconds: number) {
-    super({
-      headers: {
-        'WWW-Authenticate':
-          'Bearer realm="latchkey", error="insufficient_user_authentication", ' +
-          `error_description="Give your password again.", max_age="${maxAgeSeconds}"`,
-      },
-    });
+    super({ detail: TOO_LONG_AGO, headers: stepUpChallenge('Give your password again.', { maxAgeSeconds }) });
   }
 }
 

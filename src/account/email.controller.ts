@@ -13,7 +13,7 @@ import { EmailVerificationService } from './email-verification.service.js';
 import { LinkRequestsService } from './link-requests.service.js';
 import { ChangeEmailDto, MailedTokenDto, VerifyEmailDto } from './passwords.dto.js';
 import {
-  InsufficientUserAuthenticationError,
+  PasswordTooOldError,
   InvalidUndoTokenError,
   InvalidVerificationTokenError,
   WrongPasswordError,
@@ -67,7 +67,7 @@ export class EmailController {
       'confirmed. The password may be left out for REAUTH_MAX_AGE seconds after it was given at login.',
   })
   @ApiAcceptedResponse({ description: 'Mails are on their way, if nobody has the address.' })
-  @ApiProblems(InsufficientUserAuthenticationError, WrongPasswordError, TooManyRequestsError)
+  @ApiProblems(PasswordTooOldError, WrongPasswordError, TooManyRequestsError)
   requestEmailChange(
     @CurrentCaller() caller: Caller,
     @Body() change: ChangeEmailDto,

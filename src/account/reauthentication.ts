@@ -7,7 +7,7 @@ import { AppConfig } from '../config/config.js';
 import { LoginThrottle } from '../limits/login-throttle.js';
 import type { User } from '../users/user.entity.js';
 import { UsersService } from '../users/users.service.js';
-import { InsufficientUserAuthenticationError, WrongPasswordError } from './account.errors.js';
+import { PasswordTooOldError, WrongPasswordError } from './account.errors.js';
 
 const MILLISECONDS = 1000;
 
@@ -50,12 +50,12 @@ export class Reauthentication {
 
   /**
    * Refuses a caller who last gave their password longer ago than REAUTH_MAX_AGE (RA-02). Throws
-   * {@link InsufficientUserAuthenticationError}.
+   * {@link PasswordTooOldError}.
    */
   requireRecent({ session: { authenticatedAt }, readAt }: Caller): void {
     const maxAgeSeconds = this.config.reauthMaxAgeSeconds;
     if (readAt.getTime() - authenticatedAt.getTime() > maxAgeSeconds * MILLISECONDS) {
-      throw new InsufficientUserAuthenticationError(maxAgeSeconds);
+      throw new PasswordTooOldError(maxAgeSeconds);
     }
   }
 }

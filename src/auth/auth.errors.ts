@@ -18,3 +18,27 @@ export const AmbiguousRefreshTokenError = defineProblem(
 );
 
 export const ForbiddenError = defineProblem('forbidden', 403, 'Your role does not allow this.');
+
+/** The session is good, but what proved it is too old or too weak for this (RFC 9470). */
+export const InsufficientUserAuthenticationError = defineProblem(
+  'insufficient_user_authentication',
+  401,
+  'This needs a more recent or a stronger sign-in. Log in again.',
+);
+
+/** What a sign-in must be for this. */
+export interface RequiredProof {
+  readonly acr?: string;
+  readonly maxAgeSeconds?: number;
+}
+
+/** The header by which the refusal says what would do (RFC 9470, section 3). */
+export function stepUpChallenge(description: string, { acr, maxAgeSeconds }: RequiredProof): Record<string, string> {
+  const parameters = [
+    `error="${InsufficientUserAuthenticationError.code}"`,
+    `error_description="${description}"`,
+    ...(acr === undefined ? [] : [`acr_values="${acr}"`]),
+    ...(maxAgeSeconds === undefined ? [] : [`max_age="${maxAgeSeconds}"`]),
+  ];
+  return { 'WWW-Authenticate': `Bearer realm="latchkey", ${parameters.join(', ')}` };
+}

@@ -8,11 +8,10 @@ import { SessionChecker } from '../sessions/check/session-checker.js';
 import { accessTokenStrategy } from './access-token-jwt.js';
 import { AccessTokenKeys } from './access-token-keys.js';
 import { AccessTokens } from './access-tokens.js';
+import { bearerOf } from './bearer.js';
 
 /** Passport keeps strategies for the whole process: an application that has Latchkey in it may have one called "jwt". */
 export const STRATEGY = 'latchkey-jwt';
-
-const BEARER = /^Bearer +([\w.-]+)$/i;
 
 type Headed = Pick<IncomingMessage, 'headers'>;
 
@@ -46,5 +45,4 @@ export class JwtStrategy extends PassportStrategy(Strategy, STRATEGY) {
   }
 }
 
-// To the letter of RFC 6750, section 2.1: one token and nothing after it.
-const tokenOf = ({ headers }: Headed): string | null => BEARER.exec(headers.authorization ?? '')?.[1] ?? null;
+const tokenOf = ({ headers }: Headed): string | null => bearerOf(headers);

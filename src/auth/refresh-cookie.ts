@@ -2,7 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
+import { cookieValues } from '../http/cookies.js';
 import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
+import type { Session } from '../sessions/session.entity.js';
 import type { SessionWithUser } from '../sessions/session-with-user.js';
 import { AmbiguousRefreshTokenError } from './auth.errors.js';
 
@@ -11,12 +13,19 @@ export const cookieNameOf = (isSecure: boolean): string => (isSecure ? '__Host-r
 
 const SITE_DATA = { 'cookies,storage': '"cookies", "storage"', storage: '"storage"', off: undefined } as const;
 
+/** A cookie that a feature sets and clears together with that of the refresh token. */
+export interface CompanionCookie {
+  set(reply: FastifyReply, session: Session, maxAgeSeconds: number): void;
+  clear(reply: FastifyReply): void;
+}
+
 /** The cookie that carries a refresh token, and the rule for where one may be found in a request. */
 @Injectable()
 export class RefreshCookie {
   private readonly name: string;
   private readonly siteData: string | undefined;
   private readonly options;
+  private readonly companions: CompanionCookie[] = [];
 
   constructor(
     private readonly adapter: HttpAdapterHost,
@@ -25,6 +34,11 @@ export class RefreshCookie {
     this.siteData = SITE_DATA[config.clearSiteData];
     this.name = cookieNameOf(config.isCookieSecure);
     this.options = { path: '/', httpOnly: true, secure: config.isCookieSecure, sameSite: 'strict' } as const;
+  }
+
+  /** To be called at start-up. */
+  accompany(companion: CompanionCookie): void {
+    this.companions.push(companion);
   }
 
   /**
@@ -63,6 +77,9 @@ export class RefreshCookie {
     const restMs = Math.min(session.idleExpiresAt.getTime(), session.expiresAt.getTime()) - readAt.getTime();
     const maxAge = Math.max(0, Math.floor(restMs / 1000));
     this.adapter.httpAdapter.setCookie(reply, this.name, refreshToken, { ...this.options, maxAge });
+    for (const companion of this.companions) {
+      companion.set(reply, session, maxAge);
+    }
   }
 
   /** Clears the cookie, and in a browser that sent it, what CLEAR_SITE_DATA names. */
@@ -75,30 +92,15 @@ export class RefreshCookie {
 
   clear(reply: FastifyReply): void {
     this.adapter.httpAdapter.clearCookie(reply, this.name, this.options);
+    for (const companion of this.companions) {
+      companion.clear(reply);
+    }
   }
 
-  // By hand, since parsers answer one value of a name and accept similar names: the name must match to the byte, and
-  // only a space or tab may stand around a pair (CK-07).
   private valuesOf({ headers }: FastifyRequest): string[] {
-    const start = `${this.name}=`;
-    return (headers.cookie ?? '')
-      .split(';')
-      .map(withoutBlanks)
-      .filter((pair) => pair.startsWith(start))
-      .map((pair) => pair.slice(start.length));
+    return cookieValues(headers, this.name);
   }
 }
 
 const isInBody = ({ body }: FastifyRequest): boolean =>
   typeof body === 'object' && body !== null && 'refreshToken' in body && body.refreshToken !== undefined;
-
-// Step by step: an expression that looks for blanks before an end begins anew at each of them (IN-07).
-function withoutBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (isBlank(text[start])) start++;
-  while (end > start && isBlank(text[end - 1])) end--;
-  return text.slice(start, end);
-}
-
-const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t';

@@ -3,6 +3,7 @@ import { IsIn, IsOptional, IsUrl } from 'class-validator';
 import { LimitsConfig } from './limits.config.js';
 import {
   IntegerSetting,
+  IsCookieDomain,
   IsDatabaseUrl,
   IsOrigin,
   ListSetting,
@@ -125,6 +126,20 @@ export class AppConfig extends LimitsConfig {
   @IsOrigin({ each: true, message: 'CORS_ORIGINS must be a list of origins such as https://app.example.com' })
   @ListSetting('CORS_ORIGINS')
   readonly corsOrigins: readonly string[] = [];
+
+  /** Where the page may send a person back to after signing in. */
+  @IsOrigin({ each: true, message: 'RETURN_TO_ORIGINS must be a list of origins such as https://app.example.com' })
+  @ListSetting('RETURN_TO_ORIGINS')
+  readonly returnToOrigins: readonly string[] = [];
+
+  /** Whether a cookie that only `/verify` takes is set beside the refresh token's. */
+  @SwitchSetting('VISIT_COOKIE')
+  readonly hasVisitCookie: boolean = false;
+
+  /** The domain whose hosts all get that cookie. Unset: this host alone. */
+  @IsCookieDomain({ message: 'VISIT_COOKIE_DOMAIN must be a domain such as example.com' })
+  @TextSetting('VISIT_COOKIE_DOMAIN')
+  readonly visitCookieDomain?: string;
 
   @ProxySetting('TRUST_PROXY')
   readonly trustProxy?: string;

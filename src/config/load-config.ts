@@ -65,6 +65,9 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
   if (isProduction && !config.hasRateLimits) {
     complaints.push('RATE_LIMIT must be on in production: off is for benchmarks and tests');
   }
+  if (!isReachedUnder(config)) {
+    complaints.push('VISIT_COOKIE_DOMAIN must be the host of PUBLIC_URL or a domain above it: browsers take no other');
+  }
   if (!config.disclosesRegistration && config.emailVerification !== 'required') {
     complaints.push('EMAIL_VERIFICATION must be required where REGISTRATION_DISCLOSURE is off');
   }
@@ -83,6 +86,14 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
 
 // Port 0 is any free one, which no link can name.
 const isLinkablePort = (port = ''): boolean => /^[1-9]\d*$/.test(port) && Number(port) < 65_536;
+
+function isReachedUnder({ visitCookieDomain: domain, publicUrl }: AppConfig): boolean {
+  if (domain === undefined || !URL.canParse(publicUrl)) {
+    return true;
+  }
+  const { hostname } = new URL(publicUrl);
+  return hostname === domain || hostname.endsWith(`.${domain}`);
+}
 
 const isOff = (value: string | undefined): boolean => ['off', 'false', '0'].includes(value?.toLowerCase() ?? '');
 

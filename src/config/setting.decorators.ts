@@ -109,6 +109,21 @@ export const IsOrigin = (options: ValidationOptions) =>
     options,
   );
 
+/** A domain as browsers take it for a cookie: labels in lower case, two at least, and no address. */
+export const IsCookieDomain = (options: ValidationOptions) =>
+  ValidateBy(
+    {
+      name: 'isCookieDomain',
+      validator: {
+        validate: isText(
+          (text) =>
+            text.length <= 253 && /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z][a-z\d-]{0,61}[a-z\d]$/.test(text),
+        ),
+      },
+    },
+    options,
+  );
+
 /** An URL of PostgreSQL that the driver can read. */
 export const IsDatabaseUrl = (options: ValidationOptions) =>
   ValidateBy(

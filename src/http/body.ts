@@ -12,6 +12,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { BodyTooLargeError } from '../problems/http.errors.js';
 import { Problem } from '../problems/problem.js';
+import { isAskedByProxy } from './asked-by-proxy.js';
 import { parseForm, readableForm } from './form.js';
 import { UnreadBody } from './large-json.js';
 import { MalformedBodyError, readableJson, readBody } from './route-body.js';
@@ -30,15 +31,19 @@ const ADMITS_BY_ITSELF = Symbol('admitsByItself');
 export function registerBodyParser(fastify: FastifyInstance, limitBytes: number): void {
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
 
-  fastify.addHook('onRequest', ({ headers }, _reply, done) => {
-    // Fastify itself would refuse what is no media type at all, before any guard asked who is calling.
-    if (headers['content-type'] !== undefined && !MEDIA_TYPE.test(headers['content-type'])) {
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const { headers } = request;
+    // Fastify itself would refuse what is no media type at all, and a QUERY without one, before any guard asked who is calling.
+    const isRefused = headers['content-type'] !== undefined && !MEDIA_TYPE.test(headers['content-type']);
+    if (isRefused || isAskedByProxy(request)) {
       headers['content-type'] = 'application/octet-stream';
     }
     done();
   });
-  fastify.addHook('onSend', ({ body }, reply, _payload, done) => {
-    if (body instanceof BodyTooLargeError || (body instanceof UnreadBody && body.isOpenEnded)) {
+  fastify.addHook('onSend', (request, reply, _payload, done) => {
+    const { body, raw } = request;
+    const isUnread = (body instanceof UnreadBody && body.isOpenEnded) || (isAskedByProxy(request) && !raw.complete);
+    if (isUnread || body instanceof BodyTooLargeError) {
       // Whatever the answer is: a connection whose body was not read to its end cannot carry another request.
       reply.header('Connection', 'close');
     }
@@ -46,6 +51,11 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
   });
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (request, payload, done) => {
+    if (isAskedByProxy(request)) {
+      // It may have kept the body for itself and named its length all the same: nothing waits for it.
+      payload.resume();
+      return done(null, undefined);
+    }
     void bodyOf(request, payload).then(
       (body) => done(null, body),
       // The client went away in the middle: there is no one left to answer.

@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { AppConfig } from '../config/config.js';
+import { isAskedByProxy } from './asked-by-proxy.js';
 import type { CorsAdvice } from './cors-advice.js';
 import { crossSiteRequest, isSameHost } from './cross-site.guard.js';
 
@@ -14,7 +15,7 @@ export function allowOrigins(app: NestFastifyApplication, { corsOrigins: origins
   app.enableCors({
     delegator: (request, done) =>
       done(null, {
-        origin: [...origins],
+        origin: isAskedByProxy(request) ? false : [...origins],
         credentials: true,
         methods: ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'],
         allowedHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID', 'X-Request-Id'],
@@ -37,9 +38,16 @@ export function explainRefusals(fastify: FastifyInstance, advice: CorsAdvice, co
     return;
   }
   const ownOrigin = new URL(config.publicUrl).origin;
-  fastify.addHook('onRequest', ({ method, headers }, _reply, done) => {
+  fastify.addHook('onRequest', (request, _reply, done) => {
+    const { method, headers } = request;
     const { origin, host, 'sec-fetch-site': site } = headers;
-    if (origin === undefined || site === 'same-origin' || origin === ownOrigin || isSameHost(origin, host)) {
+    if (
+      isAskedByProxy(request) ||
+      origin === undefined ||
+      site === 'same-origin' ||
+      origin === ownOrigin ||
+      isSameHost(origin, host)
+    ) {
       done();
       return;
     }

@@ -3,6 +3,7 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { defineProblem, type Problem } from '../problems/problem.js';
+import { isAskedByProxy } from './asked-by-proxy.js';
 import { CorsAdvice } from './cors-advice.js';
 
 export const CrossSiteRequestError = defineProblem(
@@ -33,8 +34,9 @@ export class CrossSiteGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const { method, headers } = context.switchToHttp().getRequest<FastifyRequest>();
-    if (!SAFE_METHODS.has(method) && !this.isTrusted(headers)) {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const { method, headers } = request;
+    if (!SAFE_METHODS.has(method) && !isAskedByProxy(request) && !this.isTrusted(headers)) {
       throw crossSiteRequest(this.advice.onRefusal(headers.origin, headers.host));
     }
     return true;

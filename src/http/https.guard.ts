@@ -2,6 +2,7 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { defineProblem } from '../problems/problem.js';
+import { isAskedByProxy } from './asked-by-proxy.js';
 import { type IsTrusted, trustedProxies } from './trusted-proxies.js';
 
 /** The tokens were readable on the way; they must not be accepted (HDR-03). */
@@ -26,9 +27,10 @@ export class HttpsGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const { headers, protocol, socket } = context.switchToHttp().getRequest<FastifyRequest>();
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const { headers, protocol, socket } = request;
     const isFromProxy = headers['x-forwarded-proto'] !== undefined && this.isTrusted(socket.remoteAddress ?? '', 0);
-    if (this.isSecure && isFromProxy && protocol !== 'https') {
+    if (this.isSecure && isFromProxy && !isAskedByProxy(request) && protocol !== 'https') {
       throw new HttpsRequiredError();
     }
     return true;

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { AppConfig } from '../config/config.js';
+import { isAskedByProxy } from './asked-by-proxy.js';
 
 /**
  * Outside production sends a browser that opens a page at another name of this machine to the one of PUBLIC_URL: cookies
@@ -12,7 +13,7 @@ export function keepToOneHost(fastify: FastifyInstance, { isProduction, publicUr
   }
   const others = new Set([`127.0.0.1:${port}`, `[::1]:${port}`]);
   fastify.addHook('onRequest', (request, reply, done) => {
-    if (isNavigation(request) && others.has(request.headers.host ?? '')) {
+    if (isNavigation(request) && !isAskedByProxy(request) && others.has(request.headers.host ?? '')) {
       void reply.redirect(origin + request.url, 307);
       return;
     }

@@ -2,8 +2,11 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { SessionState } from './check/checks.repository.js';
 
-/** Who makes a request: a user with an active session, as the session checker found them after the request arrived. */
-export interface Caller extends Pick<SessionState, 'session' | 'user' | 'readAt'> {
+/** A session that is open, and its user, as the session checker found them after the request arrived. */
+export type OpenSessionState = Pick<SessionState, 'session' | 'user' | 'readAt' | 'keyIds'>;
+
+/** Who makes a request: a user with an active session. */
+export interface Caller extends OpenSessionState {
   readonly userId: string;
   readonly sessionId: string;
   readonly role: string;

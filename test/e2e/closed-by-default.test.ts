@@ -63,6 +63,7 @@ it('Every route that is not public refuses a missing, forged or revoked token in
     'GET /sessions/events',
     'GET /sessions/history',
     'GET /sessions/places',
+    'GET /verify',
     'PATCH /sessions/:id',
     'POST /admin/clients',
     'POST /admin/clients/:id/secret',

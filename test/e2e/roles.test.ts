@@ -124,7 +124,13 @@ describe('the role that serves', () => {
     }));
     await walk('POST /auth/email/change', { bearer, body: { email: someone().email } });
 
-    for (const route of ['GET /auth/me', 'GET /auth/me/export', 'GET /sessions', 'GET /sessions/current']) {
+    for (const route of [
+      'GET /auth/me',
+      'GET /auth/me/export',
+      'GET /sessions',
+      'GET /sessions/current',
+      'GET /verify',
+    ]) {
       await walk(route, { bearer });
     }
     const events = await fetch(`${api.url}/sessions/events`, { headers: { authorization: `Bearer ${bearer}` } });

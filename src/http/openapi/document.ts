@@ -3,7 +3,8 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import { PROBLEM_CODE } from '../../problems/problem.dto.js';
 import { declaredProblems } from '../../problems/problem.js';
 import { problemShapeAt, problemShapes } from '../../problems/problem-shape.js';
-import { BEARER, DESCRIPTION, REFRESH_COOKIE, STAFF, TAGS } from './introduction.js';
+import { documentOnce } from '../asked-by-proxy.js';
+import { BEARER, DESCRIPTION, REFRESH_COOKIE, STAFF, TAGS, VISIT_COOKIE } from './introduction.js';
 import { completeOperation, type DocumentedAuthentication } from './operation.js';
 import { namedTypes } from './named-type.js';
 import { withPublicNames } from './public-names.js';
@@ -23,6 +24,7 @@ export function openApiDocument(app: INestApplication, authentication: Documente
   const responsesOf = new Map(problemShapes().map((shape) => [shape, new ProblemResponses(shape)]));
   for (const [url, path] of Object.entries(document.paths)) {
     const problems = responsesOf.get(problemShapeAt(url));
+    documentOnce(path);
     for (const method of METHODS) {
       const operation = path[method];
       if (operation && problems) {
@@ -59,7 +61,8 @@ function describe({ refreshCookieName }: DocumentedAuthentication): Omit<OpenAPI
     .addServer('/', 'This server')
     .addBearerAuth({ ...bearer, description: BEARER }, 'bearer')
     .addBearerAuth({ ...bearer, description: STAFF }, 'staff')
-    .addCookieAuth(refreshCookieName, { type: 'apiKey', in: 'cookie', description: REFRESH_COOKIE }, 'refreshCookie');
+    .addCookieAuth(refreshCookieName, { type: 'apiKey', in: 'cookie', description: REFRESH_COOKIE }, 'refreshCookie')
+    .addCookieAuth('__Host-visit', { type: 'apiKey', in: 'cookie', description: VISIT_COOKIE }, 'visitCookie');
   for (const [name, description] of TAGS) {
     builder.addTag(name, description);
   }

@@ -53,6 +53,12 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
 - \`GET /admin/audit\` says what happened, to whom, and who did it.`,
   ],
   [
+    'Reverse proxies',
+    `- \`GET /verify\` answers a proxy that asks whether a request may pass: 200 with who is there, 401, 403 or 503.
+- Try it with \`role=admin\`: 403, unless you are one. With \`audience=https://app.example.com\` there is an assertion.
+- End the session: from then on it is 401.`,
+  ],
+  [
     'Service clients',
     `- Other services ask with a secret of their own. \`POST /admin/clients\` makes one, and shows it once.
 - \`POST /admin/clients/{id}/secret\` makes a second one, so that it can be replaced without an interruption.
@@ -81,3 +87,7 @@ export const STAFF =
 export const REFRESH_COOKIE =
   'The refresh token. Login, register and refresh set it as an HttpOnly cookie and the browser sends it by itself: log ' +
   'in on this page, then try it, with nothing to type here. Over plain http it is called refresh_token.';
+
+export const VISIT_COOKIE =
+  'Set beside the refresh token where `VISIT_COOKIE=on`. Only `/verify` takes it. Where `VISIT_COOKIE_DOMAIN` is set it is ' +
+  'called `__Secure-visit`, and over plain http `visit`.';

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { Caller } from '../caller.js';
+import type { Caller, OpenSessionState } from '../caller.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
 import { within } from '../../problems/within.js';
 import { AppConfig } from '../../config/config.js';
@@ -9,6 +9,9 @@ import { CHECK_REFUSALS, checkRefused, checksAnswered } from '../sessions.measur
 import { ChecksRepository, type SessionState } from './checks.repository.js';
 
 export const CLOCK_SKEW_SECONDS = 30;
+
+// Every one that there is has been used already, as far as this says anything.
+const NO_GENERATION = 0;
 
 /** What an authentic access token says about its session. Times are seconds since the epoch. */
 export interface SessionClaims {
@@ -73,14 +76,7 @@ export class SessionChecker {
       this.recordRefused('mismatch');
       throw new InvalidAccessTokenError();
     }
-    if (state.isRevoked) {
-      this.recordRefused('revoked');
-      throw new SessionRevokedError(session, state.isJustLoggedOut);
-    }
-    if (state.isExpired) {
-      this.recordRefused('expired');
-      throw new SessionExpiredError();
-    }
+    this.refuseEnded(state);
     this.activity.note(state, claims.generation);
     return {
       userId: user.id,
@@ -90,7 +86,24 @@ export class SessionChecker {
       session,
       user,
       readAt,
+      keyIds,
     };
+  }
+
+  /**
+   * The session of this id and its user, if it is open: for an authentic proof that names a session and no access token. As
+   * strict, and it shares the query. Counts as seen; no refresh token was used by it. Throws {@link SessionRevokedError},
+   * {@link SessionExpiredError} or {@link ServiceUnavailableError} as {@link require} does.
+   */
+  async requireSession(sessionId: string): Promise<OpenSessionState> {
+    const state = await this.ask(sessionId);
+    if (!state) {
+      this.recordRefused('revoked');
+      throw new SessionRevokedError();
+    }
+    this.refuseEnded(state);
+    this.activity.note(state, NO_GENERATION);
+    return state;
   }
 
   /**
@@ -150,6 +163,17 @@ export class SessionChecker {
       }
     }
     checksAnswered.record({ size: batch.length, milliseconds: performance.now() - startedAt, isFailure });
+  }
+
+  private refuseEnded(state: SessionState): void {
+    if (state.isRevoked) {
+      this.recordRefused('revoked');
+      throw new SessionRevokedError(state.session, state.isJustLoggedOut);
+    }
+    if (state.isExpired) {
+      this.recordRefused('expired');
+      throw new SessionExpiredError();
+    }
   }
 
   private recordRefused(reason: (typeof CHECK_REFUSALS)[number]): void {

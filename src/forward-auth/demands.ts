@@ -1,0 +1,101 @@
+import type { FieldError } from '../problems/problem.js';
+import { type Role, ROLES } from '../users/user.entity.js';
+import { InvalidParametersError } from './forward-auth.errors.js';
+
+/** How a session was proved, from the weakest on. */
+export const ACRS = ['aal1', 'aal2'] as const;
+export type Acr = (typeof ACRS)[number];
+
+/** What a proxy asks for beyond an open session. */
+export interface Demands {
+  readonly role?: Role;
+  readonly acr?: Acr;
+  readonly maxAgeSeconds?: number;
+  /** Who the assertion is for. */
+  readonly audience?: string;
+}
+
+interface Question {
+  readonly query: unknown;
+  /** Whether the query is the proxy's own, and not that of the request it asks about. */
+  readonly isQueryOwn: boolean;
+}
+
+const NAMES: ReadonlySet<string> = new Set(['role', 'acr', 'max_age', 'audience', 'sign_in']);
+const AUDIENCE = /^[\x21-\x7e]{1,200}$/;
+const SECONDS = /^\d{1,9}$/;
+
+/**
+ * Reads the parameters. Where the path goes on below `/verify`, a proxy may have appended the path and the query of the request
+ * that it asks about: then what asks for more is read all the same, which a client may do to itself, and nothing else is. Throws
+ * {@link InvalidParametersError} for what is not as it should be: a demand that cannot be read must not let anyone in.
+ *
+ * @param accessAudience the audience of access tokens, which an assertion must not have
+ */
+export function readDemands({ query, isQueryOwn }: Question, accessAudience: string): Demands {
+  const parameters = new Parameters(query);
+  if (isQueryOwn) {
+    parameters.refuseOthers();
+  }
+  const role = parameters.take('role', isRole, `must be one of ${ROLES.join(', ')}`);
+  const acr = parameters.take('acr', isAcr, `must be one of ${ACRS.join(', ')}`);
+  const maxAge = parameters.take('max_age', isSeconds, 'must be a whole number of seconds');
+  const isAudience = (text: string): text is string => AUDIENCE.test(text) && text !== accessAudience;
+  const audience = isQueryOwn
+    ? parameters.take('audience', isAudience, 'must have 1 to 200 visible ASCII characters, and not be JWT_AUDIENCE')
+    : undefined;
+  parameters.refuseBad();
+  return {
+    ...(role !== undefined && { role }),
+    ...(acr !== undefined && { acr }),
+    ...(maxAge !== undefined && { maxAgeSeconds: Number(maxAge) }),
+    ...(audience !== undefined && { audience }),
+  };
+}
+
+/** Whether one is at least the other. */
+const reaches = <Level>(levels: readonly Level[], actual: Level, required: Level): boolean =>
+  levels.indexOf(actual) >= levels.indexOf(required);
+
+export const hasRole = (actual: Role, required: Role): boolean => reaches(ROLES, actual, required);
+export const hasAcr = (actual: Acr, required: Acr): boolean => reaches(ACRS, actual, required);
+
+/** The parameters of a query, each once, and what is wrong with them. */
+class Parameters {
+  private readonly errors: FieldError[] = [];
+  private readonly values: ReadonlyMap<string, unknown>;
+
+  constructor(query: unknown) {
+    this.values = new Map(typeof query === 'object' && query !== null ? Object.entries(query) : []);
+  }
+
+  take<Value extends string>(name: string, isValue: (text: string) => text is Value, message: string) {
+    const value = this.values.get(name);
+    if (value === undefined) {
+      return undefined;
+    }
+    if (typeof value === 'string' && isValue(value)) {
+      return value;
+    }
+    this.errors.push({ field: name, message: typeof value === 'string' ? message : 'must be there once' });
+    return undefined;
+  }
+
+  refuseOthers(): void {
+    for (const name of this.values.keys()) {
+      if (!NAMES.has(name)) {
+        this.errors.push({ field: name, message: 'is not expected here' });
+      }
+    }
+  }
+
+  refuseBad(): void {
+    if (this.errors.length > 0) {
+      throw new InvalidParametersError(this.errors);
+    }
+  }
+}
+
+const isRole = (text: string): text is Role => ROLES.some((role) => role === text);
+const isAcr = (text: string): text is Acr => ACRS.some((acr) => acr === text);
+const isSeconds = (text: string): text is string => SECONDS.test(text);
