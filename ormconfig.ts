@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { DataSource } from 'typeorm';
 import { configOfProcess } from './src/config/environment.js';
 import { onDatabase } from './src/config/load-config.js';
-import { databaseOptions } from './src/database/database-options.js';
+import { databaseOptions, withoutTimeLimits } from './src/database/database-options.js';
 import { startEmbeddedPostgres } from './src/database/embedded/embedded-postgres.js';
 
 // The same database as the service's: where none is configured the embedded one, which may be running already.
@@ -12,7 +12,6 @@ const databaseUrl =
 
 /** What the TypeORM command line works on. It is a developer's: changes to the schema may take their time. */
 export default new DataSource({
-  ...databaseOptions(onDatabase(config, databaseUrl)),
+  ...withoutTimeLimits(databaseOptions(onDatabase(config, databaseUrl))),
   entities: ['src/**/*.entity.ts'],
-  extra: {},
 });

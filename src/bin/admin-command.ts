@@ -1,11 +1,8 @@
 import 'reflect-metadata';
 import sql, { type Sql } from 'sql-template-tag';
-import { DataSource } from 'typeorm';
+import type { AppConfig } from '../config/config.js';
 import { configOfProcess } from '../config/environment.js';
-import { onDatabase } from '../config/load-config.js';
-import { databaseOptions } from '../database/database-options.js';
-import { startEmbeddedPostgres } from '../database/embedded/embedded-postgres.js';
-import { Database } from '../database/database.js';
+import { runOnDatabase } from '../database/command.js';
 import type { Transaction } from '../database/transaction.js';
 import { requireAnotherAdmin } from '../users/last-admin.js';
 import { LastAdminError } from '../users/users.errors.js';
@@ -51,41 +48,45 @@ export async function runAdminCommand(which: keyof typeof COMMANDS): Promise<voi
     return;
   }
   const settings = configOfProcess();
-  const { databaseUrl, dataDir, emailVerification } = settings;
-  const embedded = databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, sharesRunning: true }) : null;
-  const config = embedded ? onDatabase(settings, embedded.url) : settings;
-  const dataSource = new DataSource({ ...databaseOptions(config), poolSize: 1 });
   try {
-    await dataSource.initialize();
-    const account = await new Database(dataSource).transaction((transaction) => change(transaction, command, email));
-    if (!account) {
-      console.error(`Nobody has registered as ${email}.`);
-      process.exitCode = 1;
-      return;
-    }
-    console.log(`${email} ${command.outcome}`);
-    if (which !== 'revoke' && account.isDisabled) {
-      console.log(`But the account is disabled, and cannot log in: npm run ${ENABLE.name} -- ${email}`);
-    }
-    if (which !== 'revoke' && !account.isVerified && emailVerification === 'required') {
-      console.log(`But the address is not confirmed, which EMAIL_VERIFICATION asks for, so it cannot log in.`);
-    }
+    await runOnDatabase(settings, async (database) => {
+      const account = await database.transaction((transaction) => change(transaction, command, email));
+      report(which, email, account, settings);
+    });
   } catch (error) {
     if (!(error instanceof LastAdminError)) throw error;
     console.error(`${email} stays an admin: ${error.message}`);
     process.exitCode = 1;
-  } finally {
-    if (dataSource.isInitialized) await dataSource.destroy();
-    await embedded?.stop();
   }
 }
 
-/** How the account is then; null if there is none. What was so before leaves no line in the audit trail. */
-async function change(
-  transaction: Transaction,
-  command: AdminCommand,
+function report(
+  which: keyof typeof COMMANDS,
   email: string,
-): Promise<{ isDisabled: boolean; isVerified: boolean } | null> {
+  account: ChangedAccount | null,
+  { emailVerification }: AppConfig,
+): void {
+  if (!account) {
+    console.error(`Nobody has registered as ${email}.`);
+    process.exitCode = 1;
+    return;
+  }
+  console.log(`${email} ${COMMANDS[which].outcome}`);
+  if (which !== 'revoke' && account.isDisabled) {
+    console.log(`But the account is disabled, and cannot log in: npm run ${ENABLE.name} -- ${email}`);
+  }
+  if (which !== 'revoke' && !account.isVerified && emailVerification === 'required') {
+    console.log(`But the address is not confirmed, which EMAIL_VERIFICATION asks for, so it cannot log in.`);
+  }
+}
+
+interface ChangedAccount {
+  readonly isDisabled: boolean;
+  readonly isVerified: boolean;
+}
+
+/** How the account is then; null if there is none. What was so before leaves no line in the audit trail. */
+async function change(transaction: Transaction, command: AdminCommand, email: string): Promise<ChangedAccount | null> {
   const found = await transaction.query<{ id: string }>(sql`SELECT id FROM users WHERE email = ${email}`);
   const [user] = found.rows;
   if (!user) {

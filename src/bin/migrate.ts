@@ -7,6 +7,7 @@ import { onDatabase } from '../config/load-config.js';
 import { databaseOptions } from '../database/database-options.js';
 import { startEmbeddedPostgres } from '../database/embedded/embedded-postgres.js';
 import { migrate, revertLast } from '../database/migrate.js';
+import { throughPooler } from '../database/pooling.js';
 import { startErrorOf } from '../database/unreachable.js';
 
 // Brings the schema up to date; with --revert it takes back the migration that ran last. Needs DATABASE_URL, of a role
@@ -20,11 +21,12 @@ async function main(): Promise<void> {
       : null;
   const options = databaseOptions(embedded ? onDatabase(config, embedded.url) : config);
   try {
+    const reachable = await throughPooler(options, { isServing: false });
     if (process.argv.includes('--revert')) {
-      await revertLast(options);
+      await revertLast(reachable);
       console.log('Took back the last migration.');
     } else {
-      const ran = await migrate(options);
+      const ran = await migrate(reachable);
       console.log(ran.length > 0 ? `Migrations: ${ran.join(', ')}` : 'The schema is up to date.');
     }
   } catch (error) {

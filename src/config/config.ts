@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { IsIn, IsOptional, IsUrl } from 'class-validator';
+import { IsIn, IsOptional, IsUrl, Matches } from 'class-validator';
 import { LimitsConfig } from './limits.config.js';
 import {
   IntegerSetting,
@@ -14,7 +14,12 @@ import {
 } from './setting.decorators.js';
 
 const YEAR_SECONDS = 365 * 24 * 3600;
+// Names that need no quotes; short, since names of channels end with it, and PostgreSQL cuts those off after 63.
+const SCHEMA_NAME = /^(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,39}$/;
 const CLEAR_SITE_DATA = ['cookies,storage', 'storage', 'off'] as const;
+
+/** What everything is in that names no schema. */
+export const DEFAULT_SCHEMA = 'public';
 
 /**
  * Every setting, validated once by `loadConfig`. The class is the injection token. A property is named for what it
@@ -41,6 +46,14 @@ export class AppConfig extends LimitsConfig {
   @IsDatabaseUrl({ message: 'DATABASE_URL must look like postgres://user:password@host:5432/name' })
   @TextSetting('DATABASE_URL')
   readonly databaseUrl?: string;
+
+  /** Where the tables are. It is made where there is none. */
+  @Matches(SCHEMA_NAME, {
+    message:
+      'DATABASE_SCHEMA must have at most 40 lower case letters, digits and _, no digit first, and not begin with pg_',
+  })
+  @TextSetting('DATABASE_SCHEMA')
+  readonly databaseSchema: string = DEFAULT_SCHEMA;
 
   @IntegerSetting('DATABASE_POOL_SIZE', { min: 2, max: 1000 })
   readonly databasePoolSize: number = 10;

@@ -6,6 +6,7 @@ import { StartError } from '../problems/start-error.js';
 import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
 import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
+import { throughPooler } from './pooling.js';
 import { startErrorOf } from './unreachable.js';
 
 const UNDEFINED_TABLE = '42P01';
@@ -22,16 +23,17 @@ export async function runOnDatabase<T>(
   const embedded = databaseUrl === undefined ? await startEmbeddedPostgres({ dataDir, sharesRunning: true }) : null;
   const config = embedded ? onDatabase(settings, embedded.url) : settings;
   const options = databaseOptions(config);
-  const dataSource = new DataSource({ ...options, poolSize: 1 });
+  let dataSource: DataSource | undefined;
   try {
-    await dataSource.initialize();
+    const reachable = await throughPooler(options, { isServing: false });
+    dataSource = await new DataSource({ ...reachable, poolSize: 1 }).initialize();
     return await work(new Database(dataSource), config);
   } catch (error) {
     throw codeOf(error) === UNDEFINED_TABLE
       ? new StartError('The database lacks tables of this release. Start the service first, or npm run migrate.')
       : startErrorOf(error, options);
   } finally {
-    if (dataSource.isInitialized) await dataSource.destroy();
+    await dataSource?.destroy();
     await embedded?.stop();
   }
 }

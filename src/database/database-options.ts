@@ -1,16 +1,22 @@
-import type { AppConfig } from '../config/config.js';
+import type { DataSourceOptions } from 'typeorm';
+import { type AppConfig, DEFAULT_SCHEMA } from '../config/config.js';
 import { ServiceClient } from './service-client.js';
 import { migrations } from './migrations/index.js';
+
+export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
 // So that the server's own time-out ends a statement first.
 const DRIVER_MARGIN_MS = 500;
 
 /** How to reach the database: the one description, for the service and for the command line. */
 export function databaseOptions(config: AppConfig) {
-  const { databaseStatementTimeoutMs: statementMs } = config;
+  const { databaseStatementTimeoutMs: statementMs, databaseSchema } = config;
+  const schema = databaseSchema === DEFAULT_SCHEMA ? undefined : databaseSchema;
   return {
     type: 'postgres' as const,
     ...(config.databaseUrl !== undefined && { url: config.databaseUrl }),
+    // What TypeORM writes names it, what we write goes by the search path.
+    ...(schema !== undefined && { schema }),
     applicationName: 'latchkey',
     poolSize: config.databasePoolSize,
     connectTimeoutMS: config.databaseConnectTimeoutMs,
@@ -31,7 +37,20 @@ export function databaseOptions(config: AppConfig) {
         idle_in_transaction_session_timeout: statementMs * 2,
         // Each statement sees what committed before it, and none fails for what committed meanwhile.
         default_transaction_isolation: 'read committed',
+        ...searchPathOf(schema),
       },
     },
   };
 }
+
+/** The same for what may take its time: only the search path is set. */
+export const withoutTimeLimits = (options: PostgresOptions): PostgresOptions => ({
+  ...options,
+  extra: {
+    Client: ServiceClient,
+    isPooledByTransaction: options.extra?.isPooledByTransaction,
+    sessionSettings: searchPathOf(options.schema),
+  },
+});
+
+const searchPathOf = (schema: string | undefined) => (schema === undefined ? {} : { search_path: schema });

@@ -8,7 +8,7 @@ import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
-import { isPooledByTransaction } from './pooling.js';
+import { throughPooler } from './pooling.js';
 import { ReservedConnections } from './reserved-connections.js';
 import { Retention } from './retention.js';
 import { Schema } from './schema.js';
@@ -48,18 +48,15 @@ async function connect(options?: DataSourceOptions): Promise<DataSource> {
     throw new Error('There are no options for PostgreSQL.');
   }
   try {
-    const isPooled = await isPooledByTransaction(options);
-    if (isPooled) {
+    const reachable = await throughPooler(options);
+    if (reachable.extra?.isPooledByTransaction) {
       new Logger('Database').warn(POOLED);
     }
-    const ran = await migrate(options);
+    const ran = await migrate(reachable);
     if (ran.length > 0) {
       new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
     }
-    const dataSource = await new DataSource({
-      ...options,
-      extra: { ...options.extra, isPooledByTransaction: isPooled },
-    }).initialize();
+    const dataSource = await new DataSource(reachable).initialize();
     await warnOfClock(dataSource);
     return dataSource;
   } catch (error) {

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { DataSource, type DataSourceOptions, type Migration, MigrationExecutor, type QueryRunner } from 'typeorm';
+import { DataSource, type Migration, MigrationExecutor, type QueryRunner } from 'typeorm';
+import { DEFAULT_SCHEMA } from '../config/config.js';
 import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
+import { type PostgresOptions, withoutTimeLimits } from './database-options.js';
 import { missingMigrations } from './schema.js';
-
-export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
+import { lockIn } from './schema-scope.js';
 
 // Any number will do, as long as it is ours and never changes.
 const MIGRATION_LOCK = 5_284_201;
@@ -28,7 +29,12 @@ export function migrate(options: PostgresOptions): Promise<string[]> {
   return onSchema(options, async (dataSource) => {
     // Without anything to do, no right is needed.
     const missing = await missingMigrations(dataSource);
-    return missing.length === 0 ? [] : inTurn(dataSource, (runner) => runPending(dataSource, runner));
+    return missing.length === 0
+      ? []
+      : inTurn(dataSource, async (runner) => {
+          await ensureSchema(runner, options.schema);
+          return runPending(dataSource, runner);
+        });
   });
 }
 
@@ -45,7 +51,7 @@ export function revertLast(options: PostgresOptions): Promise<void> {
 
 async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   // Connections of their own, without time-outs: building an index may take long.
-  const dataSource = new DataSource({ ...options, entities: [], poolSize: 2, extra: {} });
+  const dataSource = new DataSource({ ...withoutTimeLimits(options), entities: [], poolSize: 2 });
   await dataSource.initialize();
   try {
     return await work(dataSource);
@@ -63,6 +69,7 @@ async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSour
  * a pooler in between cannot give to another client.
  */
 async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  const lock = lockIn(schemaOf(dataSource), MIGRATION_LOCK).text;
   const [turn, runner] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
   // Never in a statement that waits: what builds an index beside running transactions would wait for that one in turn.
   await turn.startTransaction('READ COMMITTED');
@@ -71,15 +78,28 @@ async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
     await patiently('Another instance migrates', TURN_AGAIN_AFTER_MS, async () => {
       // Without parameters: with them the driver leaves a portal behind, whose snapshot an index that is built CONCURRENTLY
       // would wait for.
-      const [row]: { isOurs: boolean }[] = await turn.query(
-        `SELECT pg_try_advisory_xact_lock(${MIGRATION_LOCK}) AS "isOurs"`,
-      );
+      const [row]: { isOurs: boolean }[] = await turn.query(`SELECT pg_try_advisory_xact_lock(${lock}) AS "isOurs"`);
       return row?.isOurs ? row : null;
     });
     return await work(runner);
   } finally {
     await turn.rollbackTransaction().catch(() => undefined);
     await Promise.all([turn.release(), runner.release()]);
+  }
+}
+
+const schemaOf = ({ options }: DataSource): string =>
+  ('schema' in options ? options.schema : undefined) ?? DEFAULT_SCHEMA;
+
+/** Makes the schema of the settings where there is none: asked first, since that takes no right. Throws {@link StartError}. */
+async function ensureSchema(runner: QueryRunner, schema: string | undefined): Promise<void> {
+  if (schema === undefined || (await runner.hasSchema(schema))) {
+    return;
+  }
+  try {
+    await runner.createSchema(schema);
+  } catch (error) {
+    throw codeOf(error) === INSUFFICIENT_PRIVILEGE ? new SchemaMissingError(schema, error) : error;
   }
 }
 
@@ -141,6 +161,17 @@ async function patiently<T>(why: string, pauseMs: number, attempt: () => Promise
       saidAt = now;
     }
     await sleep(pauseMs);
+  }
+}
+
+/** There is no such schema, and the role may not make it. */
+class SchemaMissingError extends StartError {
+  constructor(schema: string, error: unknown) {
+    const reason = error instanceof Error ? error.message : String(error);
+    super(
+      `The database has no schema ${schema}, as DATABASE_SCHEMA says, and the role in DATABASE_URL may not make it ` +
+        `(${reason}). Let its owner do it: CREATE SCHEMA ${schema} AUTHORIZATION the_role.`,
+    );
   }
 }
 

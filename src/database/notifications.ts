@@ -5,8 +5,10 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import sql from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { InjectOurDataSource } from './data-source.js';
+import { AppConfig } from '../config/config.js';
 import { Database } from './database.js';
 import { poolOf } from './pool.js';
+import { channelIn } from './schema-scope.js';
 import { ServiceClient } from './service-client.js';
 
 const HEARTBEAT_MS = 10_000;
@@ -58,6 +60,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
   constructor(
     @InjectOurDataSource() private readonly dataSource: DataSource,
     private readonly database: Database,
+    private readonly config: AppConfig,
   ) {}
 
   /** To be called before the application has started. */
@@ -74,7 +77,9 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
       return;
     }
     const free = MOST_WAITING - this.waiting.length;
-    this.waiting.push(...messages.slice(0, free).map((message) => ({ channel, json: JSON.stringify(message) })));
+    this.waiting.push(
+      ...messages.slice(0, free).map((message) => ({ channel: this.named(channel), json: JSON.stringify(message) })),
+    );
     void this.send();
   }
 
@@ -112,7 +117,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
         await client.connect();
         client.on('notification', ({ channel, payload = '' }) => {
           if (channel === this.echoChannel) client.emit(ECHO);
-          this.listeners.find((listener) => listener.channel === channel)?.received(payload);
+          this.listeners.find((listener) => this.named(listener.channel) === channel)?.received(payload);
         });
         this.client = client;
         if (this.isStopping) {
@@ -145,7 +150,7 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
     if (!client) {
       return;
     }
-    const channels = [...this.listeners.map(({ channel }) => channel), this.echoChannel];
+    const channels = [...this.listeners.map(({ channel }) => this.named(channel)), this.echoChannel];
     try {
       await client.query(channels.map((channel) => `LISTEN ${channel}`).join('; '));
       await Promise.all([
@@ -158,6 +163,10 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
       client.end().catch(() => undefined);
       throw error;
     }
+  }
+
+  private named(channel: string): string {
+    return channelIn(this.config.databaseSchema, channel);
   }
 
   /** Sends what waits, many messages in one statement: while one is under way, more gather. */

@@ -1,18 +1,41 @@
 import sql from 'sql-template-tag';
 import { StartError } from '../problems/start-error.js';
-import type { PostgresOptions } from './migrate.js';
+import type { PostgresOptions } from './database-options.js';
 import { ServiceClient } from './service-client.js';
 import { answerOf } from './transaction.js';
 
 // One is enough where no other client uses the pooler.
 const ROUNDS = 5;
 
+/** What each connection of the service is set to, which is to be the role's where connections cannot be set to anything. */
+const TIME_LIMITS_AND_ISOLATION = [
+  ['statement_timeout', '10s'],
+  ['idle_in_transaction_session_timeout', '10s'],
+  ['default_transaction_isolation', 'read committed'],
+] as const;
+
 /**
- * Whether a pooler stands in between that gives each transaction another of the server's connections: what is set,
- * prepared or listened to on one is lost. Throws what the driver throws, {@link UnsuitableRoleError}, and
- * where the pooler takes no transactions at all, its refusal.
+ * The options for what is in between: where a pooler gives each transaction another of the server's connections, what is
+ * set, prepared or listened to on one is lost, and `extra.isPooledByTransaction` says so. Throws what the driver throws,
+ * {@link UnsuitableRoleError}, and where the pooler takes no transactions at all, its refusal.
+ *
+ * @param isServing false for a command: statements may take their time
  */
-export async function isPooledByTransaction({ url, connectTimeoutMS }: PostgresOptions): Promise<boolean> {
+export async function throughPooler<Options extends PostgresOptions>(
+  options: Options,
+  { isServing = true } = {},
+): Promise<Options> {
+  const needs: Setting[] = [
+    ...(isServing ? TIME_LIMITS_AND_ISOLATION : []),
+    ...(options.schema === undefined ? [] : [['search_path', options.schema] as const]),
+  ];
+  const isPooledByTransaction = await isPooled(options, needs);
+  return { ...options, extra: { ...options.extra, isPooledByTransaction } };
+}
+
+type Setting = readonly [name: string, needed: string];
+
+async function isPooled({ url, connectTimeoutMS }: PostgresOptions, needs: readonly Setting[]): Promise<boolean> {
   const config = { connectionString: url, connectionTimeoutMillis: connectTimeoutMS, query_timeout: connectTimeoutMS };
   const [one, other] = [new ServiceClient(config), new ServiceClient(config)];
   try {
@@ -27,7 +50,7 @@ export async function isPooledByTransaction({ url, connectTimeoutMS }: PostgresO
     }
     await one.query('BEGIN');
     await one.query('COMMIT');
-    await requireSettings(one);
+    await requireSettings(one, needs);
     return true;
   } finally {
     await Promise.all([one.end(), other.end()]);
@@ -57,16 +80,18 @@ async function backendOf(client: ServiceClient): Promise<number | undefined> {
 }
 
 // As every connection of the role begins, whatever was set on this one.
-async function requireSettings(client: ServiceClient): Promise<void> {
+async function requireSettings(client: ServiceClient, needs: readonly Setting[]): Promise<void> {
+  const [names, values] = [needs.map(([name]) => name), needs.map(([, needed]) => needed)];
   const { rows } = await answerOf<{ change: string }>(
     client,
-    sql`SELECT format('ALTER ROLE %I SET %s = %L', current_user, name, needed) AS change
-        FROM pg_settings JOIN (VALUES
-          (1, 'statement_timeout', '10s'),
-          (2, 'idle_in_transaction_session_timeout', '10s'),
-          (3, 'default_transaction_isolation', 'read committed')
-        ) AS needs (place, name, needed) USING (name)
-        WHERE CASE WHEN needed = '10s' THEN reset_val = '0' ELSE reset_val <> needed END
+    sql`SELECT format('ALTER ROLE %I%s SET %s = %L', current_user,
+               CASE name WHEN 'search_path' THEN format(' IN DATABASE %I', current_database()) END, name, needed) AS change
+        FROM pg_settings
+        JOIN unnest(${names}::text[], ${values}::text[]) WITH ORDINALITY AS needs (name, needed, place) USING (name)
+        WHERE CASE
+          WHEN needed = '10s' THEN reset_val = '0'
+          ELSE split_part(replace(reset_val, '"', ''), ',', 1) <> needed
+        END
         ORDER BY place`,
   );
   if (rows.length > 0) {
@@ -74,7 +99,10 @@ async function requireSettings(client: ServiceClient): Promise<void> {
   }
 }
 
-/** Nothing would end a statement that waits for ever, or statements fail for what others commit meanwhile. */
+/**
+ * Nothing would end a statement that waits for ever, or statements fail for what others commit meanwhile, or they ask
+ * another schema.
+ */
 class UnsuitableRoleError extends StartError {
   constructor(changes: readonly string[]) {
     super(

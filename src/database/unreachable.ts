@@ -1,7 +1,7 @@
 import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
 import { isStoreFailure } from '../problems/store-failure.js';
-import type { PostgresOptions } from './migrate.js';
+import type { PostgresOptions } from './database-options.js';
 
 const REFUSED_SQLSTATE = /^(28|3D)/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;

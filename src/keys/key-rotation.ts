@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import sql from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
 import { Database } from '../database/database.js';
+import { channelIn, lockIn } from '../database/schema-scope.js';
 import type { Transaction } from '../database/transaction.js';
 import { ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
 import { KeyCipher } from './key-cipher.js';
@@ -104,13 +105,14 @@ export class KeyRotation {
       return { made: await this.make(turn, turn.now, 'leaked'), revoked };
     });
     // For what is open. It may fail: no request is decided by it.
-    await this.database.query(sql`SELECT pg_notify(${KEYS_CHANNEL}, '[]')`).catch(() => undefined);
+    const channel = channelIn(this.config.databaseSchema, KEYS_CHANNEL);
+    await this.database.query(sql`SELECT pg_notify(${channel}, '[]')`).catch(() => undefined);
     return done;
   }
 
   private inTurn<T>(work: (turn: Turn) => Promise<T>): Promise<T> {
     return this.database.transaction(async (transaction) => {
-      await transaction.query(sql`SELECT pg_advisory_xact_lock(${LOCK})`);
+      await transaction.query(sql`SELECT pg_advisory_xact_lock(${lockIn(this.config.databaseSchema, LOCK)})`);
       const { rows: clock } = await transaction.query<{ now: Date }>(sql`SELECT clock_timestamp() AS now`);
       const { rows: stored } = await transaction.query<StoredKey>(ACCEPTED_KEYS);
       return work({ transaction, stored, keys: openKeys(this.cipher, stored).keys, now: clock[0]?.now ?? new Date() });

@@ -77,8 +77,8 @@ async function start(env: Record<string, string>): Promise<Instance> {
   return instance;
 }
 
-async function refusedStart(): Promise<string> {
-  const { child, output } = spawnInstance({ env: { DATABASE_URL: pooler.url } });
+async function refusedStart(env: Record<string, string> = {}): Promise<string> {
+  const { child, output } = spawnInstance({ env: { DATABASE_URL: pooler.url, ...env } });
   const [code] = await once(child, 'close');
   expect(code).toBe(1);
   expect(output()).not.toMatch(/\n\s+at /);
@@ -180,6 +180,25 @@ it('The service refuses to start with transaction pooling where nothing would en
   expect(output).toMatch(/ALTER ROLE \w+ SET statement_timeout = '10s'; ALTER ROLE \w+ SET idle_in_transaction_s/);
   expect(output).toContain('Or use pool_mode = session');
 }, 60_000);
+
+it('With transaction pooling the tables are in DATABASE_SCHEMA once the role looks there, and it does not start before', async () => {
+  await limitTimeOfRole();
+  const { username, pathname } = new URL(database.url);
+  const env = { DATABASE_SCHEMA: 'latchkey' };
+  pooler = await startPgBouncer('transaction', 4);
+  const change = `ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET search_path = 'latchkey'`;
+  expect(await refusedStart(env)).toContain(`there: ${change}; and`);
+
+  await database.query(change);
+  await pooler.stop();
+  pooler = await startPgBouncer('transaction', 4);
+  await Promise.all([1, 2].map(() => start({ ...env, DATABASE_STATEMENT_TIMEOUT_MS: '6000' })));
+  await expectService();
+  expect(await database.query('SELECT FROM latchkey.migrations')).toHaveLength(migrations.length);
+  expect(await database.query(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace`)).toEqual([]);
+  // The connections of this test looked elsewhere before.
+  await database.query('SET search_path = latchkey');
+}, 120_000);
 
 it('The service starts with transaction pooling on a database that is stricter by default once its role is not', async () => {
   await limitTimeOfRole();

@@ -167,6 +167,13 @@ describe('RATE_LIMIT=off', () => {
 
 describe('bad values', () => {
   it.each([
+    ['DATABASE_SCHEMA', 'pg_catalog'],
+    ['DATABASE_SCHEMA', 'information_schema'],
+    ['DATABASE_SCHEMA', 'Latchkey'],
+    ['DATABASE_SCHEMA', '1st'],
+    ['DATABASE_SCHEMA', 'a-b'],
+    ['DATABASE_SCHEMA', 'x"; DROP SCHEMA public; --'],
+    ['DATABASE_SCHEMA', 'x'.repeat(41)],
     ['PORT', '70000'],
     ['PORT', '3000.5'],
     ['PORT', 'http'],
