@@ -79,6 +79,30 @@ module.exports = {
       to: { path: '\\.repository\\.ts$' },
     },
     {
+      name: 'verifier-stands-alone',
+      comment: 'verifier runs in services of others: it imports nothing else of ours.',
+      severity: 'error',
+      from: { path: '^src/verifier/' },
+      to: { path: '^src/', pathNot: '^src/verifier/' },
+    },
+    {
+      name: 'verifier-is-for-other-services',
+      comment: 'The service itself asks the session checker.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/verifier/' },
+      to: { path: '^src/verifier/' },
+    },
+    {
+      name: 'verifier-needs-no-framework',
+      comment: 'Of a framework the verifier knows only what it uses of it; the guard for Nest has an entry of its own.',
+      severity: 'error',
+      from: { path: '^src/verifier/', pathNot: '^src/verifier/nest\\.ts$' },
+      to: {
+        dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer'],
+        pathNot: '/node_modules/(jose|lru-cache)/|^node_modules/(jose|lru-cache)/',
+      },
+    },
+    {
       name: 'no-test-in-src',
       severity: 'error',
       from: { path: '^src/' },

@@ -42,6 +42,10 @@ const FORBIDDEN = [
     'src/planted.ts',
     `export { SessionsRepository } from './sessions/sessions.repository.js';`,
   ],
+  ['verifier-stands-alone', 'src/verifier/planted.ts', `export type { Caller } from '../sessions/caller.js';`],
+  ['verifier-is-for-other-services', 'src/auth/planted.ts', `export { createVerifier } from '../verifier/index.js';`],
+  ['verifier-needs-no-framework', 'src/verifier/planted.ts', `export { Injectable } from '@nestjs/common';`],
+  ['verifier-needs-no-framework', 'src/verifier/planted.ts', `export type { FastifyRequest } from 'fastify';`],
   ['resolvable', 'src/users/planted.ts', `export { nothing } from './nowhere.js';`],
 ] as const;
 

@@ -1,0 +1,95 @@
+import { UnavailableError } from './errors.js';
+
+/** What Latchkey takes at once. */
+const BATCH_MAX_TOKENS = 500;
+const MOST_UNDER_WAY = 4;
+// A lost packet, or an instance that hangs, keeps those who come later waiting for no longer than this.
+const PATIENCE_MS = 50;
+
+interface Waiting<Result> {
+  readonly token: string;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Asks about tokens, once for all that wait at the same moment. While one question is under way the next gathers, and it is
+ * asked only after every one of its tokens has arrived: so each answer is as strict as if it had been asked for alone.
+ */
+export class Batches<Result> {
+  private readonly waiting: Waiting<Result>[] = [];
+  private underWay = 0;
+  private isAboutToAsk = false;
+  private patience: NodeJS.Timeout | undefined;
+  private isClosed = false;
+  private whenIdle: (() => void) | undefined;
+
+  constructor(private readonly check: (tokens: readonly string[]) => Promise<readonly Result[]>) {}
+
+  /** Rejects as the check does. */
+  ask(token: string): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.isClosed) {
+        return reject(new UnavailableError('closed', 'The verifier was closed.'));
+      }
+      this.waiting.push({ token, resolve, reject });
+      return this.askNext();
+    });
+  }
+
+  /** Takes no further tokens. Resolves once those that wait are answered. */
+  close(): Promise<void> {
+    this.isClosed = true;
+    return new Promise((resolve) => {
+      this.whenIdle = resolve;
+      this.noteIdle();
+    });
+  }
+
+  private askNext(isOverdue = false): void {
+    if (this.isAboutToAsk || this.waiting.length === 0 || this.underWay >= MOST_UNDER_WAY) {
+      return;
+    }
+    if (this.underWay > 0 && !isOverdue && this.waiting.length < BATCH_MAX_TOKENS) {
+      this.patience ??= setTimeout(() => {
+        this.patience = undefined;
+        this.askNext(true);
+      }, PATIENCE_MS);
+      return;
+    }
+    this.isAboutToAsk = true;
+    // After this turn of the event loop: requests that were read from their sockets together are asked together.
+    setImmediate(() => {
+      this.isAboutToAsk = false;
+      clearTimeout(this.patience);
+      this.patience = undefined;
+      const batch = this.waiting.splice(0, BATCH_MAX_TOKENS);
+      this.underWay++;
+      void this.answer(batch).finally(() => {
+        this.underWay--;
+        this.askNext();
+        this.noteIdle();
+      });
+      // What is left over, or has come since.
+      this.askNext();
+    });
+  }
+
+  private async answer(batch: readonly Waiting<Result>[]): Promise<void> {
+    try {
+      const results = await this.check(batch.map(({ token }) => token));
+      batch.forEach(({ resolve, reject }, i) => {
+        const result = results[i];
+        return result === undefined ? reject(new Error('a token has no result')) : resolve(result);
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  private noteIdle(): void {
+    if (this.underWay === 0 && this.waiting.length === 0) {
+      this.whenIdle?.();
+    }
+  }
+}

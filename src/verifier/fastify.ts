@@ -1,0 +1,37 @@
+import { keepCaller } from './caller.js';
+import type { Authenticator } from './refusal.js';
+
+// What is used of Fastify, so that its types need not be installed.
+interface Request {
+  readonly headers: { readonly authorization?: string | undefined };
+}
+interface Reply {
+  code(status: number): unknown;
+  headers(values: Record<string, string>): unknown;
+  send(payload: string): unknown;
+}
+
+export type FastifyHook = (request: Request, reply: Reply, done: (error?: Error) => void) => void;
+
+export const fastifyHook =
+  (verifier: Authenticator): FastifyHook =>
+  (request, reply, done) => {
+    verifier.authenticate(request.headers.authorization).then(
+      (caller) => {
+        keepCaller(request, caller);
+        done();
+      },
+      (error: unknown) => refuse(verifier, error, reply, done),
+    );
+  };
+
+function refuse(verifier: Authenticator, error: unknown, reply: Reply, done: (error?: Error) => void): void {
+  try {
+    const { status, headers, problem } = verifier.refusalOf(error);
+    reply.code(status);
+    reply.headers({ ...headers });
+    reply.send(JSON.stringify(problem));
+  } catch (unexpected) {
+    done(unexpected instanceof Error ? unexpected : new Error(String(unexpected)));
+  }
+}
