@@ -23,6 +23,9 @@ const CORE = [
   ['problems'],
 ];
 
+// Its entry is beside its folder, as /client.mjs is beside /client/.
+const CLIENT = '^src/client(/|\\.(mjs|d\\.mts)$)';
+
 const core = CORE.flatMap((folders, height) =>
   folders.map((folder) => ({
     name: `${folder}-imports-down-only`,
@@ -43,7 +46,7 @@ const features = FEATURES.flatMap((folder) => [
     comment: `${folder} is a feature: it may import the core, and no other feature.`,
     severity: 'error',
     from: { path: `^src/${folder}/` },
-    to: { path: '^src/', pathNot: `^src/(${[folder, ...CORE.flat()].join('|')})/` },
+    to: { path: '^src/', pathNot: [`^src/(${[folder, ...CORE.flat()].join('|')})/`, CLIENT] },
   },
   {
     name: `${folder}-is-imported-by-app-module-alone`,
@@ -58,6 +61,22 @@ module.exports = {
   forbidden: [
     ...core,
     ...features,
+    {
+      name: 'client-imports-nothing-else',
+      comment:
+        'The client runs in browsers and in other applications: it has no dependencies, and nothing of the service.',
+      severity: 'error',
+      from: { path: CLIENT },
+      to: { pathNot: CLIENT },
+    },
+    {
+      name: 'client-is-used-by-the-pages-alone',
+      comment:
+        'The files of the browser import the client by the address that it is served at, which is its path here too.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [CLIENT, '^src/pages/public/'] },
+      to: { path: CLIENT },
+    },
     {
       name: 'no-circle',
       severity: 'error',

@@ -21,7 +21,7 @@ import { KeysModule } from './keys/keys.module.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
-import { AccountPageModule, MailLinksModule } from './pages/pages.module.js';
+import { AccountPageModule, ClientFilesModule, MailLinksModule } from './pages/pages.module.js';
 import { PlacesModule } from './places/places.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { SessionEventsModule } from './session-events/session-events.module.js';
@@ -33,6 +33,7 @@ const CORE = [DatabaseModule, KeysModule, LimitsModule, UsersModule, SessionsMod
 const FEATURES = [
   AccountModule,
   AdminModule,
+  ClientFilesModule,
   ForwardAuthModule,
   HealthModule,
   MailLinksModule,

@@ -16,12 +16,9 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map(
   [
     'page.mjs',
     'account.mjs',
-    'client.mjs',
     'devices.mjs',
     'dom.mjs',
     'door.mjs',
-    'answers.mjs',
-    'event-stream.mjs',
     'history.mjs',
     'i18n.mjs',
     'places.mjs',

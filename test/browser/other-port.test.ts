@@ -27,13 +27,12 @@ const [, script = ''] = /```js\n([^]*?)```/.exec(readme) ?? [];
 function serveApplication(): Server {
   const files: Record<string, () => string> = {
     '/': () => html,
-    '/app.mjs': () => script.replace('http://localhost:3000', api.url),
+    '/app.mjs': () => script.replaceAll('http://localhost:3000', api.url),
   };
   const types: Record<string, string> = { '/': 'text/html' };
   return createServer((request, response) => {
     const path = request.url ?? '/';
-    const isOurs = /^\/(client|answers|event-stream)\.mjs$/.test(path);
-    const content = isOurs ? readFileSync(`src/pages/public${path}`, 'utf8') : files[path]?.();
+    const content = files[path]?.();
     response.writeHead(content === undefined ? 404 : 200, { 'content-type': types[path] ?? 'text/javascript' });
     response.end(content);
   });
@@ -106,10 +105,10 @@ it('An application on another port goes on with a fresh access token where the o
   );
   // As its own code would: with the client that the page loaded.
   const refreshed = page.waitForResponse('**/auth/refresh');
-  const count = page.evaluate(`import('/client.mjs').then(async ({ Client }) => {
-    const latchkey = new Client('${api.url}');
+  const count = page.evaluate(`import('${api.url}/client.mjs').then(async ({ LatchkeyClient }) => {
+    const latchkey = new LatchkeyClient({ baseUrl: '${api.url}' });
     await latchkey.start();
-    return (await latchkey.call('GET', '/sessions?limit=1')).items.length;
+    return (await latchkey.request('GET', '/sessions', { query: { limit: 1 } })).items.length;
   })`);
   expect((await refreshed).status()).toBe(200);
   expect(await count).toBe(1);
@@ -139,8 +138,12 @@ it('An application on another port hears at once that its session was ended else
 
 it('An application on another port that is not in CORS_ORIGINS cannot sign in', async () => {
   const closed = await startInstance({ env: { DATABASE_URL: database.url, CORS_ORIGINS: 'http://127.0.0.1:1' } });
+  const served = script.replaceAll('http://localhost:3000', api.url);
   await page.route('**/app.mjs', (route) =>
-    route.fulfill({ contentType: 'text/javascript', body: script.replace('http://localhost:3000', closed.url) }),
+    route.fulfill({
+      contentType: 'text/javascript',
+      body: served.replace(`baseUrl: '${api.url}'`, `baseUrl: '${closed.url}'`),
+    }),
   );
   const refused = new Promise<string>((resolve) => {
     page.on('dialog', (dialog) => {

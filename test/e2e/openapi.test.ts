@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { default as addFormats } from 'ajv-formats';
@@ -135,6 +136,11 @@ function* schemasIn(schema: any): Generator<any> {
 
 it('The file openapi.json is the document that the service serves: where it is not, run "npm run openapi" and commit it', () => {
   expect(JSON.parse(readFileSync('openapi.json', 'utf8'))).toEqual(document);
+});
+
+it('The types of the client are those of openapi.json: where they are not, run "npm run client:types" and commit them', () => {
+  const written = execFileSync('node_modules/.bin/openapi-typescript', ['openapi.json'], { encoding: 'utf8' });
+  expect(readFileSync('src/client/openapi.d.mts', 'utf8').trim() === written.trim()).toBe(true);
 });
 
 it('The OpenAPI document is version 3.1 and describes every route and status of the contract, and no other', () => {

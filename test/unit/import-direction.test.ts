@@ -46,11 +46,15 @@ const FORBIDDEN = [
   ['verifier-is-for-other-services', 'src/auth/planted.ts', `export { createVerifier } from '../verifier/index.js';`],
   ['verifier-needs-no-framework', 'src/verifier/planted.ts', `export { Injectable } from '@nestjs/common';`],
   ['verifier-needs-no-framework', 'src/verifier/planted.ts', `export type { FastifyRequest } from 'fastify';`],
+  ['client-imports-nothing-else', 'src/client/planted.mjs', `export { phrase } from '../texts/phrase.mjs';`],
+  ['client-imports-nothing-else', 'src/client/planted.mjs', `export { readFileSync } from 'node:fs';`],
+  ['client-is-used-by-the-pages-alone', 'src/pages/planted.ts', `export { LatchkeyClient } from '../client.mjs';`],
+  ['client-is-used-by-the-pages-alone', 'src/auth/planted.ts', `export { Pauses } from '../client/pauses.mjs';`],
   ['resolvable', 'src/users/planted.ts', `export { nothing } from './nowhere.js';`],
 ] as const;
 
 /** Each in a file of its own, so that one run of the checker finds them all. */
-const plantedAt = (path: string, i: number) => path.replace('planted.ts', `planted-${i}.ts`);
+const plantedAt = (path: string, i: number) => path.replace('planted.', `planted-${i}.`);
 
 let findings: string[];
 
@@ -77,7 +81,7 @@ beforeAll(() => {
 it('The import check finds nothing wrong but what was planted, and accepts an import of a folder below', () => {
   const found = findings.filter((line) => /^\s*(error|warn) /.test(line));
   expect(found.length).toBeGreaterThanOrEqual(FORBIDDEN.length);
-  expect(found.filter((line) => !/ src\/[\w/-]*planted-\d+\.ts/.test(line))).toEqual([]);
+  expect(found.filter((line) => !/ src\/[\w/-]*planted-\d+\.m?[jt]s/.test(line))).toEqual([]);
 });
 
 it.each(FORBIDDEN.map(([rule, path], i) => [rule, plantedAt(path, i)]))(

@@ -9,9 +9,11 @@ it('Every entry of the package has its types beside it, which the build writes',
   const typed = entries.flatMap(([, entry]) => (typeof entry === 'string' ? [] : [entry]));
   expect(typed.length).toBeGreaterThan(0);
   for (const { types, default: code } of typed) {
-    expect(types).toBe(code.replace(/\.js$/, '.d.ts'));
+    expect(types).toBe(code.replace(/\.(m?)js$/, '.d.$1ts'));
   }
-  const sources = typed.map(({ default: code }) => code.replace('./dist/', 'src/').replace(/\.js$/, '.ts'));
+  // The client is copied as it is.
+  const compiled = typed.filter(({ default: code }) => code.endsWith('.js'));
+  const sources = compiled.map(({ default: code }) => code.replace('./dist/', 'src/').replace(/\.js$/, '.ts'));
   expect(read('tsconfig.build.json').files.toSorted()).toEqual(sources.toSorted());
 });
 
@@ -24,7 +26,13 @@ it('The package has what is built and what is to be read, and neither sources no
     ['CHANGELOG.md', 'LICENSE', 'README.md', 'openapi.json', 'package.json'].toSorted(),
   );
   expect(paths).toContain('dist/latchkey.js');
-  expect(paths.filter((path) => /(?<!\.d)\.ts$|\.map$|\.test\./.test(path))).toEqual([]);
+  const client = readdirSync('src/client').filter((name) => name.endsWith('mjs') || name.endsWith('.d.mts'));
+  expect(paths).toEqual(
+    expect.arrayContaining(
+      ['client.mjs', 'client.d.mts', ...client.map((name) => `client/${name}`)].map((path) => `dist/${path}`),
+    ),
+  );
+  expect(paths.filter((path) => /(?<!\.d)\.m?ts$|\.map$|\.test\./.test(path))).toEqual([]);
 });
 
 it('What an application has in one copy, the package leaves to it', () => {

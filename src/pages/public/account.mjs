@@ -19,7 +19,7 @@ export function startAccount(client) {
   const [email, password, deletion] = ['change-email', 'change-password', 'delete-account'].map($);
 
   onPress($('resend'), async () => {
-    await client.call('POST', '/auth/email/resend');
+    await client.request('POST', '/auth/email/resend');
     sayDone(words.resent, { isMail: true });
   });
   onSubmit(email, (fields) => withPassword(email.password, () => changeEmail(client, email, fields)));
@@ -31,7 +31,7 @@ export function startAccount(client) {
     }),
   );
   onPress($('export'), async () => {
-    save(await client.download('/auth/me/export'));
+    save(await client.exportAccount());
     sayDone(words.downloaded);
   });
   onSubmit(deletion, (fields) => withPassword(deletion.password, () => client.deleteAccount(fields.password)));
@@ -39,7 +39,7 @@ export function startAccount(client) {
 
 async function changeEmail(client, form, { email, password }) {
   try {
-    await client.call('POST', '/auth/email/change', { email, ...(password && { password }) });
+    await client.request('POST', '/auth/email/change', { body: { email, ...(password && { password }) } });
   } catch (error) {
     if (error.code !== 'insufficient_user_authentication') throw error;
     askPassword(form, true);

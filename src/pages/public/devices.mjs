@@ -1,7 +1,7 @@
 // The list of devices that are signed in, live.
 import { $, copyOf, on, onPress, onSubmit, sayConnection, sayDone, setText } from './dom.mjs';
-import { SignedOut } from './answers.mjs';
-import { Pauses } from './event-stream.mjs';
+import { SignedOutError } from '../../client.mjs';
+import { Pauses } from '../../client/pauses.mjs';
 import { learnPlaces, withPlace } from './places.mjs';
 import { fullTime, problemText, say, texts, timePhrase } from './i18n.mjs';
 
@@ -23,8 +23,8 @@ export class Devices {
     this.#client = client;
     this.#onUnknown = onUnknown;
     onPress($('log-out-others'), async () => {
-      const { revoked } = await client.call('POST', '/auth/logout-others');
-      sayDone(say(words.othersLoggedOut, { count: revoked }));
+      const count = await client.logOutOthers();
+      sayDone(say(words.othersLoggedOut, { count }));
       this.reloadSoon();
     });
     onPress($('log-out-all'), () => client.logOutEverywhere());
@@ -47,15 +47,7 @@ export class Devices {
   }
 
   async reload() {
-    const sessions = [];
-    for (let cursor = ''; cursor !== null;) {
-      const page = await this.#client.call(
-        'GET',
-        `/sessions?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
-      );
-      sessions.push(...page.items);
-      cursor = page.nextCursor;
-    }
+    const sessions = await this.#client.listSessions();
     await learnPlaces(
       this.#client,
       sessions.map(({ ip }) => ip),
@@ -65,7 +57,7 @@ export class Devices {
 
   /** The list could not be read: what is shown stays, and it is read again after a pause. */
   fail(error) {
-    if (error instanceof SignedOut) return;
+    if (error instanceof SignedOutError) return;
     this.isStale = true;
     if ($('devices').childElementCount === 0) this.#showState({ summary: words.failed, canRetry: true });
     sayConnection(problemText(error));
@@ -134,14 +126,14 @@ export class Devices {
     });
     on(part('cancel'), 'click', () => open(false));
     onSubmit(form, async ({ deviceName }) => {
-      await this.#client.call('PATCH', `/sessions/${id}`, { deviceName });
+      await this.#client.renameSession(id, deviceName);
       open(false);
       this.reloadSoon();
     });
   }
 
   async #end(id) {
-    await this.#client.call('DELETE', `/sessions/${id}`);
+    await this.#client.revokeSession(id);
     this.reloadSoon();
   }
 

@@ -1,5 +1,5 @@
 // What is seen and pressed: sections, notices, and the errors of forms beside their fields.
-import { Refusal, SignedOut, Unreachable } from './answers.mjs';
+import { ApiError, LatchkeyError, UnreachableError } from '../../client.mjs';
 import { fieldText, problemText, say, settings, texts } from './i18n.mjs';
 
 export const $ = (id) => document.getElementById(id);
@@ -51,8 +51,8 @@ export async function perform(button, work, sayRefusal = sayError) {
 }
 
 export function sayError(error) {
-  sayProblem(problemText(error), { isAboutConnection: error instanceof Unreachable || error.status === 503 });
-  if (!(error instanceof Refusal || error instanceof SignedOut || error instanceof Unreachable)) throw error;
+  sayProblem(problemText(error), { isAboutConnection: error instanceof UnreachableError || error.status === 503 });
+  if (!(error instanceof LatchkeyError)) throw error;
 }
 
 export const onPress = (button, work) => on(button, 'click', () => void perform(button, work));
@@ -113,7 +113,7 @@ function complaintAbout(input) {
 }
 
 function sayFormError(form, error) {
-  const errors = error instanceof Refusal ? error.errors : [];
+  const errors = error instanceof ApiError ? error.errors : [];
   const [beside, other] = [[], []];
   for (const one of errors) (form.elements[one.field] ? beside : other).push(one);
   for (const one of beside) sayFieldError(form.elements[one.field], fieldText(labelOf(form.elements[one.field]), one));

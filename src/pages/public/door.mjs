@@ -43,7 +43,7 @@ export function startDoor(client) {
   }
   onSubmit($('credentials'), async ({ email, password }) => {
     if (current === 'forgot') {
-      await client.call('POST', '/auth/password/forgot', { email });
+      await client.request('POST', '/auth/password/forgot', { body: { email } });
       sayDone(words.linkSent, { isMail: true });
     } else if (current === 'sign-in') {
       await client.logIn({ email, password });

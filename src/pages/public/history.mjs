@@ -17,7 +17,7 @@ export class History {
 
   /** Reads it anew, from the newest. */
   async open() {
-    this.#cursor = '';
+    this.#cursor = null;
     $('ended').replaceChildren();
     setText($('history-state'), words.loading);
     $('history-again').hidden = true;
@@ -30,10 +30,10 @@ export class History {
   }
 
   async #load() {
-    const { items, nextCursor } = await this.#client.call(
-      'GET',
-      `/sessions/history?limit=20${this.#cursor && `&cursor=${encodeURIComponent(this.#cursor)}`}`,
-    );
+    const { items, nextCursor } = await this.#client.listEndedSessions({
+      limit: 20,
+      cursor: this.#cursor ?? undefined,
+    });
     await learnPlaces(
       this.#client,
       items.map(({ ip }) => ip),

@@ -1,5 +1,5 @@
 // The texts of the page in the language that the service chose, and how problems and times are said in it.
-import { Refusal, SignedOut, Unreachable } from './answers.mjs';
+import { ApiError, SignedOutError, UnreachableError } from '../../client.mjs';
 import { phrase } from './phrase.mjs';
 
 /** What the service wrote into the page: the language, its texts, and the settings that the page shows. */
@@ -9,9 +9,9 @@ export const say = (text, values) => phrase(language, text, values);
 
 /** A problem in words for a person: by its code, or else as the API says it. */
 export function problemText(error) {
-  if (error instanceof Unreachable) return texts.unreachable;
-  if (error instanceof SignedOut) return '';
-  if (!(error instanceof Refusal)) return texts.unexpected;
+  if (error instanceof UnreachableError) return texts.unreachable;
+  if (error instanceof SignedOutError) return '';
+  if (!(error instanceof ApiError)) return texts.unexpected;
   if (error.code === 'too_many_requests' && error.retryAfterSeconds !== null) {
     return say(texts.problems.too_many_requests_until, { count: error.retryAfterSeconds });
   }

@@ -1,16 +1,15 @@
 // The page at /: what is shown when, and what follows from what happens to the sign-in.
 import { clearAccount, openPassword, showUser, startAccount } from './account.mjs';
-import { Client } from './client.mjs';
+import { LatchkeyClient, UnreachableError } from '../../client.mjs';
 import { Devices } from './devices.mjs';
 import { $, addToggles, on, onPress, sayConnection, sayDone, sayProblem } from './dom.mjs';
 import { openDoor, startDoor } from './door.mjs';
-import { Unreachable } from './answers.mjs';
 import { History } from './history.mjs';
 import { of, problemText, say, settings, texts } from './i18n.mjs';
 
 const VIEWS = ['devices', 'history', 'account'];
 
-const client = new Client();
+const client = new LatchkeyClient();
 const endedSessions = new History(client);
 const devices = new Devices(client, (name) => {
   history.pushState(null, '', '#account');
@@ -77,9 +76,9 @@ on(client, 'live', ({ detail }) => catchUp(detail));
 on(client, 'lost', ({ detail: { error } }) => {
   devices.isStale = true;
   if (error === null) return;
-  sayConnection(error instanceof Unreachable ? unreachableText() : problemText(error));
+  sayConnection(error instanceof UnreachableError ? unreachableText() : problemText(error));
   // Refused, such as with too many tabs open: the list is there all the same, and comes again and again.
-  if (client.isSignedIn && !(error instanceof Unreachable)) devices.reloadSoon();
+  if (client.isSignedIn && !(error instanceof UnreachableError)) devices.reloadSoon();
 });
 
 const unreachableText = () => (navigator.onLine ? texts.connection.unreachable : texts.connection.offline);

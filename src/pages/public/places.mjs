@@ -10,7 +10,7 @@ export async function learnPlaces(client, addresses) {
   const wanted = [...new Set(addresses)].filter((address) => address !== '' && !known.has(address)).slice(0, AT_ONCE);
   if (!settings.hasPlaces || wanted.length === 0) return;
   try {
-    const { items } = await client.call('GET', `/sessions/places?addresses=${encodeURIComponent(wanted.join())}`);
+    const { items } = await client.request('GET', '/sessions/places', { query: { addresses: wanted.join() } });
     for (const { address, place } of items) known.set(address, place);
   } catch {
     // It is tried again with the next list.

@@ -1,48 +1,36 @@
-// Follows an event stream of the API with fetch, since an EventSource sends no headers. Nothing of the DOM.
+// Follows an event stream of the API with fetch, since an EventSource sends no headers.
+import { Pauses } from './pauses.mjs';
 
 const SILENCE_MS = 40_000;
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 30_000;
 
-export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** The pauses between tries, each twice as long as the one before, and over at once where the network comes back. */
-export class Pauses {
-  #next = FIRST_PAUSE_MS;
-
-  reset() {
-    this.#next = FIRST_PAUSE_MS;
-  }
-
-  async take() {
-    const online = new Promise((resolve) => globalThis.addEventListener?.('online', resolve, { once: true }));
-    const wait = this.#next;
-    this.#next = Math.min(wait * 2, LONGEST_PAUSE_MS);
-    await Promise.race([pause(wait), online]);
-  }
-}
+/** @typedef {{ comment: string } | { comment?: undefined, id?: string, type: string, data: any }} Message */
 
 /**
  * Hands over each message of the stream, and connects again wherever it breaks off or is silent, until the signal.
  *
- * @param connect sends the request with these headers and this signal; answers the response, or throws
- * @param onMessage gets `{ comment }` or `{ id, type, data }`
- * @param onLost gets the error, or null where the service closed the stream in good order
+ * @param {object} options
+ * @param {(options: { headers: Record<string, string>, signal: AbortSignal }) => Promise<Response>} options.connect sends
+ *   the request with these headers and this signal; answers the response, or throws
+ * @param {AbortSignal} options.signal
+ * @param {(message: Message) => void} options.onMessage
+ * @param {(error: unknown) => void} options.onLost gets the error, or null where the service closed the stream in good order
  */
 export async function follow({ connect, signal, onMessage, onLost }) {
   const pauses = new Pauses();
+  /** @type {string | null} */
   let lastEventId = null;
   while (!signal.aborted) {
     const silence = new AbortController();
     let watchdog = setTimeout(() => silence.abort(), SILENCE_MS);
     let error = null;
     try {
+      /** @type {Record<string, string>} */
       const headers = lastEventId === null ? {} : { 'Last-Event-ID': lastEventId };
       const response = await connect({ headers, signal: AbortSignal.any([signal, silence.signal]) });
-      for await (const message of messagesOf(response.body)) {
+      for await (const message of messagesOf(response)) {
         clearTimeout(watchdog);
         watchdog = setTimeout(() => silence.abort(), SILENCE_MS);
-        lastEventId = message.id ?? lastEventId;
+        if (message.comment === undefined) lastEventId = message.id ?? lastEventId;
         pauses.reset();
         onMessage(message);
       }
@@ -52,18 +40,23 @@ export async function follow({ connect, signal, onMessage, onLost }) {
     clearTimeout(watchdog);
     if (signal.aborted) return;
     onLost(error);
-    await pauses.take();
+    await pauses.take(signal);
   }
 }
 
-async function* messagesOf(body) {
+/**
+ * @param {Response} response
+ * @returns {AsyncGenerator<Message>}
+ */
+async function* messagesOf({ body }) {
+  if (body === null) return;
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
     const blocks = (rest + value).split('\n\n');
-    rest = blocks.pop();
+    rest = blocks.pop() ?? '';
     for (const block of blocks) {
       const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s, 2)));
       if (fields.data) yield { type: fields.event, id: fields.id, data: JSON.parse(fields.data) };
