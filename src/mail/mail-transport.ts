@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable, Logger } from '@nestjs/common';
 import { createTransport, type SendMailOptions } from 'nodemailer';
@@ -54,7 +54,9 @@ export class MailTransport {
     if (this.config.smtpUrl === undefined && Buffer.isBuffer(sent.message)) {
       const file = join(this.folder, `${new Date().toISOString().replaceAll(':', '-')}-${id}.eml`);
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
-      await writeFile(file, sent.message, { mode: 0o600 });
+      // In two steps, so that no reader of the folder finds a file that is not whole yet.
+      await writeFile(`${file}.part`, sent.message, { mode: 0o600 });
+      await rename(`${file}.part`, file);
       this.logger.log(`A mail was written to ${file}`);
     }
   }
