@@ -22,11 +22,10 @@ const FILES = [
   'e2e/refresh',
   'e2e/logout',
   'e2e/sessions',
-  'e2e/endings',
+  'e2e/sign-in',
+  'e2e/verification',
   'e2e/passwords',
-  'e2e/account',
   'e2e/account-recovery',
-  'e2e/email-change',
   'e2e/export',
   'e2e/admin',
   'e2e/last-admin',
@@ -34,6 +33,7 @@ const FILES = [
   'e2e/limits',
   'e2e/mail',
   'e2e/keys',
+  'e2e/keys-kept',
 
   // Notifications.
   'e2e/streams',
@@ -53,5 +53,4 @@ export default {
   roots: ['<rootDir>/test'],
   testRegex: undefined,
   testMatch: FILES.map((name) => `<rootDir>/test/${name}.test.ts`),
-  maxWorkers: 2,
 };
