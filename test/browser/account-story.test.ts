@@ -2,13 +2,10 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { button, cards, enter, expectCount, fillIn, inspect, open } from '../support/account-page.js';
-import { type Api, someone } from '../support/api.js';
+import { someone } from '../support/api.js';
 import { TestBrowser } from '../support/chromium.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { freePort } from '../support/free-port.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 import { mmdbOf } from '../support/mmdb.js';
 import type { Page } from 'playwright-core';
 
@@ -18,40 +15,19 @@ writeFileSync(
   mmdbOf({ '127.0.0.1': { city: { names: { en: 'Vienna', de: 'Wien' } }, country: { iso_code: 'AT' } } }),
 );
 
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instance: Instance;
-let api: Api;
+const t = useMailedInstances(1, {
+  env: { REAUTH_MAX_AGE: '0', GEO_DATABASE: placesFile },
+  isAtPublicUrl: true,
+});
 let browser: TestBrowser;
 
 beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  const port = String(await freePort());
-  instance = await startInstance({
-    env: {
-      DATABASE_URL: database.url,
-      SMTP_URL: mailbox.url,
-      PORT: port,
-      PUBLIC_URL: `http://127.0.0.1:${port}`,
-      REAUTH_MAX_AGE: '0',
-      GEO_DATABASE: placesFile,
-    },
-  });
-  api = instance.api;
   browser = await TestBrowser.launch();
 }, 60_000);
 
 afterAll(async () => {
-  try {
-    expect(browser.complaints).toEqual([]);
-    await expectInvariants(database, { api });
-  } finally {
-    await browser?.close();
-    await instance?.kill('SIGTERM');
-    await mailbox?.stop();
-    await database.drop();
-  }
+  await browser?.close();
+  expect(browser.complaints).toEqual([]);
 });
 
 const errors = (page: Page) => page.locator('.error:visible').allTextContents();
@@ -60,7 +36,7 @@ const done = (page: Page, text: string) => page.locator('#done').filter({ hasTex
 /** Confirms what a mail asks to confirm, in another tab. */
 async function confirm(page: Page, to: string, subject: string): Promise<void> {
   const tab = await page.context().newPage();
-  await tab.goto(`${api.url}/auth/email/verify?token=${await mailbox.tokenFor(to, subject)}`);
+  await tab.goto(`${t.a.url}/auth/email/verify?token=${await t.mailbox.tokenFor(to, subject)}`);
   await tab.locator('#act').click();
   await tab.locator('#act').waitFor({ state: 'hidden' });
   await tab.close();
@@ -77,7 +53,7 @@ it('A person signs up, confirms the address, and changes address and password, a
   const account = someone();
   const next = { email: someone().email, password: 'an even better passphrase' };
   const device = await browser.device({ locale: 'en-GB' });
-  const page = await open(device, api);
+  const page = await open(device, t.a);
   await page.locator('#signed-out').waitFor();
   await inspect(page, 'sign-in');
 
@@ -110,7 +86,7 @@ it('A person signs up, confirms the address, and changes address and password, a
   await page.getByText('not confirmed yet').waitFor();
   await button(page, 'Send the link again').click();
   await done(page, 'A mail with a link to confirm your address is on its way.');
-  await mailbox.await(account.email, SUBJECTS.verification, 2);
+  await t.mailbox.await(account.email, SUBJECTS.verification, 2);
   await confirm(page, account.email, SUBJECTS.verification);
   // As when the person comes back from another window, beside which this one stayed visible.
   await page.evaluate(`dispatchEvent(new Event('focus'))`);
@@ -138,13 +114,13 @@ it('A person signs up, confirms the address, and changes address and password, a
   await page.locator('#address').filter({ hasText: next.email }).waitFor();
 
   // A change of password logs out every other device, and no other tab.
-  const tab = await open(device, api);
+  const tab = await open(device, t.a);
   await expectCount(cards(tab), 1);
   for (const one of [page, tab]) {
     await one.evaluate(`new MutationObserver(() => (globalThis.wasSignedOut = true))
       .observe(document.getElementById('signed-out'), { attributes: true })`);
   }
-  const other = await open(await browser.device(), api);
+  const other = await open(await browser.device(), t.a);
   await enter(other, 'sign-in', { ...account, email: next.email });
   const change = await unfold(page, 'Change password');
   await change.locator('[name=currentPassword]').fill('not the password');
@@ -175,9 +151,9 @@ it('A person signs up, confirms the address, and changes address and password, a
 
 it('A person logs out a device that they do not recognise, and reads in the history why sessions ended', async () => {
   const account = someone();
-  const page = await open(await browser.device({ locale: 'en-GB' }), api);
+  const page = await open(await browser.device({ locale: 'en-GB' }), t.a);
   await enter(page, 'sign-up', account);
-  const stranger = await open(await browser.device({ userAgent: 'Strange/1.0 <b>' }), api);
+  const stranger = await open(await browser.device({ userAgent: 'Strange/1.0 <b>' }), t.a);
   await enter(stranger, 'sign-in', account);
   await expectCount(cards(page), 2);
 
@@ -205,10 +181,10 @@ it('A person logs out a device that they do not recognise, and reads in the hist
   await done(page, 'Your password is changed');
 
   // More than fit on one page of it.
-  const { accessToken } = await api.signIn({ ...account, password: 'nobody knows this one' });
+  const { accessToken } = await t.a.signIn({ ...account, password: 'nobody knows this one' });
   for (let i = 0; i < 20; i++) {
-    const { session } = await api.signIn({ ...account, password: 'nobody knows this one' });
-    await api.endSession(accessToken, session.id);
+    const { session } = await t.a.signIn({ ...account, password: 'nobody knows this one' });
+    await t.a.endSession(accessToken, session.id);
   }
   await page.locator('#sections').getByRole('link', { name: 'History' }).click();
   const ended = page.locator('#ended').getByRole('listitem');
@@ -226,7 +202,7 @@ it('A person logs out a device that they do not recognise, and reads in the hist
 
 it('A person downloads their data, and deletes the account with their password', async () => {
   const account = someone();
-  const page = await open(await browser.device(), api);
+  const page = await open(await browser.device(), t.a);
   await enter(page, 'sign-up', account);
   await page.locator('#sections').getByRole('link', { name: 'Account' }).click();
   const [download] = await Promise.all([page.waitForEvent('download'), button(page, 'Download').click()]);
@@ -251,7 +227,7 @@ it('A person downloads their data, and deletes the account with their password',
 
 it('A person whose browser prefers German reads German throughout', async () => {
   const account = someone();
-  const page = await open(await browser.device({ locale: 'de-AT' }), api);
+  const page = await open(await browser.device({ locale: 'de-AT' }), t.a);
   await page.getByRole('heading', { name: 'Anmelden' }).waitFor();
   expect(await page.title()).toBe('Deine Geräte · Latchkey');
   await fillIn(page, 'sign-in', account);
@@ -268,7 +244,7 @@ it('A person whose browser prefers German reads German throughout', async () => 
   await page.locator('#enter').click();
   await page.getByText('Du bist nur auf diesem Gerät angemeldet.').waitFor();
   await done(page, 'Eine Mail mit einem Link zum Bestätigen deiner Adresse ist unterwegs.');
-  await api.signIn(account);
+  await t.a.signIn(account);
   await page.getByText('Du bist auf 2 Geräten angemeldet.').waitFor();
   expect(await cards(page).nth(1).textContent()).toContain('Von Wien, Österreich (127.0.0.1)');
   expect(await cards(page).nth(1).textContent()).toContain('gerade eben');

@@ -1,53 +1,28 @@
 import type { Page } from 'playwright-core';
-import { type Api, PASSWORD, someone } from '../support/api.js';
+import { PASSWORD, someone } from '../support/api.js';
 import { expectAccessible, screenshot, TestBrowser } from '../support/chromium.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { freePort } from '../support/free-port.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
 const FIREFOX = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:133.0) Gecko/20100101 Firefox/133.0';
 
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instance: Instance;
-let api: Api;
+const t = useMailedInstances(1, { isAtPublicUrl: true });
 let browser: TestBrowser;
 let page: Page;
 
 beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  const port = String(await freePort());
-  instance = await startInstance({
-    env: {
-      DATABASE_URL: database.url,
-      SMTP_URL: mailbox.url,
-      PORT: port,
-      PUBLIC_URL: `http://127.0.0.1:${port}`,
-    },
-  });
-  api = instance.api;
   browser = await TestBrowser.launch();
   page = await (await browser.device()).newPage();
 }, 60_000);
 
 afterAll(async () => {
-  try {
-    expect(browser.complaints).toEqual([]);
-    await expectInvariants(database, { api });
-  } finally {
-    await browser?.close();
-    await instance?.kill('SIGTERM');
-    await mailbox?.stop();
-    await database.drop();
-  }
+  await browser?.close();
+  expect(browser.complaints).toEqual([]);
 });
 
 /** The link of the latest mail, as its reader would open it. */
 async function linkFor(to: string, subject: string): Promise<string> {
-  const mails = await mailbox.await(to, subject);
+  const mails = await t.mailbox.await(to, subject);
   return /href="(http[^"]+token=[^"]+)"/.exec(mails.at(-1)!.html)![1]!;
 }
 
@@ -66,28 +41,28 @@ async function openLink(to: string, subject: string, name: string, shown = maske
 }
 
 it('The link of a confirmation mail confirms the address once the button of its page is pressed', async () => {
-  const { accessToken, user } = await api.signUp();
+  const { accessToken, user } = await t.a.signUp();
   await openLink(user.email, SUBJECTS.verification, 'confirm');
-  expect((await api.me(accessToken)).body.emailVerified).toBe(false);
+  expect((await t.a.me(accessToken)).body.emailVerified).toBe(false);
   await page.getByRole('button', { name: 'Confirm' }).click();
   await page.getByText('Your address is confirmed.').waitFor();
   await expectAccessible(page);
   await screenshot(page, 'link-confirmed');
-  expect((await api.me(accessToken)).body.emailVerified).toBe(true);
+  expect((await t.a.me(accessToken)).body.emailVerified).toBe(true);
   await page.getByRole('link', { name: 'Go to your devices' }).click();
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
 });
 
 it('The link of a reset mail leads to a new password, which revokes every session', async () => {
-  const { accessToken, user } = await api.signUp();
-  await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
+  const { accessToken, user } = await t.a.signUp();
+  await t.a.call('POST', '/auth/password/forgot', { body: { email: user.email } });
   const username = page.locator('#username');
   await page.goto(await linkFor(user.email, SUBJECTS.reset));
   await page.getByText(masked(user.email), { exact: true }).waitFor();
   // A password manager would keep the password under whatever stands there.
   expect(await username.inputValue()).toBe('');
-  const token = await mailbox.tokenFor(user.email, SUBJECTS.verification);
-  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  const token = await t.mailbox.tokenFor(user.email, SUBJECTS.verification);
+  expect((await t.a.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
   await openLink(user.email, SUBJECTS.reset, 'reset', user.email);
   expect(await username.inputValue()).toBe(user.email);
   await page.getByText('At least 8 characters.').waitFor();
@@ -104,7 +79,7 @@ it('The link of a reset mail leads to a new password, which revokes every sessio
   }
   await expectAccessible(page);
   await screenshot(page, 'link-reset-refused');
-  expect((await api.me(accessToken)).status).toBe(200);
+  expect((await t.a.me(accessToken)).status).toBe(200);
 
   await page.getByRole('button', { name: 'Show password' }).click();
   expect(await password.getAttribute('type')).toBe('text');
@@ -114,33 +89,33 @@ it('The link of a reset mail leads to a new password, which revokes every sessio
   expect(await page.getByText('This password is too easy to guess.').count()).toBe(0);
   await set.click();
   await page.getByText('Your new password is set. Sign in with it.').waitFor();
-  expect((await api.me(accessToken)).body.code).toBe('session_revoked');
-  expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
+  expect((await t.a.me(accessToken)).body.code).toBe('session_revoked');
+  expect((await t.a.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
 });
 
 it('The link of a new-device mail logs out every device and leads to a new password', async () => {
-  const { user, accessToken } = await api.signUp();
+  const { user, accessToken } = await t.a.signUp();
   const credentials = { email: user.email, password: PASSWORD };
-  const thief = (await api.login(credentials, { headers: { 'user-agent': FIREFOX } })).body;
+  const thief = (await t.a.login(credentials, { headers: { 'user-agent': FIREFOX } })).body;
   await openLink(user.email, SUBJECTS.newDevice, 'disown');
   await page.getByText('Firefox on Windows').waitFor();
   await page.getByText(thief.session.ip).waitFor();
-  expect((await api.me(thief.accessToken)).status).toBe(200);
+  expect((await t.a.me(thief.accessToken)).status).toBe(200);
   await page.getByRole('button', { name: 'Log out every device' }).click();
   await page.getByText('Every device is logged out. Now set a new password.').waitFor();
   await expectAccessible(page);
   await screenshot(page, 'link-disowned');
-  for (const token of [thief.accessToken, accessToken]) expect((await api.me(token)).status).toBe(401);
+  for (const token of [thief.accessToken, accessToken]) expect((await t.a.me(token)).status).toBe(401);
   await page.getByLabel('New password').fill('another passphrase of a test');
   await page.getByRole('button', { name: 'Set a new password' }).click();
   await page.getByText('Your new password is set. Sign in with it.').waitFor();
-  expect((await api.login(credentials)).status).toBe(401);
+  expect((await t.a.login(credentials)).status).toBe(401);
 });
 
 it('The link of a changed-address mail gives the former address its account back and leads to a new password', async () => {
-  const { user, accessToken } = await api.signUp();
+  const { user, accessToken } = await t.a.signUp();
   const { email } = someone();
-  await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
+  await t.a.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
   await openLink(email, SUBJECTS.confirmChange, 'change');
   await page.getByRole('button', { name: 'Use this address' }).click();
   await page.getByText('Your account has this address now.').waitFor();
@@ -151,14 +126,14 @@ it('The link of a changed-address mail gives the former address its account back
   await page.getByLabel('New password').fill('another passphrase of a test');
   await page.getByRole('button', { name: 'Set a new password' }).click();
   await page.getByText('Your new password is set. Sign in with it.').waitFor();
-  expect((await api.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
+  expect((await t.a.login({ email: user.email, password: 'another passphrase of a test' })).status).toBe(200);
 });
 
 it('A link that was used says so, and what to do next', async () => {
-  const { user } = await api.signUp();
+  const { user } = await t.a.signUp();
   const link = await linkFor(user.email, SUBJECTS.verification);
   const token = new URL(link).searchParams.get('token');
-  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  expect((await t.a.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
   await page.goto(link);
   await page.getByRole('heading', { name: 'This link no longer works' }).waitFor();
   await page.getByText('Sign in to see whether your address is confirmed').waitFor();
@@ -168,14 +143,14 @@ it('A link that was used says so, and what to do next', async () => {
 });
 
 it('A page of a link that is opened without its token asks to open the mail again', async () => {
-  await page.goto(`${api.url}/auth/password/reset`);
+  await page.goto(`${t.a.url}/auth/password/reset`);
   await page.getByRole('heading', { name: 'This link is not complete' }).waitFor();
   expect(await page.getByRole('button').count()).toBe(0);
   await expectAccessible(page);
 });
 
 it('A link whose service cannot be reached can be tried again, and what was wrong is no longer said then', async () => {
-  const { user } = await api.signUp();
+  const { user } = await t.a.signUp();
   const link = await linkFor(user.email, SUBJECTS.verification);
   await page.route('**/auth/links/preview', (route) => route.abort());
   await page.goto(link);
@@ -200,8 +175,8 @@ it('A link whose service cannot be reached can be tried again, and what was wron
 });
 
 it('A page of a link is in the language of the browser and fits a phone', async () => {
-  const { user } = await api.signUp();
-  await api.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': FIREFOX } });
+  const { user } = await t.a.signUp();
+  await t.a.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': FIREFOX } });
   const phone = await browser.device({ locale: 'de-AT', viewport: { width: 360, height: 740 } });
   const german = await phone.newPage();
   await german.goto(await linkFor(user.email, SUBJECTS.newDevice));

@@ -1,46 +1,25 @@
-import { type Api, PASSWORD, someone } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { PASSWORD, someone } from '../support/api.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { startInstance } from '../support/instance.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
 const LURE = 'Call-Us-Now/1.0';
 
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instance: Instance;
-let api: Api;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
-  api = instance.api;
-}, 60_000);
-
-afterAll(async () => {
-  try {
-    await expectInvariants(database, { api, hasMissingRows: true });
-  } finally {
-    await instance?.kill('SIGTERM');
-    await mailbox?.stop();
-    await database.drop();
-  }
-});
+const t = useMailedInstances(1, { hasMissingRows: true });
 
 const masked = (email: string) => `${email[0]}…@${email.split('@')[1]}`;
-const preview = (token: string, on = api) => on.call('POST', '/auth/links/preview', { body: { token } });
+const preview = (token: string, on = t.a) => on.call('POST', '/auth/links/preview', { body: { token } });
 
 it('Each mailed link says what it is for, for whom, and until when, and still works afterwards', async () => {
-  const { accessToken, user } = await api.signUp();
-  const verification = await mailbox.tokenFor(user.email, SUBJECTS.verification);
+  const { accessToken, user } = await t.a.signUp();
+  const verification = await t.mailbox.tokenFor(user.email, SUBJECTS.verification);
   const aboutVerification = await preview(verification);
-  expect((await api.call('POST', '/auth/email/verify', { body: { token: verification } })).status).toBe(204);
-  await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
-  const reset = await mailbox.tokenFor(user.email, SUBJECTS.reset);
+  expect((await t.a.call('POST', '/auth/email/verify', { body: { token: verification } })).status).toBe(204);
+  await t.a.call('POST', '/auth/password/forgot', { body: { email: user.email } });
+  const reset = await t.mailbox.tokenFor(user.email, SUBJECTS.reset);
   const { email } = someone();
-  await api.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
-  const change = await mailbox.tokenFor(email, SUBJECTS.confirmChange);
+  await t.a.call('POST', '/auth/email/change', { bearer: accessToken, body: { email, password: PASSWORD } });
+  const change = await t.mailbox.tokenFor(email, SUBJECTS.confirmChange);
 
   for (const [{ status, body }, purpose, address, emailVerified] of [
     [aboutVerification, 'email_verification', masked(user.email), false],
@@ -54,23 +33,23 @@ it('Each mailed link says what it is for, for whom, and until when, and still wo
     expect(Date.parse(body.expiresAt)).toBeGreaterThan(Date.now());
   }
 
-  expect((await api.call('POST', '/auth/email/verify', { body: { token: change } })).status).toBe(204);
-  const undo = await mailbox.tokenFor(user.email, SUBJECTS.addressChanged);
+  expect((await t.a.call('POST', '/auth/email/verify', { body: { token: change } })).status).toBe(204);
+  const undo = await t.mailbox.tokenFor(user.email, SUBJECTS.addressChanged);
   expect((await preview(undo)).body).toMatchObject({
     purpose: 'email_undo',
     email: masked(user.email),
     session: null,
   });
-  expect((await api.call('POST', '/auth/email/undo', { body: { token: undo } })).status).toBe(200);
+  expect((await t.a.call('POST', '/auth/email/undo', { body: { token: undo } })).status).toBe(200);
 });
 
 it('A "this was not me" link names the device that signed in, and no name that it gave itself', async () => {
-  const { user } = await api.signUp();
-  const { body } = await api.login(
+  const { user } = await t.a.signUp();
+  const { body } = await t.a.login(
     { email: user.email, password: PASSWORD, deviceName: 'Open https://evil.test' },
     { headers: { 'user-agent': 'Mozilla/5.0 (Windows NT 10.0; rv:133.0) Gecko/20100101 Firefox/133.0' } },
   );
-  const token = await mailbox.tokenFor(user.email, SUBJECTS.newDevice);
+  const token = await t.mailbox.tokenFor(user.email, SUBJECTS.newDevice);
   expect((await preview(token)).body).toMatchObject({
     purpose: 'disown',
     email: masked(user.email),
@@ -85,9 +64,9 @@ it('A "this was not me" link names the device that signed in, and no name that i
 
 it('Before an address is confirmed the preview of a link has no word of the person who gave it', async () => {
   const email = `victim+call-0800-911-now-${someone().email}`;
-  await api.register({ email, password: PASSWORD });
-  await api.login({ email, password: PASSWORD }, { headers: { 'user-agent': 'Your-Bank-Calls/9' } });
-  const disown = await mailbox.tokenFor(email, SUBJECTS.newDevice);
+  await t.a.register({ email, password: PASSWORD });
+  await t.a.login({ email, password: PASSWORD }, { headers: { 'user-agent': 'Your-Bank-Calls/9' } });
+  const disown = await t.mailbox.tokenFor(email, SUBJECTS.newDevice);
   const { body } = await preview(disown);
   expect(body).toMatchObject({
     email: 'v…@example.com',
@@ -96,8 +75,8 @@ it('Before an address is confirmed the preview of a link has no word of the pers
   });
   expect(JSON.stringify(body)).not.toMatch(/0800|Bank/);
 
-  const token = await mailbox.tokenFor(email, SUBJECTS.verification);
-  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  const token = await t.mailbox.tokenFor(email, SUBJECTS.verification);
+  expect((await t.a.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
   expect((await preview(disown)).body).toMatchObject({
     email,
     emailVerified: true,
@@ -107,20 +86,20 @@ it('Before an address is confirmed the preview of a link has no word of the pers
 
 it('Unknown, used, withdrawn and expired links are one and the same invalid_link_token', async () => {
   const tokens = ['x'.repeat(43), ''];
-  const { user } = await api.signUp();
+  const { user } = await t.a.signUp();
   const credentials = { email: user.email, password: PASSWORD };
-  tokens.push(await mailbox.tokenFor(user.email, SUBJECTS.verification));
-  await api.call('POST', '/auth/email/verify', { body: { token: tokens.at(-1) } });
-  await api.call('POST', '/auth/password/forgot', { body: { email: user.email } });
-  tokens.push(await mailbox.tokenFor(user.email, SUBJECTS.reset));
-  await api.login(credentials, { headers: { 'user-agent': LURE } });
-  const disown = await mailbox.tokenFor(user.email, SUBJECTS.newDevice);
+  tokens.push(await t.mailbox.tokenFor(user.email, SUBJECTS.verification));
+  await t.a.call('POST', '/auth/email/verify', { body: { token: tokens.at(-1) } });
+  await t.a.call('POST', '/auth/password/forgot', { body: { email: user.email } });
+  tokens.push(await t.mailbox.tokenFor(user.email, SUBJECTS.reset));
+  await t.a.login(credentials, { headers: { 'user-agent': LURE } });
+  const disown = await t.mailbox.tokenFor(user.email, SUBJECTS.newDevice);
   // Withdraws the link to set a password.
-  await api.call('POST', '/sessions/disown', { body: { token: disown } });
+  await t.a.call('POST', '/sessions/disown', { body: { token: disown } });
   tokens.push(disown);
-  const other = await api.signUp();
-  tokens.push(await mailbox.tokenFor(other.user.email, SUBJECTS.verification));
-  await database.query(`UPDATE mailed_tokens SET expires_at = now() WHERE user_id = $1`, [other.user.id]);
+  const other = await t.a.signUp();
+  tokens.push(await t.mailbox.tokenFor(other.user.email, SUBJECTS.verification));
+  await t.database.query(`UPDATE mailed_tokens SET expires_at = now() WHERE user_id = $1`, [other.user.id]);
 
   for (const token of tokens) {
     const { status, body } = await preview(token);
@@ -130,7 +109,7 @@ it('Unknown, used, withdrawn and expired links are one and the same invalid_link
 
 it('A look at a link counts as a try of its token', async () => {
   const limited = await startInstance({
-    env: { DATABASE_URL: database.url, RATE_LIMIT: 'on', MAILED_TOKENS_PER_ADDRESS: '3', SMTP_URL: mailbox.url },
+    env: { DATABASE_URL: t.database.url, RATE_LIMIT: 'on', MAILED_TOKENS_PER_ADDRESS: '3', SMTP_URL: t.mailbox.url },
   });
   try {
     const answers = [];

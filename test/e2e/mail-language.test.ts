@@ -1,48 +1,24 @@
-import { type Api, type Credentials, PASSWORD, someone } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { type Credentials, PASSWORD, someone } from '../support/api.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
 const LAPTOP = 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0';
 const PHONE = 'Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/131.0.0.0 Mobile Safari/537.36';
 
-let database: TestDatabase;
-let mailbox: Mailbox;
-let instance: Instance;
-let api: Api;
-
-beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  instance = await startInstance({
-    env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url, BRAND_NAME: 'Acme, Inc.' },
-  });
-  api = instance.api;
-}, 60_000);
-
-afterAll(async () => {
-  try {
-    await expectInvariants(database, { api, hasMissingRows: true });
-  } finally {
-    await instance?.kill('SIGTERM');
-    await mailbox?.stop();
-    await database.drop();
-  }
-});
+const t = useMailedInstances(1, { env: { BRAND_NAME: 'Acme, Inc.' }, hasMissingRows: true });
 
 const speaking = (language: string | null, userAgent = LAPTOP) => ({
   headers: { 'user-agent': userAgent, ...(language !== null && { 'accept-language': language }) },
 });
 const register = async (language: string | null): Promise<Credentials & { bearer: string }> => {
   const person = someone();
-  const { body } = await api.register(person, speaking(language));
+  const { body } = await t.a.register(person, speaking(language));
   return { ...person, bearer: body.accessToken };
 };
 const login = ({ email, password }: Credentials, from: ReturnType<typeof speaking>) =>
-  api.login({ email, password }, from);
+  t.a.login({ email, password }, from);
 const languageOf = async ({ email }: Credentials) =>
-  (await database.query<{ language: string | null }>('SELECT language FROM users WHERE email = $1', [email]))[0]!
+  (await t.database.query<{ language: string | null }>('SELECT language FROM users WHERE email = $1', [email]))[0]!
     .language;
 
 it.each([
@@ -52,7 +28,7 @@ it.each([
   [null, 'Confirm your e-mail address', 'lang="en"'],
 ])('A registration with Accept-Language %s gets the mail "%s"', async (language, subject, lang) => {
   const { email } = await register(language);
-  const [mail] = await mailbox.await(email, subject);
+  const [mail] = await t.mailbox.await(email, subject);
   expect(mail!.html).toContain(lang);
   expect(mail!.text).toMatch(/^(Account|Konto): /m);
   expect(mail!.text).toContain('Acme, Inc.');
@@ -77,7 +53,7 @@ it('A sign-in from a known device changes the language of an account, where it n
 it('A device that signs in for the first time does not choose the language of the mail that warns of it', async () => {
   const me = await register('de');
   await login(me, speaking('en', PHONE));
-  const [mail] = await mailbox.await(me.email, 'Ein neues Gerät hat sich angemeldet');
+  const [mail] = await t.mailbox.await(me.email, 'Ein neues Gerät hat sich angemeldet');
   expect(mail!.text).toContain('Gerät: Chrome unter Android');
   expect(await languageOf(me)).toBe('de');
 });
@@ -85,19 +61,19 @@ it('A device that signs in for the first time does not choose the language of th
 it('A device that signs in for the first time does not choose the language of an account that has none', async () => {
   const me = await register(null);
   await login(me, speaking('de', PHONE));
-  await mailbox.await(me.email, SUBJECTS.newDevice);
+  await t.mailbox.await(me.email, SUBJECTS.newDevice);
   expect(await languageOf(me)).toBeNull();
 
   // Nor where nothing is left of the devices that it is known by.
   const dormant = await register(null);
-  await database.query(
+  await t.database.query(
     `WITH ended AS (DELETE FROM sessions s USING users u WHERE s.user_id = u.id AND u.email = $1),
        forgotten AS (DELETE FROM known_devices k USING users u WHERE k.user_id = u.id AND u.email = $1)
      UPDATE users SET created_at = now() - interval '2 days' WHERE email = $1`,
     [dormant.email],
   );
   await login(dormant, speaking('de', PHONE));
-  await mailbox.await(dormant.email, SUBJECTS.newDevice);
+  await t.mailbox.await(dormant.email, SUBJECTS.newDevice);
   expect(await languageOf(dormant)).toBeNull();
 
   // The device that it was made on does.
@@ -108,16 +84,16 @@ it('A device that signs in for the first time does not choose the language of an
 
 it('The mail about a deleted account is in its language and names it in full once its address was confirmed', async () => {
   const me = await register('de');
-  const token = await mailbox.tokenFor(me.email, 'Bestätige deine E-Mail-Adresse');
-  expect((await api.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
-  expect((await api.call('POST', '/auth/me/delete', { bearer: me.bearer, body: { password: PASSWORD } })).status).toBe(
+  const token = await t.mailbox.tokenFor(me.email, 'Bestätige deine E-Mail-Adresse');
+  expect((await t.a.call('POST', '/auth/email/verify', { body: { token } })).status).toBe(204);
+  expect((await t.a.call('POST', '/auth/me/delete', { bearer: me.bearer, body: { password: PASSWORD } })).status).toBe(
     204,
   );
-  const [mail] = await mailbox.await(me.email, 'Dein Konto wurde gelöscht');
+  const [mail] = await t.mailbox.await(me.email, 'Dein Konto wurde gelöscht');
   expect(mail!.text).toContain(`Konto: ${me.email}`);
 });
 
 it('The export of an account has the language of its mails', async () => {
   const { bearer } = await register('de');
-  expect((await api.call('GET', '/auth/me/export', { bearer })).body.user.language).toBe('de');
+  expect((await t.a.call('GET', '/auth/me/export', { bearer })).body.user.language).toBe('de');
 });

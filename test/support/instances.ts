@@ -3,7 +3,7 @@ import { createDatabase, type TestDatabase } from './database.js';
 import { type Instance, startInstance } from './instance.js';
 import { expectInvariants, type InvariantOptions } from './invariants.js';
 
-interface TestInstances {
+export interface TestInstances {
   database: TestDatabase;
   instances: readonly Instance[];
   /** The first instance, over HTTP. */
@@ -14,7 +14,7 @@ interface TestInstances {
 
 type Environment = Record<string, string>;
 
-interface InstancesOptions extends InvariantOptions {
+export interface InstancesOptions extends InvariantOptions {
   /** Settings of all of them, or those of each by its index: asked for when it starts, after the hooks registered before. */
   readonly env?: Environment | ((index: number) => Environment);
 }
