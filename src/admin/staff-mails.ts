@@ -23,7 +23,10 @@ export class StaffMails {
     await this.outbox.addFor(transaction, 'password_reset', email);
   }
 
-  /** Counts a reset link. Throws `too_many_requests` beyond the limit. */
+  /**
+   * Counts a reset link. On its own, before anything is written: the count of a try must not go with a transaction that is
+   * rolled back. Throws `too_many_requests` beyond the limit.
+   */
   consumeResetLink(email: string, { staff, source }: StaffAction): Promise<void> {
     return this.limit.consumeStaffMail(email, staff, source);
   }

@@ -21,9 +21,12 @@ export class AddressConfirmation {
     return this.config.emailVerification === 'required';
   }
 
-  /** Whether one more mail may go to an address within the hour. */
-  allowsMail(email: string, source: RequestSource): Promise<boolean> {
-    return this.limit.allowsMail(email, source);
+  /**
+   * Whether a registration may go on: where its only answer is a mail, as many go to an address within the hour as may. Where
+   * it signs in, an address gets one of these mails at most.
+   */
+  async allows(email: string, source: RequestSource): Promise<boolean> {
+    return !this.isRequired || this.limit.allowsMail(email, source);
   }
 
   /** Mails a link to a new account, unless addresses are not confirmed at all. */

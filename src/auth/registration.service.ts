@@ -35,7 +35,7 @@ export class RegistrationService {
 
     const passwordHash = await this.users.hash(account);
     const person = { ...account, passwordHash, language: device.language ?? null };
-    if (this.confirmation.isRequired && !(await this.confirmation.allowsMail(account.email, source))) {
+    if (!(await this.confirmation.allows(account.email, source))) {
       // Nothing happens, and the answer is the same whether or not the address is taken.
       return null;
     }

@@ -1,5 +1,6 @@
-import { Client } from 'pg';
+import { Client, type QueryResultRow } from 'pg';
 import { type Api, type AuthResult, someone } from '../support/api.js';
+import { holdUsers } from '../support/held-rows.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { type OwnPostgres, startPostgres } from '../support/postgres.js';
@@ -30,10 +31,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await instance?.kill('SIGTERM');
   try {
-    await expectInvariants(
-      { query: async (sql, values) => (await admin.query(sql, values)).rows },
-      { hasFaults: true },
-    );
+    await expectInvariants({ query: askAdmin }, { hasFaults: true });
   } finally {
     await admin?.end();
     await postgres?.stop();
@@ -46,6 +44,9 @@ async function connect(): Promise<Client> {
   await client.connect();
   return client;
 }
+
+const askAdmin = async <Row extends QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]> =>
+  (await admin.query<Row>(sql, values)).rows;
 
 const set = async (name: string, value: string) => {
   await admin.query(`ALTER SYSTEM SET ${name} = ${value}`);
@@ -184,13 +185,10 @@ it.each(['repeatable read', 'serializable'])(
 
       // The cap holds though all logins began before any of them was done.
       await Promise.all(Array.from({ length: 5 }, () => api.signIn(credentials)));
-      const holder = await connect();
-      await holder.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-      await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [user.id]);
+      const held = await holdUsers({ url: postgres.url, query: askAdmin }, [user.id]);
       const logins = Array.from({ length: 8 }, () => api.login(credentials));
-      await until('all logins wait', async () => (await waitingBackends()) === 8);
-      await holder.query('COMMIT');
-      await holder.end();
+      await held.waiting('users', logins.length);
+      await held.release();
       expect((await Promise.all(logins)).map(({ status }) => status)).toEqual(logins.map(() => 200));
       const { rows } = await admin.query('SELECT FROM sessions WHERE user_id = $1 AND revoked_at IS NULL', [user.id]);
       expect(rows).toHaveLength(10);

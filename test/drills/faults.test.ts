@@ -1,6 +1,7 @@
 import { Client, type QueryResultRow } from 'pg';
 import { type Answer, type Api, type AuthResult, cookieOf, someone } from '../support/api.js';
 import { expectInvariants } from '../support/invariants.js';
+import { holdSessions } from '../support/held-rows.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { type OwnPostgres, startPostgres } from '../support/postgres.js';
 import { recovered } from '../support/recovery.js';
@@ -180,10 +181,7 @@ it('Requests that lose their database connection get 503, and the service goes o
 
 it('A client that disconnects in the middle of a refresh can refresh again with the same token', async () => {
   const { refreshToken, session } = await api.signUp();
-  const holder = new Client({ connectionString: postgres.url });
-  await holder.connect();
-  await holder.query('BEGIN');
-  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session.id]);
+  const held = await holdSessions({ url: postgres.url, query: askDatabase }, [session.id]);
   const abort = new AbortController();
   const gone = fetch(`${api.url}/auth/refresh`, {
     method: 'POST',
@@ -191,14 +189,10 @@ it('A client that disconnects in the middle of a refresh can refresh again with 
     body: JSON.stringify({ refreshToken }),
     signal: abort.signal,
   });
-  await until('the refresh waits', async () => {
-    const waiting = await askDatabase(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`);
-    return waiting.length === 1;
-  });
+  await held.waiting('UPDATE sessions', 1);
   abort.abort();
   await expect(gone).rejects.toThrow('aborted');
-  await holder.query('COMMIT');
-  await holder.end();
+  await held.release();
   await until('it rotated all the same', async () => {
     const [row] = await askDatabase<{ generation: number }>('SELECT generation FROM sessions WHERE id = $1', [
       session.id,
@@ -212,15 +206,11 @@ it('A client that disconnects in the middle of a refresh can refresh again with 
 
 it('A request whose statement runs out of time gets 503, and other requests are served meanwhile', async () => {
   const { refreshToken, session, accessToken } = await api.signUp();
-  const holder = new Client({ connectionString: postgres.url });
-  await holder.connect();
-  await holder.query('BEGIN');
-  await holder.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [session.id]);
+  const held = await holdSessions({ url: postgres.url, query: askDatabase }, [session.id]);
   const waiting = api.refresh(refreshToken);
   expect((await api.me(accessToken)).status).toBe(200);
   const late = await waiting;
   expect([late.status, late.body.code]).toEqual([503, 'service_unavailable']);
-  await holder.query('ROLLBACK');
-  await holder.end();
+  await held.release();
   expect((await api.refresh(refreshToken)).status).toBe(200);
 });

@@ -4,6 +4,7 @@ import { Retention } from '../../src/database/retention.js';
 import { DATA_SOURCE_TOKEN } from '../../src/database/data-source.js';
 import { someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { holdSessions } from '../support/held-rows.js';
 import { expire } from '../support/time.js';
 import { until } from '../support/until.js';
 
@@ -144,10 +145,9 @@ it('The cleanup of many rows lets logins and refreshes through and skips rows th
      FROM generate_series(1, $2::integer) AS i`,
     [user.id, DEAD_ROWS],
   );
-  const holder = new Client({ connectionString: t.database.url });
-  await holder.connect();
-  await holder.query('BEGIN');
-  const held = await holder.query(`SELECT id FROM sessions WHERE user_agent = 'Old/1.0' LIMIT 10 FOR UPDATE`);
+  const some = await t.database.query<{ id: string }>(`SELECT id FROM sessions WHERE user_agent = 'Old/1.0' LIMIT 10`);
+  const ids = some.map(({ id }) => id);
+  const held = await holdSessions(t.database, ids);
 
   let isSweeping = true;
   const sweeping = Promise.all([sweep(), sweep()]).finally(() => (isSweeping = false));
@@ -163,9 +163,8 @@ it('The cleanup of many rows lets logins and refreshes through and skips rows th
   const swept = await sweeping;
   expect([...statuses].toSorted((x, y) => x - y)).toEqual([200, 201]);
   // Two at once share the work, and neither waits for the other or for the held rows.
-  expect(swept[0] + swept[1]).toBe(DEAD_ROWS - 10);
+  expect(swept[0] + swept[1]).toBe(DEAD_ROWS - ids.length);
 
-  await holder.query('ROLLBACK');
-  await holder.end();
-  expect(await sweep()).toBe(held.rowCount);
+  await held.release();
+  expect(await sweep()).toBe(ids.length);
 }, 600_000);

@@ -2,19 +2,20 @@ import { Client } from 'pg';
 import type { TestDatabase } from './database.js';
 import { until } from './until.js';
 
+type Where = Pick<TestDatabase, 'url' | 'query'>;
 type Lock = 'FOR UPDATE' | 'FOR NO KEY UPDATE';
 
-export const holdUsers = (database: TestDatabase, ids: readonly string[], lock: Lock = 'FOR UPDATE') =>
+export const holdUsers = (database: Where, ids: readonly string[], lock: Lock = 'FOR UPDATE') =>
   holdRows(database, 'users', ids, lock);
 
-export const holdSessions = (database: TestDatabase, ids: readonly string[]) =>
+export const holdSessions = (database: Where, ids: readonly string[]) =>
   holdRows(database, 'sessions', ids, 'FOR UPDATE');
 
 /**
  * Holds some rows until they are released, for what has to happen at the same moment. `waiting` answers the statements
  * that wait, once there are `count`: those alone whose text has `words`, for a mail's link waits for its user too.
  */
-async function holdRows(database: TestDatabase, table: 'users' | 'sessions', ids: readonly string[], lock: Lock) {
+async function holdRows(database: Where, table: 'users' | 'sessions', ids: readonly string[], lock: Lock) {
   const client = new Client({ connectionString: database.url });
   await client.connect();
   await client.query('BEGIN');
