@@ -46,7 +46,7 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   app.useGlobalPipes(validationPipe);
   const methodsOf = collectMethods(fastify);
   if (config.hasSwagger) {
-    serveDocs(app, documentedAuthentication(config.isCookieSecure));
+    serveDocs(app, documentedAuthentication(config.isCookieSecure), config.brandName);
   }
   await app.init();
   refuseOtherMethods(fastify, methodsOf);

@@ -303,10 +303,18 @@ it('Who signs up is shown the way to the mail of a development server, where one
   ]) {
     const instance = await startInstance({ env: { DATABASE_URL: database.url, EMAIL_VERIFICATION: setting } });
     const page = await open(await browser.device(), instance.api);
-    await enter(page, 'sign-up', someone());
+    const account = someone();
+    await enter(page, 'sign-up', account);
     await expectCount(cards(page), 1);
     await until('it says so', async () => (await page.locator('#done').textContent()) === mail);
     expect(await page.locator('#mailbox').isVisible()).toBe(mail !== '');
+    if (mail !== '') {
+      const [mailbox] = await Promise.all([
+        page.context().waitForEvent('page'),
+        page.locator('#mailbox').getByRole('link').click(),
+      ]);
+      await mailbox.getByRole('link', { name: account.email }).waitFor();
+    }
     await page.context().close();
     await instance.kill('SIGTERM');
   }

@@ -274,6 +274,7 @@ it.each([
 );
 
 it('The links at the top lead to the other pages of the service', async () => {
+  expect(await page.title()).toBe('API · Latchkey');
   await page.getByRole('link', { name: 'Your devices' }).click();
   await page.waitForURL(`${t.api.url}/`);
   expect(clicks).toBe(1);

@@ -42,3 +42,8 @@ it('A logo from a file is served as its type, and runs no script where it is ope
 it('The page loads images from the service alone while the logo is a file', async () => {
   expect((await get('/')).headers.get('content-security-policy')).toContain("img-src 'self';");
 });
+
+it('The OpenAPI document, which Swagger UI shows, has the name of the brand as its title', async () => {
+  const { info } = (await (await get('/docs-json')).json()) as { info: { title: string } };
+  expect(info.title).toBe("Marks & O'Neil");
+});

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { SwaggerModule } from '@nestjs/swagger';
+import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply, RouteShorthandOptions } from 'fastify';
 import { openApiDocument } from './document.js';
 import type { DocumentedAuthentication } from './operation.js';
@@ -35,10 +35,11 @@ const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
   "form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/** Swagger UI at `/docs`, and the OpenAPI document at `/docs-json` and `/docs-yaml`. */
-export function serveDocs(app: NestFastifyApplication, authentication: DocumentedAuthentication): void {
+/** Swagger UI at `/docs`, and the OpenAPI document at `/docs-json` and `/docs-yaml`, under the name of the service. */
+export function serveDocs(app: NestFastifyApplication, authentication: DocumentedAuthentication, name: string): void {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
-  SwaggerModule.setup('docs', app, () => openApiDocument(app, authentication), { ui: false });
+  const named = (document: OpenAPIObject) => ({ ...document, info: { ...document.info, title: name } });
+  SwaggerModule.setup('docs', app, () => named(openApiDocument(app, authentication)), { ui: false });
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if (reply.getHeader('Content-Type') === 'text/yaml') {
       // Left to the browser to guess otherwise (HDR-02).

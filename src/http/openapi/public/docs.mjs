@@ -17,8 +17,11 @@ if (!response.ok) {
   throw new Error(`/docs-json: ${response.status}`);
 }
 
+const spec = withoutPrefilledOptions(await response.json());
+document.title = `API · ${spec.info.title}`;
+
 globalThis.SwaggerUIBundle({
-  spec: withoutPrefilledOptions(await response.json()),
+  spec,
   dom_id: '#swagger-ui',
   deepLinking: true,
   displayRequestDuration: true,
