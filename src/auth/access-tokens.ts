@@ -117,6 +117,7 @@ function readClaims(claims: unknown, keyId: string | null): SessionClaims {
     throw new InvalidAccessTokenError();
   }
   return {
+    tokenId: jti,
     sessionId: sid,
     userId: sub,
     generation: gen,

@@ -1,10 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import sql, { raw } from 'sql-template-tag';
+import { Database } from '../database/database.js';
 import { ReservedConnections } from '../database/reserved-connections.js';
-import { ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
+import { ACCEPTED_KEY_IDS, ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
 
 @Injectable()
 export class SigningKeysRepository {
-  constructor(private readonly reserved: ReservedConnections) {}
+  constructor(
+    private readonly reserved: ReservedConnections,
+    private readonly database: Database,
+  ) {}
 
   /**
    * Every key that is accepted. On the connections of session checks: a protected request whose key is not known yet waits
@@ -13,5 +18,13 @@ export class SigningKeysRepository {
   async listAccepted(): Promise<StoredKey[]> {
     const { rows } = await this.reserved.prepared<StoredKey>('accepted_keys', ACCEPTED_KEYS);
     return rows;
+  }
+
+  /** The time, and the ids of the keys that are accepted then. */
+  async findMoment(): Promise<{ readonly readAt: Date; readonly keyIds: string }> {
+    const { rows } = await this.database.query<{ readAt: Date; keyIds: string }>(
+      sql`SELECT now() AS "readAt", ${raw(ACCEPTED_KEY_IDS)} AS "keyIds"`,
+    );
+    return rows[0] ?? { readAt: new Date(), keyIds: '' };
   }
 }

@@ -107,6 +107,12 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     return this.current;
   }
 
+  /** The same for what is issued now, with the time by the database's clock. */
+  async signingNow(): Promise<{ readonly key: OpenedKey; readonly readAt: Date }> {
+    const moment = await this.repository.findMoment();
+    return { key: await this.signing(moment), readAt: moment.readAt };
+  }
+
   /**
    * The key of this id, to verify with. Null where there is none. One that is not known yet is looked for in the database.
    * Throws {@link ServiceUnavailableError} where that does not answer within SESSION_CHECK_TIMEOUT_MS.

@@ -15,6 +15,7 @@ const NO_GENERATION = 0;
 
 /** What an authentic access token says about its session. Times are seconds since the epoch. */
 export interface SessionClaims {
+  readonly tokenId: string;
   readonly sessionId: string;
   readonly userId: string;
   readonly generation: number;

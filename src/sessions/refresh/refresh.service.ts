@@ -50,6 +50,20 @@ export class RefreshService {
   }
 
   /**
+   * The session that honours a refresh token now, in whichever way that was delivered. Null where none does. Nothing is
+   * exchanged, ended or counted by asking.
+   */
+  async findHonouring(refreshToken: string): Promise<SessionWithUser | null> {
+    const token = this.refreshTokens.read(refreshToken);
+    const state = token && (await this.refreshes.findState(token.sessionId));
+    if (!state) {
+      return null;
+    }
+    const { verdict } = refreshVerdict(token, state.session.delivery, state);
+    return verdict === 'current' || verdict === 'predecessor' ? state : null;
+  }
+
+  /**
    * Decides about a token that changed no row. Answers the current token where its predecessor is still good; ends the
    * session, and throws {@link RefreshTokenReusedError}, where an older one came back. Throws for everything else:
    * {@link InvalidRefreshTokenError} and {@link UnknownSessionError}, {@link SessionRevokedError},
