@@ -688,6 +688,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/oauth-authorization-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What there is for other services, and where
+         * @description The metadata of RFC 8414, for any origin, by which libraries of OAuth find everything else. It has what exists here: there is no authorization endpoint and no token endpoint.
+         */
+        get: operations["getServerMetadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/clients": {
         parameters: {
             query?: never;
@@ -767,6 +787,46 @@ export interface paths {
          * @description From the moment of the answer all its secrets are refused, everywhere and for good.
          */
         delete: operations["endClient"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Is a token active?
+         * @description RFC 7662, for access tokens and refresh tokens alike: whether Latchkey would accept the token now, by the session as it is after this request arrived. Never keep the answer. A refresh token is not spent by it. For everything that is not active the answer is the same, whatever the reason. With `Accept: application/token-introspection+jwt` the answer is signed (RFC 9701).
+         */
+        post: operations["introspect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/verify/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Are these access tokens active?
+         * @description For a service that has many requests at once: the answers of introspection, in order. All share one query that begins after this request arrived. The client authenticates by HTTP Basic.
+         */
+        post: operations["verifyBatch"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1575,6 +1635,48 @@ export interface components {
              */
             status: "ok";
         };
+        ServerMetadata: {
+            /**
+             * @description JWT_ISSUER, where that is a URL; otherwise PUBLIC_URL.
+             * @example https://auth.example.com
+             */
+            issuer: string;
+            /**
+             * @description Not where JWT_ALGORITHM is HS256: it has no public keys.
+             * @example https://auth.example.com/.well-known/jwks.json
+             */
+            jwks_uri?: string;
+            /**
+             * @description None: nobody logs in here for another service.
+             * @example []
+             */
+            response_types_supported: string[];
+            /**
+             * @description None: tokens come from logins.
+             * @example []
+             */
+            grant_types_supported: string[];
+            /**
+             * @description RFC 7662.
+             * @example https://auth.example.com/oauth/introspect
+             */
+            introspection_endpoint: string;
+            /**
+             * @description How a service client authenticates there.
+             * @example [
+             *       "client_secret_basic",
+             *       "client_secret_post"
+             *     ]
+             */
+            introspection_endpoint_auth_methods_supported: string[];
+            /**
+             * @description How signed answers are signed (RFC 9701). Not where JWT_ALGORITHM is HS256: there are none.
+             * @example [
+             *       "ES256"
+             *     ]
+             */
+            introspection_signing_alg_values_supported?: string[];
+        };
         /**
          * @description What a service client may do.
          * @enum {string}
@@ -1695,6 +1797,92 @@ export interface components {
              * @example lks_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISEhISE
              */
             clientSecret: string;
+        };
+        IntrospectionRequest: {
+            /**
+             * @description An access token or a refresh token.
+             * @example eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9…
+             */
+            token: string;
+            /**
+             * @description `access_token` or `refresh_token`. It changes nothing: a token shows what it is.
+             * @example access_token
+             */
+            token_type_hint?: string;
+        };
+        VerifyBatch: {
+            /**
+             * @description Access tokens. The same one may be there more than once.
+             * @example [
+             *       "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9…"
+             *     ]
+             */
+            tokens: string[];
+        };
+        Introspection: {
+            /**
+             * @description Whether Latchkey accepts the token now. Where it is false there is no other member, whatever the reason.
+             * @example true
+             */
+            active: boolean;
+            /**
+             * @description `Bearer`, or `refresh_token`.
+             * @example Bearer
+             */
+            token_type?: string;
+            /**
+             * Format: uuid
+             * @description The id of the user.
+             * @example 0f8fad5b-d9cb-469f-a165-70867728950e
+             */
+            sub?: string;
+            /**
+             * Format: uuid
+             * @description The id of the session.
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            sid?: string;
+            /**
+             * @description JWT_ISSUER. Of an access token.
+             * @example latchkey
+             */
+            iss?: string;
+            /**
+             * @description JWT_AUDIENCE. Of an access token.
+             * @example latchkey
+             */
+            aud?: string;
+            /**
+             * Format: uuid
+             * @description The id of the token. Of an access token.
+             * @example 8a3c0d2f-4c8b-4a9e-9e61-6f0b5b1f7d1e
+             */
+            jti?: string;
+            /**
+             * @description When the token was issued, in seconds since 1970. Of an access token.
+             * @example 1795000000
+             */
+            iat?: number;
+            /**
+             * @description When it expires if nothing ends it before, in seconds since 1970.
+             * @example 1795000600
+             */
+            exp?: number;
+            /**
+             * @description When the user logged in, in seconds since 1970.
+             * @example 1794999000
+             */
+            auth_time?: number;
+            /**
+             * Format: email
+             * @description The e-mail address of the user. Of an access token.
+             * @example ada@example.com
+             */
+            username?: string;
+        };
+        VerifyBatchResult: {
+            /** @description One for each token, in their order. */
+            results: components["schemas"]["Introspection"][];
         };
         Place: {
             /** @example 203.0.113.7 */
@@ -1849,13 +2037,25 @@ export interface components {
             /** @description On validation_failed only. */
             errors?: components["schemas"]["FieldError"][];
         };
+        OAuthError: {
+            /**
+             * @description For programs; stable.
+             * @example invalid_request
+             */
+            error: string;
+            /**
+             * @description For people; may change.
+             * @example token is required
+             */
+            error_description: string;
+        };
         /** @description One event of the stream, its lines as the fields of an object. `resync` says that events were missed: read the list again. */
         SessionStreamEvent: components["schemas"]["SessionCreatedEvent"] | components["schemas"]["SessionRefreshedEvent"] | components["schemas"]["SessionRenamedEvent"] | components["schemas"]["SessionRevokedEvent"] | components["schemas"]["ResyncEvent"];
         /**
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
+        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
     };
     responses: {
         /** @description Any other refusal. */
@@ -2336,6 +2536,144 @@ export interface components {
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `cross_site_request`: A browser sent this request from another site.
+         *
+         *     `insufficient_scope`: This service client does not have the scope that this takes.
+         */
+        CrossSiteRequestOrInsufficientScope: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `invalid_client`: This takes the client_id and client_secret of a service client that is valid now. */
+        InvalidClient: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `invalid_request`: A parameter is missing, sent twice, or not as it should be.
+         *
+         *     `malformed_body`: The body is not valid JSON in UTF-8.
+         *
+         *     `validation_failed`: Some fields are missing or not as they should be; see errors.
+         */
+        InvalidRequestOrMalformedBodyOrValidationFailed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Any other refusal. */
+        OAuthAnyOther: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /**
+         * @description `cross_site_request`: A browser sent this request from another site.
+         *
+         *     `insufficient_scope`: This service client does not have the scope that this takes.
+         */
+        OAuthCrossSiteRequestOrOAuthInsufficientScope: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `invalid_client`: This takes the client_id and client_secret of a service client that is valid now. */
+        OAuthInvalidClient: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `invalid_request`: Not a form in UTF-8, too large, or a parameter is missing or sent twice; the description says which. */
+        OAuthInvalidRequest: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `invalid_request`: Not a form in UTF-8, too large, or a parameter is missing or sent twice; the description says which. */
+        OAuthInvalidRequest413: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `not_acceptable`: This service signs no answers, since its JWT_ALGORITHM is HS256. Accept application/json. */
+        OAuthNotAcceptable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `server_error`: Something went wrong on our side. Quote the requestId when you report it. */
+        OAuthServerError500: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `temporarily_unavailable`: The service cannot answer right now and the outcome is unknown. Try again with the same tokens. */
+        OAuthTemporarilyUnavailable503: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `too_many_requests`: Too many tries. Wait as long as Retry-After says, then try again. */
+        OAuthTooManyRequests: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
             };
         };
     };
@@ -3511,6 +3849,29 @@ export interface operations {
             default: components["responses"]["AnyOther"];
         };
     };
+    getServerMetadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerMetadata"];
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
     listClients: {
         parameters: {
             query?: {
@@ -3662,6 +4023,75 @@ export interface operations {
             401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
             403: components["responses"]["CrossSiteRequestOrForbidden"];
             404: components["responses"]["ClientNotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    introspect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["IntrospectionRequest"];
+            };
+        };
+        responses: {
+            /** @description What the token says, if it is active. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Introspection"];
+                    "application/token-introspection+jwt": string;
+                };
+            };
+            400: components["responses"]["OAuthInvalidRequest"];
+            401: components["responses"]["OAuthInvalidClient"];
+            403: components["responses"]["OAuthCrossSiteRequestOrOAuthInsufficientScope"];
+            406: components["responses"]["OAuthNotAcceptable"];
+            413: components["responses"]["OAuthInvalidRequest413"];
+            429: components["responses"]["OAuthTooManyRequests"];
+            500: components["responses"]["OAuthServerError500"];
+            503: components["responses"]["OAuthTemporarilyUnavailable503"];
+            default: components["responses"]["OAuthAnyOther"];
+        };
+    };
+    verifyBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyBatch"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyBatchResult"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClient"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
             default: components["responses"]["AnyOther"];

@@ -26,7 +26,8 @@ export const OAUTH_ERRORS: ProblemShape = {
   name: 'OAuth',
   mediaType: 'application/json',
   Dto: OAuthErrorDto,
-  kindOf: (kind) => ({ ...kind, ...BY_STATUS.get(kind.status) }),
+  // One by one: of a class most are inherited.
+  kindOf: ({ code, status, detail }) => ({ code, status, detail, ...BY_STATUS.get(status) }),
   headersOf: ({ status }) => ({ ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="latchkey"' }) }),
   bodyOf: (problem) => ({
     error: BY_STATUS.get(problem.status)?.code ?? problem.code,

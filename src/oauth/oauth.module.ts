@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import { shapeProblemsBelow } from '../problems/problem-shape.js';
 import { ServiceClientsModule } from './clients/clients.module.js';
+import { IntrospectionModule } from './introspection/introspection.module.js';
+import { MetadataController } from './metadata/metadata.controller.js';
 import { OAUTH_ERRORS } from './oauth-problem-shape.js';
 
+// Where it is loaded, as problems are declared: the OpenAPI document is written without a running service.
+shapeProblemsBelow('/oauth/', OAUTH_ERRORS);
+
 /** What other services ask and say, as OAuth 2.0 has it. */
-@Module({ imports: [ServiceClientsModule] })
-export class OAuthModule {
-  constructor() {
-    shapeProblemsBelow('/oauth/', OAUTH_ERRORS);
-  }
-}
+@Module({ imports: [ServiceClientsModule, IntrospectionModule], controllers: [MetadataController] })
+export class OAuthModule {}

@@ -49,6 +49,9 @@ const ROUTES: Record<string, number[]> = {
   'GET /sessions/current': [200, 401, 503],
   'PATCH /sessions/{id}': [200, 400, 401, 403, 404, 413, 415, 429, 503],
   'DELETE /sessions/{id}': [204, 401, 403, 404, 503],
+  'POST /oauth/introspect': [200, 400, 401, 403, 406, 413, 429, 503],
+  'POST /verify/batch': [200, 400, 401, 403, 413, 415, 429, 503],
+  'GET /.well-known/oauth-authorization-server': [200],
   'GET /.well-known/jwks.json': [200],
   'GET /verify': [200, 302, 401, 403, 503],
   'GET /health/live': [200],
@@ -94,6 +97,9 @@ const OPERATION_IDS: Record<string, string> = {
   'POST /admin/clients/{id}/secret': 'addClientSecret',
   'DELETE /admin/clients/{id}/secrets/{secretId}': 'endClientSecret',
   'DELETE /admin/clients/{id}': 'endClient',
+  'POST /oauth/introspect': 'introspect',
+  'POST /verify/batch': 'verifyBatch',
+  'GET /.well-known/oauth-authorization-server': 'getServerMetadata',
   'GET /.well-known/jwks.json': 'listKeys',
   'GET /verify': 'verify',
   'GET /health/live': 'getLiveness',
@@ -155,7 +161,13 @@ it('The OpenAPI document is version 3.1 and describes every route and status of 
 });
 
 it('The OpenAPI document gives every route a summary, an id of its own and what it needs for authentication', () => {
-  expect(Object.keys(document.components.securitySchemes)).toEqual(['bearer', 'staff', 'refreshCookie', 'visitCookie']);
+  expect(Object.keys(document.components.securitySchemes)).toEqual([
+    'bearer',
+    'staff',
+    'serviceClient',
+    'refreshCookie',
+    'visitCookie',
+  ]);
   expect(new Set(operations.map(([, { operationId }]) => operationId)).size).toBe(operations.length);
   for (const [name, { summary, security }] of operations) {
     expect([name, typeof summary, Array.isArray(security)]).toEqual([name, 'string', true]);
@@ -193,6 +205,9 @@ it('The OpenAPI document has an example for every field, and its examples of err
       expect(headers).toHaveProperty('X-Request-Id');
       for (const [code, { value }] of Object.entries<any>(content?.['application/problem+json']?.examples ?? {})) {
         expect(value).toMatchObject({ code, status: Number(status), detail: details.get(code) });
+      }
+      for (const [code, { value }] of Object.entries<any>(content?.['application/json']?.examples ?? {})) {
+        expect(value).toEqual({ error: code, error_description: expect.any(String) });
       }
     }
   }

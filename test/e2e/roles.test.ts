@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { Client } from 'pg';
 import { type Answer, PASSWORD, someone } from '../support/api.js';
+import { basic } from '../support/clients.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
@@ -94,7 +95,14 @@ describe('the role that serves', () => {
       secretId = '',
       query = '',
       ...call
-    }: { id?: string; secretId?: string; query?: string; bearer?: string; body?: unknown } = {},
+    }: {
+      id?: string;
+      secretId?: string;
+      query?: string;
+      bearer?: string;
+      body?: unknown;
+      headers?: Record<string, string>;
+    } = {},
   ) {
     const [method, path] = route.split(' ') as [string, string];
     const answer: Answer = await instance.api.call(
@@ -177,10 +185,15 @@ describe('the role that serves', () => {
     for (const action of ['sessions/revoke', 'password/reset', 'disable', 'enable']) {
       await walk(`POST /admin/users/{id}/${action}`, { ...asStaff, body: why });
     }
-    const service = { name: 'billing', scopes: ['revoke'] };
+    const service = { name: 'billing', scopes: ['introspect', 'verify', 'revoke'] };
     const client = await walk('POST /admin/clients', { ...asStaff, body: service });
     await walk('GET /admin/clients', asStaff);
     const asClient = { ...asStaff, id: client.id, secretId: client.secrets[0].id };
+    const authorization = basic(client);
+    const form = { 'content-type': 'application/x-www-form-urlencoded', authorization };
+    await walk('GET /.well-known/oauth-authorization-server');
+    await walk('POST /oauth/introspect', { headers: form, body: `token=${bearer}` });
+    await walk('POST /verify/batch', { headers: { authorization }, body: { tokens: [bearer] } });
     await walk('POST /admin/clients/{id}/secret', asClient);
     await walk('DELETE /admin/clients/{id}/secrets/{secretId}', asClient);
     await walk('DELETE /admin/clients/{id}', asClient);

@@ -41,6 +41,7 @@ const WRONG: Record<keyof typeof CLAIMS, readonly unknown[]> = {
 
 it('The claims of an access token are read as a session, a user, a generation and times', async () => {
   expect(await readClaims(CLAIMS)).toEqual({
+    tokenId: CLAIMS.jti,
     sessionId: CLAIMS.sid,
     userId: CLAIMS.sub,
     generation: 7,

@@ -26,6 +26,7 @@ describe.each<[string, ForgingKey, ForgingKey]>([
     const token = signed(content, key);
     const first = await tokens.verify(token);
     expect(first).toEqual({
+      tokenId: content.jti,
       sessionId: content.sid,
       userId: content.sub,
       generation: 3,

@@ -4,7 +4,7 @@ import { PROBLEM_CODE } from '../../problems/problem.dto.js';
 import { declaredProblems } from '../../problems/problem.js';
 import { problemShapeAt, problemShapes } from '../../problems/problem-shape.js';
 import { documentOnce } from '../asked-by-proxy.js';
-import { BEARER, DESCRIPTION, REFRESH_COOKIE, STAFF, TAGS, VISIT_COOKIE } from './introduction.js';
+import { BEARER, DESCRIPTION, REFRESH_COOKIE, SERVICE_CLIENT, STAFF, TAGS, VISIT_COOKIE } from './introduction.js';
 import { completeOperation, type DocumentedAuthentication } from './operation.js';
 import { namedTypes } from './named-type.js';
 import { withPublicNames } from './public-names.js';
@@ -61,6 +61,7 @@ function describe({ refreshCookieName }: DocumentedAuthentication): Omit<OpenAPI
     .addServer('/', 'This server')
     .addBearerAuth({ ...bearer, description: BEARER }, 'bearer')
     .addBearerAuth({ ...bearer, description: STAFF }, 'staff')
+    .addSecurity('serviceClient', { type: 'http', scheme: 'basic', description: SERVICE_CLIENT })
     .addCookieAuth(refreshCookieName, { type: 'apiKey', in: 'cookie', description: REFRESH_COOKIE }, 'refreshCookie')
     .addCookieAuth('__Host-visit', { type: 'apiKey', in: 'cookie', description: VISIT_COOKIE }, 'visitCookie');
   for (const [name, description] of TAGS) {

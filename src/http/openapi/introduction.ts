@@ -65,6 +65,12 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
 - \`DELETE /admin/clients/{id}\` ends a service: its very next call is refused.`,
   ],
   [
+    'For other services',
+    `- \`POST /oauth/introspect\` says whether a token is active at this moment. Log out, ask again: it is not.
+- \`POST /verify/batch\` says it of 500 access tokens at once.
+- \`GET /.well-known/oauth-authorization-server\` is where libraries of OAuth begin: give them the address of Latchkey.`,
+  ],
+  [
     'Keys',
     `- \`GET /.well-known/jwks.json\` has the public keys: any service can verify an access token with them.
 - That says who issued a token. Whether its session is still open, only Latchkey knows.
@@ -83,6 +89,10 @@ export const BEARER = 'The accessToken of a login. The page at /docs fills it in
 export const STAFF =
   'The accessToken of an account with the role admin: `npm run admin:grant -- you@example.com` gives it to yours. ' +
   'It is the same token as that of bearer.';
+
+export const SERVICE_CLIENT =
+  'The client_id and client_secret of another service: `npm run client:add -- NAME --scope introspect` makes one, and so ' +
+  'does `POST /admin/clients`. They may be sent in the form instead.';
 
 export const REFRESH_COOKIE =
   'The refresh token. Login, register and refresh set it as an HttpOnly cookie and the browser sends it by itself: log ' +

@@ -1,0 +1,51 @@
+import { Injectable } from '@nestjs/common';
+import { SignJWT } from 'jose';
+import Negotiator from 'negotiator';
+import { AppConfig } from '../../config/config.js';
+import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { SigningKeys } from '../../keys/signing-keys.js';
+import { secondsOf } from '../../sessions/check/session-checker.js';
+import { issuerOf } from '../issuer.js';
+import type { IntrospectionDto } from './introspection.dto.js';
+import { SignedAnswersError } from './introspection.errors.js';
+
+const JSON_TYPE = 'application/json';
+const TYPE = 'token-introspection+jwt';
+
+export const SIGNED_INTROSPECTION = `application/${TYPE}`;
+
+/** Answers as JWTs (RFC 9701), which the service that asked can keep as evidence. */
+@Injectable()
+export class SignedIntrospection {
+  constructor(
+    private readonly keys: SigningKeys,
+    private readonly config: AppConfig,
+  ) {}
+
+  /**
+   * Whether an Accept header asks for a signed answer. Where there are no keys that others can verify with, none does, and one that
+   * takes nothing else throws {@link SignedAnswersError}.
+   */
+  isAskedFor(accept = '*/*'): boolean {
+    const accepted = new Negotiator({ headers: { accept } }).mediaTypes([JSON_TYPE, SIGNED_INTROSPECTION]);
+    if (accepted[0] !== SIGNED_INTROSPECTION || this.config.jwtAlgorithm === SIGNING_ALGORITHM) {
+      return accepted[0] === SIGNED_INTROSPECTION;
+    }
+    if (!accepted.includes(JSON_TYPE)) {
+      throw new SignedAnswersError();
+    }
+    return false;
+  }
+
+  /** Signs an answer for one client, with the key that signs after its request arrived. Throws as the keys do. */
+  async sign(answer: IntrospectionDto, { id: clientId }: { readonly id: string }): Promise<string> {
+    const { key, readAt } = await this.keys.signingNow();
+    // No `sub` and no `exp`, so that it is never taken for an access token (RFC 9701, section 5).
+    return new SignJWT({ token_introspection: { ...answer } })
+      .setProtectedHeader({ alg: SIGNING_ALGORITHM, typ: TYPE, kid: key.id })
+      .setIssuer(issuerOf(this.config))
+      .setAudience(clientId)
+      .setIssuedAt(secondsOf(readAt))
+      .sign(key.privateKey);
+  }
+}

@@ -1,0 +1,56 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { AppConfig } from '../../config/config.js';
+import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { baseOf, issuerOf } from '../issuer.js';
+
+const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post'];
+const BASE = 'https://auth.example.com';
+
+/** RFC 8414, section 2. */
+export class ServerMetadataDto {
+  @ApiProperty({ example: BASE, description: 'JWT_ISSUER, where that is a URL; otherwise PUBLIC_URL.' })
+  readonly issuer!: string;
+
+  @ApiProperty({
+    required: false,
+    example: `${BASE}/.well-known/jwks.json`,
+    description: 'Not where JWT_ALGORITHM is HS256: it has no public keys.',
+  })
+  readonly jwks_uri?: string;
+
+  @ApiProperty({ type: [String], example: [], description: 'None: nobody logs in here for another service.' })
+  readonly response_types_supported!: readonly string[];
+
+  @ApiProperty({ type: [String], example: [], description: 'None: tokens come from logins.' })
+  readonly grant_types_supported!: readonly string[];
+
+  @ApiProperty({ example: `${BASE}/oauth/introspect`, description: 'RFC 7662.' })
+  readonly introspection_endpoint!: string;
+
+  @ApiProperty({ type: [String], example: CLIENT_METHODS, description: 'How a service client authenticates there.' })
+  readonly introspection_endpoint_auth_methods_supported!: readonly string[];
+
+  @ApiProperty({
+    required: false,
+    type: [String],
+    example: [SIGNING_ALGORITHM],
+    description: 'How signed answers are signed (RFC 9701). Not where JWT_ALGORITHM is HS256: there are none.',
+  })
+  readonly introspection_signing_alg_values_supported?: readonly string[];
+
+  static from(config: Pick<AppConfig, 'jwtAlgorithm' | 'jwtIssuer' | 'publicUrl'>): ServerMetadataDto {
+    const base = baseOf(config.publicUrl);
+    const hasKeys = config.jwtAlgorithm === SIGNING_ALGORITHM;
+    return {
+      issuer: issuerOf(config),
+      ...(hasKeys && { jwks_uri: `${base}/.well-known/jwks.json` }),
+      // Without an authorization endpoint there is none, and yet the standard requires the member.
+      response_types_supported: [],
+      // Left out it would mean two that are not there.
+      grant_types_supported: [],
+      introspection_endpoint: `${base}/oauth/introspect`,
+      introspection_endpoint_auth_methods_supported: CLIENT_METHODS,
+      ...(hasKeys && { introspection_signing_alg_values_supported: [SIGNING_ALGORITHM] }),
+    };
+  }
+}
