@@ -1,6 +1,6 @@
-import { Controller, Get, Header, Param, Res } from '@nestjs/common';
+import { Controller, Get, Header, Param, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { Language } from '../http/language.js';
 import { Public } from '../http/public.decorator.js';
@@ -9,6 +9,7 @@ import { phrase } from '../texts/phrase.mjs';
 import { textsOf } from '../texts/texts.js';
 import { Brand } from './brand.js';
 import { byPath, fill, jsonForScript, PAGE_STYLE, read } from './html.js';
+import { returnToOf } from './return-to.js';
 
 const TEMPLATE = read('index.html').replace('{{account}}', () => read('account.html'));
 const [BEFORE_DATA = '', AFTER_DATA = ''] = TEMPLATE.split('{{data}}');
@@ -22,6 +23,8 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map(
     'history.mjs',
     'i18n.mjs',
     'places.mjs',
+    'return-to.mjs',
+    'signing-out.mjs',
     '../../texts/phrase.mjs',
   ].map((path) => [path.replace(/^.*\//, ''), read(path)]),
 );
@@ -44,7 +47,11 @@ export class PageController {
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
   @Header('Vary', 'Accept-Language')
-  index(@Language() language: string, @Res({ passthrough: true }) reply: FastifyReply): string {
+  index(
+    @Language() language: string,
+    @Req() { url }: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): string {
     void reply.headers({ 'Content-Language': language, 'Content-Security-Policy': csp(this.brand.imageSources) });
     const { page } = textsOf(language);
     const least = this.config.passwordMinLength;
@@ -56,7 +63,11 @@ export class PageController {
       passwordLeast: String(least),
       passwordRules: phrase(language, page.passwordRules, { count: least }),
     };
-    const data = { language, texts: page, settings: this.settings() };
+    const data = {
+      language,
+      texts: page,
+      settings: { ...this.settings(), returnTo: returnToOf(url, this.config.returnToOrigins) },
+    };
     return fill(BEFORE_DATA, values) + jsonForScript(data) + fill(AFTER_DATA, values);
   }
 

@@ -1,6 +1,7 @@
 // Signing in and up, and asking for a new password.
 import { $, clearErrors, on, onSubmit, sayDone, sayProblem } from './dom.mjs';
-import { settings, texts } from './i18n.mjs';
+import { say, settings, texts } from './i18n.mjs';
+import { keepReturnTo, returnTo, site } from './return-to.mjs';
 
 const { account, door: words } = texts;
 
@@ -9,6 +10,10 @@ const DOORS = {
   'sign-up': { title: words.signUp, lead: words.signUpLead, button: words.signUp, password: 'new-password' },
   forgot: { title: words.forgot, lead: words.forgotLead, button: words.sendLink, password: null },
 };
+
+if (returnTo !== null) {
+  for (const name of ['sign-in', 'sign-up']) DOORS[name].lead = say(words.goOnLead, { site });
+}
 
 let current = 'sign-in';
 
@@ -42,6 +47,8 @@ export function startDoor(client) {
     });
   }
   onSubmit($('credentials'), async ({ email, password }) => {
+    // Each of these may go on with a mailed link.
+    if (current !== 'sign-in') keepReturnTo();
     if (current === 'forgot') {
       await client.request('POST', '/auth/password/forgot', { body: { email } });
       sayDone(words.linkSent, { isMail: true });

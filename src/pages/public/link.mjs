@@ -76,8 +76,22 @@ function giveUp(title, text) {
   heading.focus();
 }
 
+/** Leads on to the site that this began at, by the page that signs in: return-to.mjs kept it there. */
+function leadToSite() {
+  try {
+    const { url, until } = JSON.parse(localStorage.getItem('latchkey-return-to'));
+    if (until < Date.now()) return;
+    const link = $('devices').querySelector('a');
+    link.textContent = phrase(lang, texts.toSite, { site: new URL(url).host });
+    link.href = `/?return_to=${encodeURIComponent(url)}`;
+  } catch {
+    // Nothing is kept, or nothing that can be read.
+  }
+}
+
 function finish(text) {
   say(text);
+  leadToSite();
   show({ devices: true });
   heading.focus();
 }

@@ -6,8 +6,11 @@ import { $, addToggles, on, onPress, sayConnection, sayDone, sayProblem } from '
 import { openDoor, startDoor } from './door.mjs';
 import { History } from './history.mjs';
 import { of, problemText, say, settings, texts } from './i18n.mjs';
+import { goOn, isBackTooSoon, returnTo, site } from './return-to.mjs';
+import { answerSigningOut, asksToSignOut, askToSignOut, startSigningOut } from './signing-out.mjs';
 
 const VIEWS = ['devices', 'history', 'account'];
+const SECTIONS = ['loading', 'signing-out', 'signed-out', 'signed-in'];
 
 const client = new LatchkeyClient();
 const endedSessions = new History(client);
@@ -19,7 +22,7 @@ const devices = new Devices(client, (name) => {
 });
 
 function show(section) {
-  for (const id of ['loading', 'signed-out', 'signed-in']) $(id).hidden = id !== section;
+  for (const id of SECTIONS) $(id).hidden = id !== section;
   for (const id of ['me', 'sections']) $(id).hidden = section !== 'signed-in';
 }
 
@@ -38,7 +41,32 @@ function showView() {
   if (view === 'account') void client.reloadUser().catch(() => {});
 }
 
+let isStarting = true;
+let isAskedToSignOut = asksToSignOut;
+
+/** Says what to do where the site sends back who is signed in: without end, if the page went along. */
+function sayCameBack() {
+  history.replaceState(null, '', `/${location.hash}`);
+  sayProblem(say(texts.cameBack, { site }));
+  const link = $('again').querySelector('a');
+  link.href = returnTo;
+  link.textContent = say(texts.tryAgainAt, { site });
+  $('again').hidden = false;
+}
+
 on(client, 'signedin', () => {
+  const cameBack = isStarting && returnTo !== null && isBackTooSoon();
+  if (isAskedToSignOut) {
+    show('signing-out');
+    askToSignOut(client.user);
+    return;
+  }
+  if (returnTo !== null && !cameBack) {
+    $('loading').firstElementChild.textContent = say(texts.goingOn, { site });
+    show('loading');
+    goOn();
+    return;
+  }
   const isNewHere = $('signed-in').hidden;
   showUser(client.user);
   if (!isNewHere) return;
@@ -47,6 +75,7 @@ on(client, 'signedin', () => {
   devices.clear();
   show('signed-in');
   showView();
+  if (cameBack) sayCameBack();
 });
 on(client, 'user', () => showUser(client.user));
 on(client, 'signedout', ({ detail: { reason, wasSignedIn } }) => {
@@ -55,10 +84,13 @@ on(client, 'signedout', ({ detail: { reason, wasSignedIn } }) => {
   sayConnection('');
   sayDone('');
   // A cookie that is no longer good, found at the start, is nothing to report.
+  $('again').hidden = true;
   sayProblem(wasSignedIn || reason !== 'invalid_refresh_token' ? of(texts.endings, reason) : '');
   openDoor('sign-in');
   show('signed-out');
   $('door').focus();
+  if (isAskedToSignOut) answerSigningOut({ wasSignedIn });
+  isAskedToSignOut = false;
 });
 on(client, 'session', () => devices.reloadSoon());
 /** Reads what was missed, and says that all is well again. */
@@ -107,4 +139,7 @@ $('docs').hidden = !settings.hasDocs;
 addToggles();
 startDoor(client);
 startAccount(client);
-if (!(await client.start())) show('signed-out');
+startSigningOut(client);
+// The service is asked, and not other tabs: its answer sets the cookies again, by which the site knows this browser.
+if (!(await client.start({ isFresh: returnTo !== null || asksToSignOut }))) show('signed-out');
+isStarting = false;
