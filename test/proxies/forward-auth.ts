@@ -34,7 +34,9 @@ export function useForwardAuth(
   const proxies = new Map<ProxyName, Proxy>();
   const t = {
     async start(name, change, port) {
-      const proxy = await startProxy(name, { latchkey: t.tap.address, dashboard: t.dashboard.address, change, port });
+      const { host: page } = new URL(t.latchkey.url);
+      const addresses = { latchkey: t.tap.address, dashboard: t.dashboard.address, page };
+      const proxy = await startProxy(name, { ...addresses, change, port });
       started.push(proxy);
       return proxy;
     },
@@ -43,12 +45,15 @@ export function useForwardAuth(
 
   beforeAll(async () => {
     const ports = await Promise.all(names.map(() => freePort()));
+    const ownPort = await freePort();
     t.database = await createDatabase();
     t.store = await startDatabaseProxy(t.database.url);
     t.dashboard = await startDashboard();
     t.latchkey = await startInstance({
       env: {
         DATABASE_URL: t.store.url,
+        PORT: String(ownPort),
+        PUBLIC_URL: `http://127.0.0.1:${ownPort}`,
         VISIT_COOKIE: 'on',
         RETURN_TO_ORIGINS: ports.map((port) => `http://127.0.0.1:${port}`).join(','),
         ...options.env,

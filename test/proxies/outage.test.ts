@@ -51,16 +51,27 @@ it('while the database is silent, each proxy answers 503 and when to try again, 
 it.each([
   ['is not there', () => t.tap.close()],
   ['does not answer', () => Promise.resolve(t.tap.hold())],
-])('while Latchkey %s, each proxy answers 502, 503 or 504, and the dashboard is not asked', async (_, fail) => {
-  await fail();
-  for (const [name, answers] of await askAll()) {
-    for (const { status } of answers) {
-      expect([name, status]).toEqual([name, name === 'caddy' ? expect.any(Number) : 503]);
-      expect([502, 503, 504]).toContain(status);
+])(
+  'while Latchkey %s, nginx and HAProxy answer 503, Caddy 502 or 504, and the dashboard is not asked',
+  async (_, fail) => {
+    await fail();
+    for (const [name, answers] of await askAll()) {
+      for (const { status, headers, body } of answers) {
+        if (name === 'caddy') expect([502, 504]).toContain(status);
+        else expect([name, status, headers['retry-after'], body.status]).toEqual([name, 503, '1', 503]);
+      }
     }
-  }
+    expect(t.dashboard.seen).toEqual([]);
+    await t.tap.close();
+    await t.tap.open();
+    await allAreLetIn();
+  },
+);
+
+// An error in a script ends the script, and not the request.
+it('while the script of HAProxy fails, it answers 503, and the dashboard is not asked', async () => {
+  const { url } = await t.start('haproxy', (text) => text.replace('local answer = ask(', 'local answer = nothing('));
+  const { status, body } = await send(url, '/', { headers: bearer(device.accessToken) });
+  expect([status, body.status]).toEqual([503, 503]);
   expect(t.dashboard.seen).toEqual([]);
-  await t.tap.close();
-  await t.tap.open();
-  await allAreLetIn();
 });

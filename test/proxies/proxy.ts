@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { freePort } from '../support/free-port.js';
 import { until } from '../support/until.js';
 
@@ -21,86 +21,70 @@ interface Addresses {
   /** Host and port. */
   readonly latchkey: string;
   readonly dashboard: string;
+  /** Where people sign in. */
+  readonly page: string;
   readonly port?: number;
-  /** What a test changes in the documented configuration, because it is about it. */
+  /** What a test changes in the documented files, because it is about it. */
   readonly change?: (configuration: string) => string;
 }
 
 interface Installation {
-  readonly file: string;
   readonly packages: string;
-  /** From the documented configuration to the files of a process that leaves nothing behind. Returns its command. */
-  readonly prepare: (configuration: string, folder: string) => readonly [program: string, ...args: string[]];
+  /** The configuration, and what belongs to it. */
+  readonly files: readonly [configuration: string, ...others: string[]];
+  /** From the documented configuration to that of a process that leaves nothing behind. */
+  readonly complete: (configuration: string, folder: string) => string;
+  readonly command: (folder: string) => readonly [program: string, ...args: string[]];
 }
+
+const NGINX_TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 
 const INSTALLATIONS: Record<ProxyName, Installation> = {
   nginx: {
-    file: 'nginx.conf',
     packages: 'nginx libnginx-mod-http-headers-more-filter',
-    prepare(configuration, folder) {
-      const path = join(folder, 'nginx.conf');
-      const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-      writeFileSync(
-        path,
-        `${process.getuid?.() === 0 ? 'user root;' : ''}
-        daemon off;
-        pid ${folder}/pid;
-        load_module /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so;
-        events {}
-        http {
-          access_log off;
-          ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
-          ${configuration}
-        }`,
-      );
-      return ['nginx', '-c', path, '-p', folder, '-e', join(folder, 'error.log')];
-    },
+    files: ['nginx.conf'],
+    complete: (configuration, folder) => `
+      ${process.getuid?.() === 0 ? 'user root;' : ''}
+      daemon off;
+      pid ${folder}/pid;
+      load_module /usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so;
+      events {}
+      http {
+        access_log off;
+        ${NGINX_TEMPORARY.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+        ${configuration}
+      }`,
+    command: (folder) => ['nginx', '-c', join(folder, 'nginx.conf'), '-p', folder, '-e', join(folder, 'error.log')],
   },
   caddy: {
-    file: 'Caddyfile',
     packages: 'caddy',
-    prepare(configuration, folder) {
-      const path = join(folder, 'Caddyfile');
-      writeFileSync(path, `{\n\tadmin off\n}\n${configuration}`);
-      return ['caddy', 'run', '--config', path, '--adapter', 'caddyfile'];
-    },
+    files: ['Caddyfile'],
+    complete: (configuration) => `{\n\tadmin off\n}\n${configuration}`,
+    command: (folder) => ['caddy', 'run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'],
   },
   haproxy: {
-    file: 'haproxy.cfg',
     packages: 'haproxy',
-    prepare(configuration, folder) {
-      const path = join(folder, 'haproxy.cfg');
-      writeFileSync(path, configuration.replace('/etc/haproxy/', `${resolve(FOLDER)}/`));
-      return ['haproxy', '-db', '-f', path];
-    },
+    files: ['haproxy.cfg', 'latchkey.lua'],
+    complete: (configuration, folder) => configuration.replace('/etc/haproxy/', `${folder}/`),
+    command: (folder) => ['haproxy', '-db', '-f', join(folder, 'haproxy.cfg')],
   },
 };
 
 /** Starts one as its page of the documentation says, with other ports. */
-export async function startProxy(
-  name: ProxyName,
-  { latchkey, dashboard, port: given, change = (configuration) => configuration }: Addresses,
-): Promise<Proxy> {
-  const { file, packages, prepare } = INSTALLATIONS[name];
+export async function startProxy(name: ProxyName, addresses: Addresses): Promise<Proxy> {
+  const { packages, files, complete, command } = INSTALLATIONS[name];
   const folder = mkdtempSync(join(tmpdir(), `latchkey-${name}-`));
-  const port = given ?? (await freePort());
-  const documented = readFileSync(join(FOLDER, file), 'utf8');
-  const configuration = change(documented)
-    .replaceAll('127.0.0.1:3000', latchkey)
-    .replaceAll('127.0.0.1:8000', dashboard)
-    .replaceAll('localhost:8080', `127.0.0.1:${port}`)
-    .replace('listen 8080', `listen 127.0.0.1:${port}`)
-    .replace('bind :8080', `bind 127.0.0.1:${port}`);
-  const [program, ...args] = prepare(configuration, folder);
+  const port = addresses.port ?? (await freePort());
+  for (const file of files) {
+    const text = withAddresses(readFileSync(join(FOLDER, file), 'utf8'), addresses, port);
+    writeFileSync(join(folder, file), file === files[0] ? complete(text, folder) : text);
+  }
+  const [program, ...args] = command(folder);
   const child = run(program, args, folder);
-  const exit = once(child.process, 'exit');
-  const isThere = await Promise.race([
-    until(`${name} listens`, () => canConnect(port)),
-    exit.then(() => false),
-    once(child.process, 'error').then(() => {
-      throw new Error(`There is no ${program} here: apt-get install ${packages}`);
-    }),
-  ]);
+  const exit = once(child.process, 'exit').catch(() => {
+    throw new Error(`There is no ${program} here: apt-get install ${packages}`);
+  });
+  const isThere = await Promise.race([until(`${name} listens`, () => canConnect(port)), exit.then(() => false)]);
   if (!isThere) throw new Error(`${name} does not start (apt-get install ${packages}):\n${child.output()}`);
   return {
     url: `http://127.0.0.1:${port}`,
@@ -111,6 +95,15 @@ export async function startProxy(
     },
   };
 }
+
+const withAddresses = (text: string, { latchkey, dashboard, page, change = (same) => same }: Addresses, port: number) =>
+  change(text)
+    .replaceAll('127.0.0.1:3000', latchkey)
+    .replaceAll('localhost%3A3000', encodeURIComponent(page))
+    .replaceAll('127.0.0.1:8000', dashboard)
+    .replaceAll('localhost:8080', `127.0.0.1:${port}`)
+    .replace('listen 8080', `listen 127.0.0.1:${port}`)
+    .replace('bind :8080', `bind 127.0.0.1:${port}`);
 
 function run(program: string, args: readonly string[], folder: string): { process: ChildProcess; output(): string } {
   const child = spawn(program, args, {

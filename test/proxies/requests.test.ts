@@ -95,7 +95,7 @@ describe.each(PROXIES)('behind %s', (name) => {
     const { status, headers } = await send(proxy.url, path, { headers: NAVIGATION });
     expect(status).toBe(302);
     const { origin, pathname, searchParams } = new URL(String(headers['location']));
-    expect([origin, pathname]).toEqual(['http://localhost:3000', '/']);
+    expect([origin, pathname]).toEqual([t.latchkey.url, '/']);
     expect([...searchParams]).toEqual([['return_to', proxy.url + path]]);
     expect(headers['set-cookie']).toBeUndefined();
     expect(t.dashboard.seen).toEqual([]);

@@ -17,9 +17,10 @@ local TOLD = {
 -- What is passed back to the client of a refused request.
 local REFUSED_WITH = { 'content-type', 'www-authenticate', 'location', 'retry-after', 'cache-control' }
 
-local REFUSALS = { [302] = true, [400] = true, [401] = true, [403] = true, [503] = true }
+local REFUSALS = { [302] = true, [400] = true, [401] = true, [403] = true }
 
-local TIMEOUT_MS = 5000
+-- For each of the four times that HAProxy tries.
+local TIMEOUT_MS = 2000
 
 -- The values of a header as a list. HAProxy counts them from zero, Lua from one.
 local function values(headers, name)
@@ -42,6 +43,11 @@ local function ask(txn, url)
   }
   for _, name in ipairs(ASKED_WITH) do headers[name] = values(request, name) end
   return core.httpclient():get{ url = url, headers = headers, timeout = TIMEOUT_MS }
+end
+
+-- HAProxy answers 503 itself where it reaches nobody: with Retry-After it is Latchkey's.
+local function isRefusal(answer)
+  return REFUSALS[answer.status] or (answer.status == 503 and answer.headers['retry-after'])
 end
 
 local function refuse(txn, answer)
@@ -68,7 +74,7 @@ core.register_action('latchkey', { 'http-req' }, function(txn, url)
   local answer = ask(txn, url)
   if answer.status == 200 then
     admit(txn, answer)
-  elseif REFUSALS[answer.status] then
+  elseif isRefusal(answer) then
     refuse(txn, answer)
   end
 end, 1)
