@@ -192,7 +192,13 @@ describe.each(PROXIES)('behind %s', (name) => {
       [`X_Forwarded_${part}`, 'evil.example'] as const,
     ]);
     const { status, headers } = await send(proxy.url, '/reports', {
-      headers: [...NAVIGATION, ...said, ['forwarded', 'host=evil.example']],
+      headers: [
+        ...NAVIGATION,
+        ...said,
+        ['forwarded', 'host=evil.example'],
+        ['X-Original-Url', `${proxy.url}/elsewhere`],
+        ['X-Original-Method', 'POST'],
+      ],
     });
     expect(status).toBe(302);
     expect(new URL(String(headers['location'])).searchParams.get('return_to')).toBe(`${proxy.url}/reports`);
@@ -325,4 +331,13 @@ it('behind nginx a page for errors that is set for everything does not become th
   t.dashboard.seen.length = 0;
   expect((await send(proxy.url, '/')).status).toBe(401);
   expect(t.dashboard.seen).toEqual([]);
+});
+
+it('behind nginx without the module, a client cannot say who it is by any name that Latchkey uses', async () => {
+  const proxy = await t.start('nginx', (configuration) => configuration.replace(/^.*more_clear_input_headers.*$/m, ''));
+  const { accessToken } = await t.latchkey.api.signUp();
+  const headersOf = async (headers: HeaderLines) =>
+    statements((await send(proxy.url, '/', { headers: [...bearer(accessToken), ...headers] })).body);
+  const names = ['User', 'Email', 'Session', 'Role', 'Auth-Time', 'Acr', 'Assertion'];
+  expect(await headersOf(names.map((name) => [`X-Latchkey-${name}`, 'admin'] as const))).toEqual(await headersOf([]));
 });
