@@ -10,13 +10,13 @@ import { SignInFilter } from './sign-in.filter.js';
 
 @ApiTags('Reverse proxies')
 @Public()
-@UseFilters(SignInFilter)
 @Controller('verify')
 export class ForwardAuthController {
   constructor(private readonly forwardAuth: ForwardAuthService) {}
 
   @All()
   @AskedByProxy()
+  @UseFilters(SignInFilter)
   @HttpCode(HttpStatus.OK)
   @ApiVerdict()
   async verify(
