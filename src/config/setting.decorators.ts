@@ -103,7 +103,7 @@ export const IsOrigin = (options: ValidationOptions) =>
     {
       name: 'isOrigin',
       validator: {
-        validate: isText((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
+        validate: isText((text) => /^https?:[^*]*$/.test(text) && URL.canParse(text) && new URL(text).origin === text),
       },
     },
     options,

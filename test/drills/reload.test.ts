@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { holdUsers } from '../support/held-rows.js';
@@ -35,6 +36,7 @@ beforeAll(async () => {
       NODE_ENV: 'production',
       LOG_LEVEL: 'info',
       COOKIE_SECURE: 'off',
+      VISIT_COOKIE: 'on',
       ACCOUNT_PAGE: 'on',
       WEB_CONCURRENCY: '2',
       METRICS_PORT: String(metricsPort),
@@ -66,6 +68,9 @@ const statuses = async (accessToken: string) => {
 
 it('A SIGHUP replaces every worker whatever clients hold open: tokens of the old secrets work nowhere any more', async () => {
   const old = await instance.api.signUp();
+  const visit = (await instance.api.register({ ...someone(), tokenDelivery: 'cookie' })).headers.getSetCookie()[1]!;
+  const ask = () => instance.api.call('GET', '/verify', { cookie: visit.split(';')[0]! });
+  expect((await ask()).status).toBe(200);
   const sockets = await holdSockets(instance, old.accessToken);
   const before = workers();
 
@@ -81,6 +86,7 @@ it('A SIGHUP replaces every worker whatever clients hold open: tokens of the old
 
   expect(await statuses(old.accessToken)).toEqual([401]);
   expect((await instance.api.refresh(old.refreshToken)).status).toBe(401);
+  expect(await ask()).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
   expect(await statuses((await instance.api.signIn(old.credentials)).accessToken)).toEqual([200]);
   sockets.forEach((socket) => socket.destroy());
 }, 120_000);

@@ -34,7 +34,7 @@ const FORWARDED = {
 
 /** Not with fetch, which says of itself how it fetches. */
 async function ask(query: Query, headers: Record<string, string>, { method = 'GET', below = '' } = {}): Promise<Told> {
-  const question = `${t.api.url}/verify${below}?${new URLSearchParams(query)}`;
+  const question = `${t.api.url}/verify${below}?${new URLSearchParams(query).toString()}`;
   const [answer] = (await once(request(question, { method, headers }).end(), 'response')) as [IncomingMessage];
   return { status: answer.statusCode, headers: answer.headers, body: await text(answer) };
 }
@@ -53,7 +53,12 @@ const attributesOf = ({ headers }: Answer, name: string): string[] =>
 
 describe('signing in', () => {
   it('A browser that asks for a page is sent to the sign-in, with where it wanted to go', async () => {
-    for (const headers of [NAVIGATION, { 'sec-fetch-mode': 'navigate' }, { accept: 'text/html' }]) {
+    const navigations: Record<string, string>[] = [
+      NAVIGATION,
+      { 'sec-fetch-mode': 'navigate' },
+      { accept: 'text/html' },
+    ];
+    for (const headers of navigations) {
       const answer = await ask({ sign_in: SIGN_IN }, { ...FORWARDED, ...headers });
       expect([headers, answer.status]).toEqual([headers, 302]);
       const location = new URL(answer.headers.location!);

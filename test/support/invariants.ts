@@ -93,7 +93,10 @@ async function workingTokensOfEnded(database: Pick<TestDatabase, 'query'>, api: 
   const working: string[] = [];
   for (const { id } of ended) {
     const { accessToken, refreshToken } = ledger.sessions.get(id)!;
-    const statuses = [(await api.me(accessToken)).status];
+    const statuses = [
+      (await api.me(accessToken)).status,
+      (await api.call('GET', '/verify', { bearer: accessToken })).status,
+    ];
     if (refreshToken !== null) statuses.push((await api.refresh(refreshToken)).status);
     if (statuses.some((status) => status !== 401)) working.push(`${id}: ${statuses.join(', ')}`);
   }

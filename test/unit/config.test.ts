@@ -331,3 +331,56 @@ describe('the documentation', () => {
     expect([...variables, ...files].filter((name) => !/^# [\w"]/.test(above(name)))).toEqual([]);
   });
 });
+
+describe('sites behind a proxy', () => {
+  const AT = { PUBLIC_URL: 'https://auth.example.com' };
+
+  it('There is no visit cookie and no site to return to unless they are set', () => {
+    expect(loadConfig(PRODUCTION)).toMatchObject({ hasVisitCookie: false, returnToOrigins: [] });
+    const set = {
+      VISIT_COOKIE: 'on',
+      VISIT_COOKIE_DOMAIN: 'example.com',
+      RETURN_TO_ORIGINS: 'https://a.example.com, http://b:8080',
+    };
+    expect(loadConfig({ ...PRODUCTION, ...AT, ...set })).toMatchObject({
+      hasVisitCookie: true,
+      visitCookieDomain: 'example.com',
+      returnToOrigins: ['https://a.example.com', 'http://b:8080'],
+    });
+  });
+
+  it.each([
+    'com',
+    '.example.com',
+    'EXAMPLE.com',
+    'example.com/',
+    'https://example.com',
+    '10.0.0.1',
+    'a b.com',
+    'x;.com',
+    '*.com',
+  ])('VISIT_COOKIE_DOMAIN=%s is refused as no domain', (VISIT_COOKIE_DOMAIN) => {
+    expect(refusalOf({ ...AT, VISIT_COOKIE_DOMAIN })).toContain('VISIT_COOKIE_DOMAIN must be a domain');
+  });
+
+  it.each(['example.org', 'www.example.com', 'th.example.com', 'ample.com'])(
+    'VISIT_COOKIE_DOMAIN=%s is refused where PUBLIC_URL is not below it',
+    (VISIT_COOKIE_DOMAIN) => {
+      expect(refusalOf({ ...AT, VISIT_COOKIE_DOMAIN })).toContain(
+        'must be the host of PUBLIC_URL or a domain above it',
+      );
+    },
+  );
+
+  it.each([
+    '*',
+    'null',
+    'app.example.com',
+    'https://app.example.com/',
+    'https://app.example.com:443',
+    'https://*.example.com',
+    'javascript:x',
+  ])('RETURN_TO_ORIGINS=%s is refused as no origin', (RETURN_TO_ORIGINS) => {
+    expect(refusalOf({ RETURN_TO_ORIGINS })).toContain('RETURN_TO_ORIGINS must be a list of origins');
+  });
+});
