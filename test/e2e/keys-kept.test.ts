@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
 import { KeyCipher } from '../../src/keys/key-cipher.js';
 import { generateKey, readKey, writeKey } from '../../src/keys/signing-key.js';
 import type { Api } from '../support/api.js';
@@ -46,7 +47,20 @@ const jwksOf = (api: Api, headers: Record<string, string> = {}) =>
   api.call('GET', '/.well-known/jwks.json', { headers });
 
 it('Instances that start together for the first time make one key, and a restart keeps it', async () => {
-  const instances = await Promise.all([start(), start(), start()]);
+  // None can write before all of them have read that there is no key, or wait for the one that has.
+  const holder = new Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query('BEGIN; LOCK TABLE signing_keys IN EXCLUSIVE MODE');
+  const patient = { DATABASE_STATEMENT_TIMEOUT_MS: '60000' };
+  const starting = Promise.all([start(patient), start(patient), start(patient)]);
+  await until('all three wait', async () => {
+    const waiting = await database.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return waiting.length === 3;
+  });
+  await holder.end();
+  const instances = await starting;
   const [key] = await rowsOf();
   expect(await rowsOf()).toHaveLength(1);
   for (const { api } of instances) expect(await publishedBy(api)).toEqual([key!.id]);
