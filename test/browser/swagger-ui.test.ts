@@ -156,9 +156,16 @@ it('An access token that is entered by hand is that of a user and of staff, unti
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   const dialog = page.locator('.dialog-ux');
   await page.locator('.auth-wrapper .authorize').first().click();
-  // The bearer comes first, and there is nothing to type for the cookie.
-  expect(await dialog.locator('h4 code').allTextContents()).toEqual(['bearer', 'staff', 'refreshCookie']);
-  expect(await dialog.locator('input').count()).toBe(2);
+  // The bearer comes first, and there is nothing to type for the cookies.
+  expect(await dialog.locator('h4 code').allTextContents()).toEqual([
+    'bearer',
+    'staff',
+    'serviceClient',
+    'refreshCookie',
+    'visitCookie',
+  ]);
+  // A token each, and the id and secret of a client.
+  expect(await dialog.locator('input').count()).toBe(4);
   await dialog.locator('input').first().fill(accessToken);
   await dialog.getByRole('button', { name: 'Apply credentials' }).first().click();
   await page.keyboard.press('Escape');
@@ -279,3 +286,45 @@ it('The links at the top lead to the other pages of the service', async () => {
   await page.waitForURL(`${t.api.url}/`);
   expect(clicks).toBe(1);
 });
+
+it('Staff make a service client, and the page asks as that service, without a cookie or a secret that stays', async () => {
+  const credentials = someone();
+  const { body: admin } = await run('register', credentials);
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [admin.user.id]);
+  const name = `Billing ${credentials.email}`;
+  const { body: client } = await run('addClient', { name, scopes: ['introspect', 'verify', 'revoke'] });
+  await seen(page.locator('.client'), `Service client: ${name}`);
+
+  const cookies: Promise<string | undefined>[] = [];
+  page.on('request', (request) => {
+    if (/oauth|batch/.test(request.url())) cookies.push(request.allHeaders().then(({ cookie }) => cookie));
+  });
+  // The access token of the page stands where the examples have one.
+  const introspected = await run('introspect');
+  expect(introspected.body).toMatchObject({ active: true, sub: admin.user.id });
+  expect((await run('verifyBatch')).body.results).toEqual([introspected.body]);
+  await expectAccessible(page);
+  await operation('introspect').screenshot({ path: join(PICTURES, 'docs-introspect.png') });
+
+  // What is entered by hand is forgotten at a reload, as what was filled in.
+  const refused = async () => {
+    await page.reload();
+    await page.locator('.opblock').first().waitFor();
+    const { status, body } = await run('introspect');
+    expect([status, body.error]).toEqual([401, 'invalid_client']);
+  };
+  await refused();
+  await seen(operation('introspect').locator('tr[aria-current]'), 'invalid_client');
+  await page.getByRole('button', { name: 'Authorize', exact: true }).first().click();
+  const dialog = page.locator('.auth-container').filter({ hasText: 'serviceClient' });
+  await picture('authorize-client');
+  await dialog.getByLabel(/username/i).fill(client.id);
+  await dialog.getByLabel(/password/i).fill(client.clientSecret);
+  await dialog.getByRole('button', { name: /authorize|apply/i }).click();
+  await page.keyboard.press('Escape');
+  await seen(page.locator('.client'), `Service client: ${client.id}`);
+  expect((await run('introspect')).body).toEqual(introspected.body);
+  await refused();
+  expect(await Promise.all(cookies)).toEqual(cookies.map(() => undefined));
+  expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage])')).not.toContain(client.clientSecret);
+}, 120_000);

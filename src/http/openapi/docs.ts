@@ -18,9 +18,18 @@ const FILES: readonly (readonly [folder: string, names: readonly string[]])[] = 
   [
     PUBLIC,
     ['docs.css', 'colours.css', 'route.css', 'docs.mjs'].concat(
-      ['accessibility', 'document', 'authorization', 'ids', 'refusals', 'run', 'stream', 'store'].map(
-        (name) => `${name}.mjs`,
-      ),
+      [
+        'accessibility',
+        'document',
+        'authorization',
+        'clients',
+        'ids',
+        'refusals',
+        'run',
+        'stream',
+        'store',
+        'tokens',
+      ].map((name) => `${name}.mjs`),
     ),
   ],
 ];

@@ -53,22 +53,22 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
 - \`GET /admin/audit\` says what happened, to whom, and who did it.`,
   ],
   [
-    'Reverse proxies',
-    `- \`GET /verify\` answers a proxy that asks whether a request may pass: 200 with who is there, 401, 403 or 503.
-- Try it with \`role=admin\`: 403, unless you are one. With \`audience=https://app.example.com\` there is an assertion.
-- End the session: from then on it is 401.`,
-  ],
-  [
     'Service clients',
-    `- Other services ask with a secret of their own. \`POST /admin/clients\` makes one, and shows it once.
+    `- Other services ask with a secret of their own. \`POST /admin/clients\` makes one, shows it once, and authorizes this page with it.
 - \`POST /admin/clients/{id}/secret\` makes a second one, so that it can be replaced without an interruption.
 - \`DELETE /admin/clients/{id}\` ends a service: its very next call is refused.`,
   ],
   [
-    'For other services',
-    `- \`POST /oauth/introspect\` says whether a token is active at this moment. Log out, ask again: it is not.
-- \`POST /verify/batch\` says it of 500 access tokens at once.
-- \`GET /.well-known/oauth-authorization-server\` is where libraries of OAuth begin: give them the address of Latchkey.`,
+    'Other services',
+    `- \`POST /oauth/introspect\` says whether a token is active at this moment: yours is filled in. Log out, ask again: it is not.
+- \`POST /verify/batch\` says it of 500 access tokens at once. \`GET /.well-known/oauth-authorization-server\` has all the addresses.
+- \`POST /oauth/revoke\` ends the session of a token, and \`POST /oauth/global-token-revocation\` every session of a user.`,
+  ],
+  [
+    'Reverse proxies',
+    `- \`GET /verify\` answers a proxy that asks whether a request may pass: 200 with who is there, 401, 403 or 503.
+- Try it with \`role=admin\`: 403, unless you are one. With \`audience=https://app.example.com\` there is an assertion.
+- End the session: from then on it is 401.`,
   ],
   [
     'Keys',

@@ -11,7 +11,7 @@ import { SignedAnswersError } from './introspection.errors.js';
 import { Introspection } from './introspection.service.js';
 import { SIGNED_INTROSPECTION, SignedIntrospection } from './signed-introspection.js';
 
-@ApiTags('For other services')
+@ApiTags('Other services')
 @Controller('oauth')
 export class IntrospectionController {
   constructor(

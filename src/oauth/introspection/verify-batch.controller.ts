@@ -6,7 +6,7 @@ import { ForServiceClient } from '../clients/service-client.guard.js';
 import { Introspection } from './introspection.service.js';
 import { BATCH_LIMITS, VerifyBatchDto, VerifyBatchResultDto } from './verify-batch.dto.js';
 
-@ApiTags('For other services')
+@ApiTags('Other services')
 @Controller('verify')
 export class VerifyBatchController {
   constructor(private readonly introspection: Introspection) {}

@@ -5,7 +5,7 @@ import { AppConfig } from '../../config/config.js';
 import { Public } from '../../http/public.decorator.js';
 import { ServerMetadataDto } from './metadata.dto.js';
 
-@ApiTags('For other services')
+@ApiTags('Other services')
 @Public()
 @Controller('.well-known')
 export class MetadataController {

@@ -9,6 +9,7 @@ export function accessibility({ React }) {
       TextArea: (Original) => (props) => h(Original, { 'aria-label': 'Request body', ...props }),
       // What scrolls is reached by the keyboard.
       HighlightCode: (Original) => (props) => h('div', { ref: makeFocusable }, h(Original, props)),
+      curl: (Original) => (props) => h('div', { ref: makeFocusable }, h(Original, props)),
       // The summary is a button, and no place for a link. The address names an opened route anyway.
       OperationSummaryPath: (Original) => (props) =>
         h(Original, { ...props, operationProps: props.operationProps.set('isDeepLinkingEnabled', false) }),

@@ -89,14 +89,14 @@ export function authorization({ React }) {
           authorize: (original, system) => (payload) => {
             const entered = Object.values(payload).find((entry) => isBearer(entry?.schema));
             const action = original({ ...payload, ...(entered?.value && everyBearer(system, entered.value)) });
-            who.set(null);
+            if (entered) who.set(null);
             if (entered?.value) queueMicrotask(() => who.get() ?? void identify(system));
             return action;
           },
           logout: (original, system) => (names) => {
             const bearers = bearersOf(system);
             const isOurs = names.some((name) => bearers.includes(name));
-            who.set(null);
+            if (isOurs) who.set(null);
             return original(isOurs ? [...new Set([...names, ...bearers])] : names);
           },
           restoreAuthorization: (original, system) => (payload) => {

@@ -1,10 +1,12 @@
 import { accessibility } from './accessibility.mjs';
 import { authorization } from './authorization.mjs';
+import { clients, isOfClient } from './clients.mjs';
 import { withoutPrefilledOptions } from './document.mjs';
 import { ids } from './ids.mjs';
 import { refusals } from './refusals.mjs';
 import { run } from './run.mjs';
 import { stream } from './stream.mjs';
+import { tokens } from './tokens.mjs';
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const followScheme = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
@@ -28,7 +30,8 @@ globalThis.SwaggerUIBundle({
   persistAuthorization: true,
   tryItOutEnabled: true,
   withCredentials: true,
+  requestInterceptor: (request) => (isOfClient(spec, request) ? { ...request, credentials: 'omit' } : request),
   // The schemas are one click away, below the routes.
   defaultModelsExpandDepth: 0,
-  plugins: [accessibility, authorization, ids, refusals, run, stream],
+  plugins: [accessibility, authorization, clients, ids, refusals, run, stream, tokens],
 });

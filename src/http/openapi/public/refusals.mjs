@@ -11,7 +11,7 @@ export function refusals({ React }) {
     return h(
       'table',
       { className: 'refusals' },
-      h('caption', null, 'Refusals, each as ', h('code', null, 'application/problem+json')),
+      h('caption', null, 'Refusals, each as ', h('code', null, mediaTypeOf(responses))),
       h('thead', null, h('tr', null, ...['Status', 'Code', 'Meaning'].map((text) => h('th', { scope: 'col' }, text)))),
       h(
         'tbody',
@@ -45,17 +45,31 @@ export function refusals({ React }) {
   return { wrapComponents: { responses: (Original) => (props) => Responses(Original, props) } };
 }
 
-/** A row for each code among the examples; where there are none, as in routes of your own, what the response says. */
+// Where there are no examples, as in routes of your own, refusals are those of the service.
+const MEDIA_TYPES = ['application/problem+json', 'application/json'];
+
+const examplesIn = (response, mediaType) => response.getIn(['content', mediaType, 'examples']);
+
+const mediaTypeOf = (responses) =>
+  MEDIA_TYPES.find((mediaType) => responses.some((response) => examplesIn(response, mediaType))) ?? MEDIA_TYPES[0];
+
+/** A row for each code among the examples, which OAuth calls an error; where there are none, what the response says. */
 function rowsOf(status, response) {
-  const examples = response.getIn(['content', 'application/problem+json', 'examples']);
+  const examples = MEDIA_TYPES.map((mediaType) => examplesIn(response, mediaType)).find(Boolean);
   if (!examples) return [[status, '', response.get('description')]];
   return examples
     .valueSeq()
-    .map((example) => [status, example.getIn(['value', 'code']), example.getIn(['value', 'detail'])])
+    .map((example) => example.get('value'))
+    .map((value) => [
+      status,
+      value.get('code') ?? value.get('error'),
+      value.get('detail') ?? value.get('error_description'),
+    ])
     .toArray();
 }
 
 function answerOf(response) {
   const body = response?.get('body');
-  return response && { status: String(response.get('status')), code: body?.get?.('code') ?? body?.code };
+  const { code, error } = body?.toJS?.() ?? body ?? {};
+  return response && { status: String(response.get('status')), code: code ?? error };
 }
