@@ -70,7 +70,8 @@ export class ExportDto {
     type: [AuditEventDto],
     description:
       'What the audit trail has about you. Of what staff did, `type` and `reason` say so (`user_disabled`, ' +
-      '`sessions_revoked_by_staff`, `revoked_by_admin`); who they are and where they were is left out.',
+      '`sessions_revoked_by_staff`, `revoked_by_admin`), and of what other services did (`revoked_by_service`); who and where ' +
+      'they are is left out.',
   })
   readonly events!: AuditEventDto[];
 }

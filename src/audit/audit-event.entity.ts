@@ -47,6 +47,7 @@ export const AUDIT_EVENT_TYPES = [
   'service_client_refused',
   'service_client_throttled',
   'sessions_revoked_by_service',
+  'revocation_throttled',
 ] as const;
 export type AuditEventType = (typeof AUDIT_EVENT_TYPES)[number];
 

@@ -832,6 +832,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/oauth/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the session of a token
+         * @description RFC 7009, for access tokens and refresh tokens alike. The holder of a token needs no client: that is a logout. With a service client the session is `revoked_by_service`. The answer is the same for tokens that are unknown, expired or revoked before, so it may be sent again.
+         */
+        post: operations["revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/global-token-revocation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End every session of a user
+         * @description draft-parecki-oauth-global-token-revocation. Every device is logged out at once, and links that were mailed before do not work any more. The user may log in again; to prevent that, staff disable the account.
+         */
+        post: operations["revokeGlobally"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sessions/places": {
         parameters: {
             query?: never;
@@ -999,9 +1039,9 @@ export interface components {
          * @description Why a session ended: the reason of its revocation, or `expired`.
          * @enum {string}
          */
-        EndReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "expired";
+        EndReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "expired";
         /**
-         * @description Who ended a session: its user, staff, or the service by its own rules.
+         * @description Who ended a session: its user, staff, or the system, by its own rules or for another service.
          * @enum {string}
          */
         EndedBy: "self" | "staff" | "system";
@@ -1273,7 +1313,7 @@ export interface components {
          * @description Why a session was revoked.
          * @enum {string}
          */
-        RevocationReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted";
+        RevocationReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted";
         ExportedSession: {
             /**
              * Format: uuid
@@ -1341,7 +1381,7 @@ export interface components {
          * @description What happened, in the audit trail.
          * @enum {string}
          */
-        AuditEventType: "service_started" | "service_stopped" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service";
+        AuditEventType: "service_started" | "service_stopped" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
         /**
          * @description Whether what was tried was done or refused.
          * @enum {string}
@@ -1409,7 +1449,7 @@ export interface components {
             user: components["schemas"]["ExportedUser"];
             /** @description Ended ones too, for as long as they are kept. */
             sessions: components["schemas"]["ExportedSession"][];
-            /** @description What the audit trail has about you. Of what staff did, `type` and `reason` say so (`user_disabled`, `sessions_revoked_by_staff`, `revoked_by_admin`); who they are and where they were is left out. */
+            /** @description What the audit trail has about you. Of what staff did, `type` and `reason` say so (`user_disabled`, `sessions_revoked_by_staff`, `revoked_by_admin`), and of what other services did (`revoked_by_service`); who and where they are is left out. */
             events: components["schemas"]["AuditEvent"][];
         };
         DeleteAccountRequest: {
@@ -1676,6 +1716,32 @@ export interface components {
              *     ]
              */
             introspection_signing_alg_values_supported?: string[];
+            /**
+             * @description RFC 7009.
+             * @example https://auth.example.com/oauth/revoke
+             */
+            revocation_endpoint: string;
+            /**
+             * @description How a service client authenticates there, or `none`: the holder of a token needs no client.
+             * @example [
+             *       "client_secret_basic",
+             *       "client_secret_post",
+             *       "none"
+             *     ]
+             */
+            revocation_endpoint_auth_methods_supported: string[];
+            /**
+             * @description draft-parecki-oauth-global-token-revocation.
+             * @example https://auth.example.com/oauth/global-token-revocation
+             */
+            global_token_revocation_endpoint: string;
+            /**
+             * @description Its body is JSON, no form.
+             * @example [
+             *       "client_secret_basic"
+             *     ]
+             */
+            global_token_revocation_endpoint_auth_methods_supported: string[];
         };
         /**
          * @description What a service client may do.
@@ -1884,6 +1950,62 @@ export interface components {
             /** @description One for each token, in their order. */
             results: components["schemas"]["Introspection"][];
         };
+        RevocationRequest: {
+            /**
+             * @description An access token or a refresh token.
+             * @example v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A
+             */
+            token: string;
+            /**
+             * @description `access_token` or `refresh_token`. It changes nothing: a token shows what it is.
+             * @example refresh_token
+             */
+            token_type_hint?: string;
+        };
+        IssuerSubject: {
+            /**
+             * @description By the claims of an access token. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            format: "iss_sub";
+            /**
+             * @description Users of another issuer are not known here.
+             * @example latchkey
+             */
+            iss: string;
+            /** @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61 */
+            sub: string;
+        };
+        EmailSubject: {
+            /**
+             * @description By the address of the account. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            format: "email";
+            /**
+             * @description Its case does not matter.
+             * @example ada@example.com
+             */
+            email: string;
+        };
+        OpaqueSubject: {
+            /**
+             * @description By the id of the user, which is also `sub`. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            format: "opaque";
+            /** @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61 */
+            id: string;
+        };
+        GlobalTokenRevocationRequest: {
+            /**
+             * @example {
+             *       "format": "email",
+             *       "email": "ada@example.com"
+             *     }
+             */
+            sub_id: components["schemas"]["SubjectIdentifier"];
+        };
         Place: {
             /** @example 203.0.113.7 */
             address: string;
@@ -2049,13 +2171,15 @@ export interface components {
              */
             error_description: string;
         };
+        /** @description A user, as RFC 9493 writes one. */
+        SubjectIdentifier: components["schemas"]["IssuerSubject"] | components["schemas"]["EmailSubject"] | components["schemas"]["OpaqueSubject"];
         /** @description One event of the stream, its lines as the fields of an object. `resync` says that events were missed: read the list again. */
         SessionStreamEvent: components["schemas"]["SessionCreatedEvent"] | components["schemas"]["SessionRefreshedEvent"] | components["schemas"]["SessionRenamedEvent"] | components["schemas"]["SessionRevokedEvent"] | components["schemas"]["ResyncEvent"];
         /**
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
+        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
     };
     responses: {
         /** @description Any other refusal. */
@@ -2670,6 +2794,16 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `subject_not_found`: There is no such user here. */
+        OAuthSubjectNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
             content: {
@@ -4095,6 +4229,69 @@ export interface operations {
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
             default: components["responses"]["AnyOther"];
+        };
+    };
+    revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["RevocationRequest"];
+            };
+        };
+        responses: {
+            /** @description The token is not valid, or not any more. No body. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["OAuthInvalidRequest"];
+            401: components["responses"]["OAuthInvalidClient"];
+            403: components["responses"]["OAuthCrossSiteRequestOrOAuthInsufficientScope"];
+            413: components["responses"]["OAuthInvalidRequest413"];
+            429: components["responses"]["OAuthTooManyRequests"];
+            500: components["responses"]["OAuthServerError500"];
+            503: components["responses"]["OAuthTemporarilyUnavailable503"];
+            default: components["responses"]["OAuthAnyOther"];
+        };
+    };
+    revokeGlobally: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GlobalTokenRevocationRequest"];
+            };
+        };
+        responses: {
+            /** @description No session of the user is valid any more. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["OAuthInvalidRequest"];
+            401: components["responses"]["OAuthInvalidClient"];
+            403: components["responses"]["OAuthCrossSiteRequestOrOAuthInsufficientScope"];
+            404: components["responses"]["OAuthSubjectNotFound"];
+            413: components["responses"]["OAuthInvalidRequest413"];
+            429: components["responses"]["OAuthTooManyRequests"];
+            500: components["responses"]["OAuthServerError500"];
+            503: components["responses"]["OAuthTemporarilyUnavailable503"];
+            default: components["responses"]["OAuthAnyOther"];
         };
     };
     listPlaces: {

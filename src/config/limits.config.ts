@@ -14,7 +14,8 @@ export const LIMITS = {
   REFRESHES_PER_SESSION: 30,
   RENAMES_PER_USER: 30,
   CLIENT_FAILURES_PER_ADDRESS: 20,
-  CLIENT_FAILURES_PER_CLIENT: 60,
+  CLIENT_FAILURES_PER_CLIENT: 30,
+  UNKNOWN_TOKENS_PER_ADDRESS: 30,
 } as const;
 
 /** How often something may be tried. */
@@ -72,6 +73,10 @@ export class LimitsConfig extends BrandConfig {
   /** A minute: the same that name one client, from anywhere. */
   @IntegerSetting('CLIENT_FAILURES_PER_CLIENT', { min: 1, max: 1_000_000 })
   readonly clientFailuresPerClient: number = LIMITS.CLIENT_FAILURES_PER_CLIENT;
+
+  /** A minute: tokens to be revoked that are none of ours. */
+  @IntegerSetting('UNKNOWN_TOKENS_PER_ADDRESS', { min: 1, max: 1_000_000 })
+  readonly unknownTokensPerAddress: number = LIMITS.UNKNOWN_TOKENS_PER_ADDRESS;
 }
 
 const TIMES_OUTSIDE_PRODUCTION = 20;

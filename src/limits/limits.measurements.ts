@@ -12,6 +12,7 @@ export const LIMIT_NAMES = [
   'export_account',
   'client_address',
   'client_id',
+  'unknown_token_address',
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];

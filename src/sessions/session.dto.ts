@@ -112,9 +112,18 @@ export class SessionDto {
 }
 
 const BY_STAFF: ReadonlySet<string> = new Set(['revoked_by_admin', 'user_disabled']);
-const BY_SYSTEM: ReadonlySet<string> = new Set(['refresh_token_reuse', 'session_limit', 'expired']);
+const BY_SYSTEM: ReadonlySet<string> = new Set([
+  'refresh_token_reuse',
+  'session_limit',
+  'revoked_by_service',
+  'expired',
+]);
 const ENDERS = ['self', 'staff', 'system'] as const;
-const ENDED_BY = namedType('EndedBy', ENDERS, 'Who ended a session: its user, staff, or the service by its own rules.');
+const ENDED_BY = namedType(
+  'EndedBy',
+  ENDERS,
+  'Who ended a session: its user, staff, or the system, by its own rules or for another service.',
+);
 
 export class EndedSessionDto extends SessionDto {
   @ApiProperty({

@@ -12,6 +12,7 @@ export const REVOCATION_REASONS = [
   'logout_others',
   'revoked_by_user',
   'revoked_by_admin',
+  'revoked_by_service',
   'password_changed',
   'password_reset',
   'refresh_token_reuse',
@@ -96,7 +97,7 @@ export class Session {
   @Column({ type: 'text', name: 'revoked_reason', nullable: true })
   readonly revokedReason!: RevocationReason | null;
 
-  /** The user who ended it; null where the service did. */
+  /** The user or the service client that ended it; null where Latchkey itself did. */
   @Column({ type: 'uuid', name: 'revoked_by', nullable: true })
   readonly revokedBy!: string | null;
 }

@@ -78,8 +78,15 @@ export interface RevokedCount {
   readonly events: SessionEvent[];
 }
 
+/** Why a session is revoked, and who does it: null for its user. */
+export interface Revoker {
+  readonly reason: RevocationReason;
+  readonly actorId: string | null;
+}
+
 /** Who revokes a session, for {@link revoke}. */
 export const BY_ITS_USER = sql`s.user_id`;
+export const byActor = (actorId: string | null): Sql => sql`coalesce(${actorId}::uuid, s.user_id)`;
 export const BY_THE_SERVICE = sql`NULL::uuid`;
 
 /**
@@ -87,7 +94,7 @@ export const BY_THE_SERVICE = sql`NULL::uuid`;
  * are locked in the order of their ids, so that two of these never wait for each other in a circle.
  *
  * @param which condition over `s` that picks the sessions; only active ones of them are revoked
- * @param revokedBy the id of the user who does it
+ * @param revokedBy the id of the user or the service client that does it
  */
 export const revoke = (which: Sql, revokedBy: Sql, reason: RevocationReason, source: RequestSource): Sql => sql`
   held AS (

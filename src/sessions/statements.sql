@@ -209,7 +209,7 @@ SELECT s.id AS "id",
 ) AS events
 FROM opened s JOIN users u ON u.id = s.user_id;
 
--- LogoutRepository.revoke, prepared as revoke_session
+-- LogoutRepository.revoke, prepared as revoke_session_by
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
@@ -217,13 +217,13 @@ WITH
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
-    UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = s.user_id
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = coalesce($4::uuid, s.user_id)
     FROM held
     WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
-    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $4, $5, $6, $7 FROM revoked
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $5, $6, $7, $8 FROM revoked
     RETURNING id, at, type, user_id, session_id, reason
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
@@ -257,11 +257,11 @@ AND s.expires_at > now()
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- LogoutRepository.revokePresented, prepared as revoke_presented_session
+-- LogoutRepository.revokePresented, prepared as revoke_session_of_token
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.id = $1 AND s.delivery = $2 AND (
+    WHERE s.id = $1 AND s.delivery = ANY($2::text[]) AND (
 (s.generation = $3 AND s.refresh_token_hash = $4)
 OR (s.generation = $5 + 1 AND s.refresh_token_hash = ANY($6::bytea[])
   AND (
@@ -273,13 +273,13 @@ OR s.used_generation < s.generation
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
-    UPDATE sessions s SET revoked_at = now(), revoked_reason = $9, revoked_by = s.user_id
+    UPDATE sessions s SET revoked_at = now(), revoked_reason = $9, revoked_by = coalesce($10::uuid, s.user_id)
     FROM held
     WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
-    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $10, $11, $12, $13 FROM revoked
+    SELECT 'session_revoked', 'success', user_id, id, revoked_by, $11, $12, $13, $14 FROM revoked
     RETURNING id, at, type, user_id, session_id, reason
   ) SELECT (SELECT count(*) FROM revoked)::integer AS count, (
   SELECT coalesce(json_agg(json_build_object(
@@ -289,9 +289,9 @@ AND s.expires_at > now()
     SELECT FROM stream_watches w WHERE w.user_id = e.user_id AND w.until > now())
 ) AS events;
 
--- LogoutRepository.revokeAllOfPresented, prepared as revoke_sessions_of_presented
+-- LogoutRepository.revokeAllOfPresented, prepared as revoke_all_of_presented
 WITH caller AS MATERIALIZED (
-    SELECT s.user_id FROM sessions s WHERE s.id = $1 AND s.delivery = $2 AND (
+    SELECT s.user_id FROM sessions s WHERE s.id = $1 AND s.delivery = ANY($2::text[]) AND (
 (s.generation = $3 AND s.refresh_token_hash = $4)
 OR (s.generation = $5 + 1 AND s.refresh_token_hash = ANY($6::bytea[])
   AND (

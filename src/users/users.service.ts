@@ -110,6 +110,20 @@ export class UsersService {
     return rowCount > 0;
   }
 
+  /**
+   * Locks the row of the user with this id or e-mail, for a change that logins under way must wait for. Returns their id, or
+   * null where there is no such account.
+   *
+   * @param email normalised
+   */
+  async lockFound(transaction: Transaction, which: { id: string } | { email: string }): Promise<string | null> {
+    const condition = 'id' in which ? sql`id = ${which.id}` : sql`email = ${which.email}`;
+    const { rows } = await transaction.query<{ id: string }>(
+      sql`SELECT id FROM users WHERE ${condition} FOR NO KEY UPDATE`,
+    );
+    return rows[0]?.id ?? null;
+  }
+
   /** Locks a user's row, if their password is the one that was verified and they are not disabled. */
   async lock(transaction: Transaction, id: string, passwordHash: string): Promise<boolean> {
     const { rowCount } = await transaction.query(

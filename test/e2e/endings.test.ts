@@ -1,4 +1,5 @@
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
+import { addClient, basic, postForm, type TestClient } from '../support/clients.js';
 import { type Devices, seedDevices } from '../support/devices.js';
 import { useInstances } from '../support/instances.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
@@ -8,6 +9,7 @@ const DEVICES = 20;
 const NEW_PASSWORD = 'another passphrase of a test';
 
 let staff: AuthResult;
+let client: TestClient;
 let mailbox: Mailbox;
 beforeAll(async () => {
   mailbox = await Mailbox.open();
@@ -21,6 +23,7 @@ const t = useInstances(2, {
 beforeAll(async () => {
   staff = await t.a.signUp();
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
+  client = await addClient(t.a, staff, 'revoke');
 });
 afterAll(() => mailbox?.stop());
 
@@ -68,6 +71,14 @@ const mailed = ([{ user }]: Devices, subject: string) => mailbox.tokenFor(user.e
 const loginFrom = ([{ user }]: Devices, api: Api, userAgent: string) =>
   api.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': userAgent } });
 const seenLast = ([, second]: Devices) => leaveUnseen(t.database, second.session.id, '1 day');
+
+const revokedGlobally =
+  (subject: (device: Devices[0]) => object): End =>
+  ([device], api) =>
+    api.call('POST', '/oauth/global-token-revocation', {
+      headers: { authorization: basic(client) },
+      body: { sub_id: subject(device) },
+    });
 
 const WAYS: Record<string, Way> = {
   logout: {
@@ -133,6 +144,37 @@ const WAYS: Record<string, Way> = {
     reason: 'user_disabled',
     scope: 'all',
     variants: withAndWithoutReason(([{ user }]) => `/admin/users/${user.id}/disable`),
+  },
+  'revocation of a token by its holder': {
+    reason: 'logout',
+    scope: 'caller',
+    variants: {
+      'access token': ([{ accessToken: token }], api) => postForm(api, '/oauth/revoke', { token }),
+      'refresh token': ([{ refreshToken: token }], api) => postForm(api, '/oauth/revoke', { token }),
+    },
+  },
+  'revocation of a token by a service': {
+    reason: 'revoked_by_service',
+    scope: 'second',
+    variants: {
+      'access token': ([, { accessToken: token }], api) =>
+        postForm(api, '/oauth/revoke', { token }, { authorization: basic(client) }),
+      'refresh token': ([, { refreshToken: token }], api) =>
+        postForm(api, '/oauth/revoke', { token }, { authorization: basic(client) }),
+    },
+  },
+  'revocation of all tokens by a service': {
+    reason: 'revoked_by_service',
+    scope: 'all',
+    variants: {
+      'the issuer and the subject': revokedGlobally(({ user }) => ({
+        format: 'iss_sub',
+        iss: 'latchkey',
+        sub: user.id,
+      })),
+      'the address': revokedGlobally(({ user }) => ({ format: 'email', email: user.email.toUpperCase() })),
+      'the id': revokedGlobally(({ user }) => ({ format: 'opaque', id: user.id })),
+    },
   },
   'reuse detection': {
     reason: 'refresh_token_reuse',

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { LIMITS } from '../../src/config/limits.config.js';
 import { type Answer, Api, someone } from '../support/api.js';
 import { expectInvariants } from '../support/invariants.js';
+import { basic, postForm } from '../support/clients.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, PRODUCTION_LIMITS, startInstance } from '../support/instance.js';
 import { startPostgres } from '../support/postgres.js';
@@ -414,7 +416,7 @@ describe('the detail of a refusal', () => {
     const meet = async (setting: string, ask: () => Promise<Answer>) => {
       for (let i = 0; i < 40 && details[setting] === undefined; i++) {
         const { status, body } = await ask();
-        if (status === 429) details[setting] = body.detail;
+        if (status === 429) details[setting] = body.detail ?? body.error_description;
       }
     };
     const { body: ada } = await api.register(someone(), { headers });
@@ -433,6 +435,15 @@ describe('the detail of a refusal', () => {
     await meet('RENAMES_PER_USER', () =>
       api.call('PATCH', `/sessions/${ada.session.id}`, { bearer, headers, body: { deviceName: 'Phone' } }),
     );
+    const revoke = (token: string, others = headers, authorization?: string) =>
+      postForm(api, '/oauth/revoke', { token }, { ...others, ...(authorization && { authorization }) });
+    const wrongSecret = () => basic({ id: randomUUID(), clientSecret: 'wrong' });
+    const oneClient = wrongSecret();
+    await meet('CLIENT_FAILURES_PER_ADDRESS', () => revoke('x', headers, wrongSecret()));
+    await meet('CLIENT_FAILURES_PER_CLIENT', () =>
+      revoke('x', { ...headers, 'x-forwarded-for': somewhere() }, oneClient),
+    );
+    await meet('UNKNOWN_TOKENS_PER_ADDRESS', () => revoke('x'));
     await meet('REFRESHES_PER_SESSION', async () => {
       const answer = await api.call('POST', '/auth/refresh', { body: { refreshToken }, headers });
       refreshToken = answer.body.refreshToken ?? refreshToken;

@@ -194,6 +194,12 @@ describe('the role that serves', () => {
     await walk('GET /.well-known/oauth-authorization-server');
     await walk('POST /oauth/introspect', { headers: form, body: `token=${bearer}` });
     await walk('POST /verify/batch', { headers: { authorization }, body: { tokens: [bearer] } });
+    const token = (await signIn()).accessToken;
+    await walk('POST /oauth/revoke', { headers: form, body: `token=${token}` });
+    await walk('POST /oauth/global-token-revocation', {
+      headers: { authorization },
+      body: { sub_id: { format: 'opaque', id: user.id } },
+    });
     await walk('POST /admin/clients/{id}/secret', asClient);
     await walk('DELETE /admin/clients/{id}/secrets/{secretId}', asClient);
     await walk('DELETE /admin/clients/{id}', asClient);

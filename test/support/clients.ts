@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Api, AuthResult } from './api.js';
+import type { Api, Answer, AuthResult } from './api.js';
 import type { TestDatabase } from './database.js';
 import { SECRETS } from './secrets.js';
 
@@ -37,6 +37,21 @@ const formEncoded = (text: string) => new URLSearchParams([['', text]]).toString
 /** The Authorization header of a client. */
 export const basic = ({ id, clientSecret }: Pick<TestClient, 'id' | 'clientSecret'>) =>
   `Basic ${Buffer.from(`${formEncoded(id)}:${formEncoded(clientSecret)}`).toString('base64')}`;
+
+type Fields = Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+
+/** Sends a form. */
+export function postForm(
+  api: Api,
+  path: string,
+  fields: Fields,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  return api.call('POST', path, {
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    body: new URLSearchParams(fields as Record<string, string>).toString(),
+  });
+}
 
 /** Runs `npm run client:add` as it is built. */
 export async function runClientAdd(

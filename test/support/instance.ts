@@ -20,6 +20,7 @@ const WIDE_LIMITS = {
   RENAMES_PER_USER: '1000000',
   CLIENT_FAILURES_PER_ADDRESS: '1000000',
   CLIENT_FAILURES_PER_CLIENT: '1000000',
+  UNKNOWN_TOKENS_PER_ADDRESS: '1000000',
 };
 
 /** The limits of production, for tests that meet them. */

@@ -63,9 +63,9 @@ const CALLS: [new (...args: any[]) => any, unknown[], Record<string, unknown[]>]
     LogoutRepository,
     [database, notifications, config],
     {
-      revoke: [id, id, 'revoked_by_user', source],
+      revoke: [id, id, { reason: 'revoked_by_user', actorId: null }, source],
       revokeAllOf: [id, null, 'logout_all', source],
-      revokePresented: [token, 'body', source],
+      revokePresented: [token, ['body'], { reason: 'logout', actorId: null }, source],
       revokeAllOfPresented: [token, 'body', source],
     },
   ],

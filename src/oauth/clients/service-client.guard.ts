@@ -59,6 +59,9 @@ class ServiceClientGuard implements CanActivate {
 /** A route for service clients with this scope, instead of people with an access token. */
 export const ForServiceClient = (scope: ServiceClientScope) => admitting({ scope, isOptional: false });
 
+/** A route that takes a service client with this scope, and works without one too. A wrong one is refused. */
+export const ForAnyoneOrServiceClient = (scope: ServiceClientScope) => admitting({ scope, isOptional: true });
+
 const admitting = (requirement: Requirement) =>
   applyDecorators(
     Public(),
@@ -77,6 +80,9 @@ export const CurrentClient = createParamDecorator((_: unknown, context: Executio
   }
   return client;
 });
+
+/** The client, or null where none was sent. */
+export const OptionalClient = createParamDecorator((_: unknown, context: ExecutionContext) => clientOf(context));
 
 const clientOf = (context: ExecutionContext): ServiceClient | null =>
   context.switchToHttp().getRequest<FastifyRequest>().serviceClient ?? null;

@@ -4,6 +4,7 @@ import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { baseOf, issuerOf } from '../issuer.js';
 
 const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post'];
+const REVOCATION_METHODS = [...CLIENT_METHODS, 'none'];
 const BASE = 'https://auth.example.com';
 
 /** RFC 8414, section 2. */
@@ -38,6 +39,25 @@ export class ServerMetadataDto {
   })
   readonly introspection_signing_alg_values_supported?: readonly string[];
 
+  @ApiProperty({ example: `${BASE}/oauth/revoke`, description: 'RFC 7009.' })
+  readonly revocation_endpoint!: string;
+
+  @ApiProperty({
+    type: [String],
+    example: REVOCATION_METHODS,
+    description: 'How a service client authenticates there, or `none`: the holder of a token needs no client.',
+  })
+  readonly revocation_endpoint_auth_methods_supported!: readonly string[];
+
+  @ApiProperty({
+    example: `${BASE}/oauth/global-token-revocation`,
+    description: 'draft-parecki-oauth-global-token-revocation.',
+  })
+  readonly global_token_revocation_endpoint!: string;
+
+  @ApiProperty({ type: [String], example: CLIENT_METHODS.slice(0, 1), description: 'Its body is JSON, no form.' })
+  readonly global_token_revocation_endpoint_auth_methods_supported!: readonly string[];
+
   static from(config: Pick<AppConfig, 'jwtAlgorithm' | 'jwtIssuer' | 'publicUrl'>): ServerMetadataDto {
     const base = baseOf(config.publicUrl);
     const hasKeys = config.jwtAlgorithm === SIGNING_ALGORITHM;
@@ -50,6 +70,10 @@ export class ServerMetadataDto {
       grant_types_supported: [],
       introspection_endpoint: `${base}/oauth/introspect`,
       introspection_endpoint_auth_methods_supported: CLIENT_METHODS,
+      revocation_endpoint: `${base}/oauth/revoke`,
+      revocation_endpoint_auth_methods_supported: REVOCATION_METHODS,
+      global_token_revocation_endpoint: `${base}/oauth/global-token-revocation`,
+      global_token_revocation_endpoint_auth_methods_supported: CLIENT_METHODS.slice(0, 1),
       ...(hasKeys && { introspection_signing_alg_values_supported: [SIGNING_ALGORITHM] }),
     };
   }

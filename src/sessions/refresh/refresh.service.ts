@@ -69,13 +69,16 @@ export class RefreshService {
    * {@link InvalidRefreshTokenError} and {@link UnknownSessionError}, {@link SessionRevokedError},
    * {@link SessionExpiredError}, {@link TooManyRequestsError} where the session rotated too often, and
    * {@link ServiceUnavailableError} where the token is current and nothing keeps it from being exchanged.
+   *
+   * @param delivery null where it does not matter how the token was delivered
    */
   async actOnVerdict(
     token: AuthenticRefreshToken,
-    delivery: TokenDelivery,
+    delivery: TokenDelivery | null,
     source: RequestSource,
   ): Promise<SessionGrant> {
-    const verdict = refreshVerdict(token, delivery, await this.refreshes.findState(token.sessionId));
+    const state = await this.refreshes.findState(token.sessionId);
+    const verdict = refreshVerdict(token, delivery ?? state?.session.delivery ?? 'body', state);
     switch (verdict.verdict) {
       case 'unknown':
         throw new UnknownSessionError();

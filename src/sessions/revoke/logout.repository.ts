@@ -8,9 +8,18 @@ import type { AuthenticRefreshToken } from '../refresh/refresh-token.js';
 import { SESSION_CHANNEL } from '../session-event.js';
 import type { RevocationReason, TokenDelivery } from '../session.entity.js';
 import { sessionsRevoked } from '../sessions.measurements.js';
-import { ACTIVE, BY_ITS_USER, honoursPredecessor, revoke, REVOKED_COUNT, type RevokedCount } from '../sessions.sql.js';
+import {
+  ACTIVE,
+  BY_ITS_USER,
+  byActor,
+  honoursPredecessor,
+  revoke,
+  REVOKED_COUNT,
+  type RevokedCount,
+  type Revoker,
+} from '../sessions.sql.js';
 
-/** What users do to their own sessions. Only active ones are revoked, each with its row in the audit trail. */
+/** What users do to their own sessions, and service clients with a token of them. Only active ones are revoked, each with its row in the audit trail. */
 @Injectable()
 export class LogoutRepository {
   constructor(
@@ -20,9 +29,9 @@ export class LogoutRepository {
   ) {}
 
   /** Revokes one session of a user. How many: 0 if it was not theirs or not active. */
-  async revoke(id: string, userId: string, reason: RevocationReason, source: RequestSource): Promise<number> {
+  async revoke(id: string, userId: string, { reason, actorId }: Revoker, source: RequestSource): Promise<number> {
     const which = sql`s.id = ${id} AND s.user_id = ${userId}`;
-    return this.count('revoke_session', reason, sql`WITH ${revoke(which, BY_ITS_USER, reason, source)}`);
+    return this.count('revoke_session_by', reason, sql`WITH ${revoke(which, byActor(actorId), reason, source)}`);
   }
 
   /** Revokes all sessions of a user, but for one where given. How many. */
@@ -36,10 +45,15 @@ export class LogoutRepository {
     return this.count('revoke_sessions_of_user', reason, sql`WITH ${revoke(which, BY_ITS_USER, reason, source)}`);
   }
 
-  /** Revokes the session that honours the token. How many: 0 if none does. */
-  async revokePresented(token: AuthenticRefreshToken, delivery: TokenDelivery, source: RequestSource): Promise<number> {
-    const which = this.honours(token, delivery);
-    return this.count('revoke_presented_session', 'logout', sql`WITH ${revoke(which, BY_ITS_USER, 'logout', source)}`);
+  /** Revokes the session that honours the token, if it was delivered in one of these ways. How many: 0 if none does. */
+  async revokePresented(
+    token: AuthenticRefreshToken,
+    deliveries: readonly TokenDelivery[],
+    { reason, actorId }: Revoker,
+    source: RequestSource,
+  ): Promise<number> {
+    const steps = revoke(this.honours(token, deliveries), byActor(actorId), reason, source);
+    return this.count('revoke_session_of_token', reason, sql`WITH ${steps}`);
   }
 
   /** Revokes every session of the user whose active session honours the token. How many: 0 if none does. */
@@ -50,18 +64,18 @@ export class LogoutRepository {
   ): Promise<number> {
     const which = sql`s.user_id = (SELECT user_id FROM caller)`;
     return this.count(
-      'revoke_sessions_of_presented',
+      'revoke_all_of_presented',
       'logout_all',
       sql`
         WITH caller AS MATERIALIZED (
-          SELECT s.user_id FROM sessions s WHERE ${this.honours(token, delivery)} AND ${ACTIVE}
+          SELECT s.user_id FROM sessions s WHERE ${this.honours(token, [delivery])} AND ${ACTIVE}
         ), ${revoke(which, BY_ITS_USER, 'logout_all', source)}`,
     );
   }
 
   // A presented token is honoured if it is the current one, or the predecessor of it and still good.
-  private honours(token: AuthenticRefreshToken, delivery: TokenDelivery): Sql {
-    return sql`s.id = ${token.sessionId} AND s.delivery = ${delivery} AND (
+  private honours(token: AuthenticRefreshToken, deliveries: readonly TokenDelivery[]): Sql {
+    return sql`s.id = ${token.sessionId} AND s.delivery = ANY(${deliveries}::text[]) AND (
       (s.generation = ${token.generation} AND s.refresh_token_hash = ${token.hash})
       OR (s.generation = ${token.generation} + 1 AND s.refresh_token_hash = ANY(${token.successorHashes}::bytea[])
         AND ${honoursPredecessor(this.config.refreshGraceSeconds)})

@@ -4,8 +4,10 @@ import type { Caller } from '../caller.js';
 import type { RequestSource } from '../../http/request-source.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
 import { LogoutRepository } from './logout.repository.js';
-import { type PresentedToken, RefreshTokens } from '../refresh/refresh-token.js';
+import { type AuthenticRefreshToken, type PresentedToken, RefreshTokens } from '../refresh/refresh-token.js';
 import { RefreshService } from '../refresh/refresh.service.js';
+import { TOKEN_DELIVERIES, type TokenDelivery } from '../session.entity.js';
+import type { Revoker } from '../sessions.sql.js';
 import {
   InvalidRefreshTokenError,
   NothingToLogOutError,
@@ -13,6 +15,8 @@ import {
   SessionNotFoundError,
   SessionRevokedError,
 } from '../sessions.errors.js';
+
+const LOGOUT: Revoker = { reason: 'logout', actorId: null };
 
 /** Revokes sessions of a user, for the holder of a refresh token or of an access token. */
 @Injectable()
@@ -28,12 +32,13 @@ export class LogoutService {
    * was asked seconds ago. Throws {@link NothingToLogOutError} where neither is good, whatever is wrong with them.
    */
   async logout(presented: PresentedToken | null, caller: Caller | null, source: RequestSource): Promise<void> {
-    const outcome = presented && (await this.logoutPresented(presented, source));
+    const token = presented && this.refreshTokens.read(presented.token);
+    const outcome = token && (await this.revokePresented(token, presented.delivery, LOGOUT, source));
     if (outcome === 'ended') {
       return;
     }
     if (caller) {
-      await this.logouts.revoke(caller.sessionId, caller.userId, 'logout', source);
+      await this.logouts.revoke(caller.sessionId, caller.userId, LOGOUT, source);
     } else if (outcome === null) {
       throw new NothingToLogOutError();
     }
@@ -68,25 +73,48 @@ export class LogoutService {
 
   /** Logs out one device of the caller. Unknown, ended and foreign ids are one and the same {@link SessionNotFoundError}. */
   async logoutDevice({ userId }: Caller, id: string, source: RequestSource): Promise<void> {
-    if (!isUUID(id) || (await this.logouts.revoke(id, userId, 'revoked_by_user', source)) === 0) {
+    if (
+      !isUUID(id) ||
+      (await this.logouts.revoke(id, userId, { reason: 'revoked_by_user', actorId: null }, source)) === 0
+    ) {
       throw new SessionNotFoundError();
     }
   }
 
+  /**
+   * Revokes the session of a refresh token, in whichever way that was delivered: its holder, or a service client, hands it in
+   * to be ended, and gets nothing for it. An older token is reuse here as well. False where it is no refresh token of ours.
+   */
+  async revokeByRefreshToken(refreshToken: string, revoker: Revoker, source: RequestSource): Promise<boolean> {
+    const token = this.refreshTokens.read(refreshToken);
+    if (token) {
+      await this.revokePresented(token, null, revoker, source);
+    }
+    return token !== null;
+  }
+
+  /** Revokes the session of an access token that was accepted, for its holder or for a service client. */
+  async revokeOfCaller(
+    { sessionId, userId }: Pick<Caller, 'sessionId' | 'userId'>,
+    revoker: Revoker,
+    source: RequestSource,
+  ): Promise<void> {
+    await this.logouts.revoke(sessionId, userId, revoker, source);
+  }
+
   // Null where no session honours the token; one that is reused ends its session all the same.
-  private async logoutPresented(
-    presented: PresentedToken,
+  private async revokePresented(
+    token: AuthenticRefreshToken,
+    delivery: TokenDelivery | null,
+    revoker: Revoker,
     source: RequestSource,
   ): Promise<'ended' | 'ended before' | null> {
-    const token = this.refreshTokens.read(presented.token);
-    if (!token) {
-      return null;
-    }
-    if ((await this.logouts.revokePresented(token, presented.delivery, source)) > 0) {
+    const deliveries = delivery ? [delivery] : TOKEN_DELIVERIES;
+    if ((await this.logouts.revokePresented(token, deliveries, revoker, source)) > 0) {
       return 'ended';
     }
     try {
-      await this.refresh.actOnVerdict(token, presented.delivery, source);
+      await this.refresh.actOnVerdict(token, delivery, source);
     } catch (error) {
       if (error instanceof SessionRevokedError && error.isJustLoggedOut) {
         return 'ended before';

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import type { AuthResult } from '../support/api.js';
+import { addClient, basic, postForm, signUpStaff, type TestClient } from '../support/clients.js';
+import { startInstance } from '../support/instance.js';
+import { useInstances } from '../support/instances.js';
+import { startPostgres } from '../support/postgres.js';
+import { until } from '../support/until.js';
+
+const t = useInstances(2, {
+  hasFaults: true,
+  hasMissingRows: true,
+  env: () => ({
+    RATE_LIMIT: 'on',
+    TRUST_PROXY: '1',
+    CLIENT_FAILURES_PER_ADDRESS: '5',
+    CLIENT_FAILURES_PER_CLIENT: '8',
+    UNKNOWN_TOKENS_PER_ADDRESS: '5',
+  }),
+});
+let staff: AuthResult;
+let client: TestClient;
+beforeAll(async () => {
+  staff = await signUpStaff(t.a, t.database);
+  client = await addClient(t.a, staff, 'revoke');
+});
+
+/** Of a server that is not that of the other tests. */
+async function queryAt(url: string, sql: string, values: unknown[] = []): Promise<any[]> {
+  const database = new Client({ connectionString: url });
+  await database.connect();
+  try {
+    return (await database.query(sql, values)).rows;
+  } finally {
+    await database.end();
+  }
+}
+
+let last = 0;
+const somewhere = () => `10.0.0.${(last += 1)}`;
+const send = (address: string, authorization: string | undefined, token = 'x', api = t.a) =>
+  postForm(api, '/oauth/revoke', { token }, { 'x-forwarded-for': address, ...(authorization && { authorization }) });
+const wrongSecret = ({ id }: { id: string }) => basic({ id, clientSecret: 'wrong' });
+const trailOf = (address: string) =>
+  t.database.query<{ type: string; reason: string; note: string | null }>(
+    `SELECT type, reason, note FROM audit_events WHERE ip = $1 AND type LIKE 'service_client_%' ORDER BY at, id`,
+    [address],
+  );
+
+it('Wrong credentials from one address are bounded, at both instances together, and the audit trail has two lines of them', async () => {
+  const address = somewhere();
+  const answers = [];
+  for (let i = 0; i < 9; i++)
+    answers.push(await send(address, wrongSecret({ id: randomUUID() }), 'x', i % 2 ? t.b : t.a));
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401, 429, 429, 429, 429]);
+  expect(Number(answers[5]!.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(answers[5]!.body.error).toBe('too_many_requests');
+  expect(await trailOf(address)).toEqual([
+    { type: 'service_client_refused', reason: 'invalid_client', note: expect.any(String) },
+    { type: 'service_client_throttled', reason: 'address', note: null },
+  ]);
+});
+
+it('Wrong secrets for one client are bounded from wherever they come, known or not, and lock the client out from nowhere', async () => {
+  for (const id of [client.id, randomUUID(), 'no id at all']) {
+    const statuses = [];
+    for (let i = 0; i < 10; i++) statuses.push((await send(somewhere(), wrongSecret({ id }))).status);
+    expect([id, statuses]).toEqual([id, [...Array<number>(8).fill(401), 429, 429]]);
+  }
+  const shared = somewhere();
+  for (let i = 0; i < 20; i++) await send(shared, wrongSecret(client));
+  for (const address of [somewhere(), shared]) {
+    const account = await t.a.signUp();
+    const { status } = await send(address, basic(client), account.accessToken, t.b);
+    expect([status, (await t.a.me(account.accessToken)).status]).toEqual([200, 401]);
+  }
+});
+
+it('What the audit trail says of a wrong id never is what was sent, unless that is an id', async () => {
+  const [id, mistaken] = [randomUUID(), somewhere()];
+  const address = somewhere();
+  await send(address, wrongSecret({ id }));
+  await send(mistaken, basic({ id: client.clientSecret, clientSecret: client.id }));
+  expect([await trailOf(address), await trailOf(mistaken)]).toMatchObject([[{ note: id }], [{ note: null }]]);
+});
+
+it('Tokens that are none of ours are bounded, but one that is can always be revoked', async () => {
+  const address = somewhere();
+  const statuses = [];
+  for (let i = 0; i < 7; i++) statuses.push((await send(address, undefined)).status);
+  expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
+  const account = await t.a.signUp();
+  for (const api of [t.a, t.b, t.a]) {
+    expect((await send(address, undefined, account.refreshToken, api)).status).toBe(200);
+  }
+  expect((await t.b.me(account.accessToken)).status).toBe(401);
+  for (let i = 0; i < 7; i++) expect((await send(somewhere(), basic(client))).status).toBe(200);
+});
+
+it('While the store does not answer, nothing is decided: 503, whatever is asked and with whatever credentials', async () => {
+  const postgres = await startPostgres();
+  const instance = await startInstance({
+    env: { DATABASE_URL: postgres.url, DATABASE_STATEMENT_TIMEOUT_MS: '1000', DATABASE_CONNECT_TIMEOUT_MS: '1000' },
+  });
+  const { api } = instance;
+  const admin = await signUpStaff(api, { query: (sql, values) => queryAt(postgres.url, sql, values) });
+  const other = await addClient(api, admin, 'revoke');
+  const account = await api.signUp();
+  const authorization = basic(other);
+  const sub_id = { format: 'opaque', id: account.user.id };
+  const ask = () =>
+    Promise.all([
+      postForm(api, '/oauth/revoke', { token: account.accessToken }),
+      postForm(api, '/oauth/revoke', { token: account.refreshToken }),
+      postForm(api, '/oauth/revoke', { token: account.refreshToken }, { authorization }),
+      postForm(api, '/oauth/revoke', { token: account.refreshToken }, { authorization: wrongSecret(other) }),
+      api.call('POST', '/oauth/global-token-revocation', { headers: { authorization }, body: { sub_id } }),
+    ]);
+  postgres.pause();
+  for (const { status, headers, body } of await ask()) {
+    expect([status, headers.get('retry-after'), body.error]).toEqual([503, '1', 'temporarily_unavailable']);
+  }
+  postgres.resume();
+  await until('it answers again', async () => {
+    const { status } = await postForm(api, '/oauth/revoke', { token: 'x' }, { authorization });
+    return status === 200;
+  });
+  const statuses = (await ask()).map(({ status }) => status);
+  expect(statuses).toEqual([200, 200, 200, 401, 204]);
+  expect((await api.me(account.accessToken)).status).toBe(401);
+  await instance.kill('SIGTERM');
+  await postgres.stop();
+}, 120_000);
