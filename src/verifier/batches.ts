@@ -3,8 +3,8 @@ import { UnavailableError } from './errors.js';
 /** What Latchkey takes at once. */
 const BATCH_MAX_TOKENS = 500;
 const MOST_UNDER_WAY = 4;
-// A lost packet, or an instance that hangs, keeps those who come later waiting for no longer than this.
-const PATIENCE_MS = 50;
+// A question whose answer takes longer, for a lost packet or an instance that hangs, is not waited for by those behind it.
+const PATIENCE_MS = 100;
 
 interface Waiting<Result> {
   readonly token: string;
@@ -20,7 +20,8 @@ export class Batches<Result> {
   private readonly waiting: Waiting<Result>[] = [];
   private underWay = 0;
   private isAboutToAsk = false;
-  private patience: NodeJS.Timeout | undefined;
+  /** The question that is waited for before the next. */
+  private latest: readonly Waiting<Result>[] | null = null;
   private isClosed = false;
   private whenIdle: (() => void) | undefined;
 
@@ -46,33 +47,38 @@ export class Batches<Result> {
     });
   }
 
-  private askNext(isOverdue = false): void {
-    if (this.isAboutToAsk || this.waiting.length === 0 || this.underWay >= MOST_UNDER_WAY) {
-      return;
-    }
-    if (this.underWay > 0 && !isOverdue && this.waiting.length < BATCH_MAX_TOKENS) {
-      this.patience ??= setTimeout(() => {
-        this.patience = undefined;
-        this.askNext(true);
-      }, PATIENCE_MS);
+  private askNext(): void {
+    const isTurn = this.latest === null || this.waiting.length >= BATCH_MAX_TOKENS;
+    if (this.isAboutToAsk || this.waiting.length === 0 || !isTurn || this.underWay >= MOST_UNDER_WAY) {
       return;
     }
     this.isAboutToAsk = true;
     // After this turn of the event loop: requests that were read from their sockets together are asked together.
     setImmediate(() => {
       this.isAboutToAsk = false;
-      clearTimeout(this.patience);
-      this.patience = undefined;
-      const batch = this.waiting.splice(0, BATCH_MAX_TOKENS);
-      this.underWay++;
-      void this.answer(batch).finally(() => {
-        this.underWay--;
-        this.askNext();
-        this.noteIdle();
-      });
-      // What is left over, or has come since.
+      this.askAbout(this.waiting.splice(0, BATCH_MAX_TOKENS));
+      // What is left over where there were more.
       this.askNext();
     });
+  }
+
+  private askAbout(batch: readonly Waiting<Result>[]): void {
+    this.latest = batch;
+    this.underWay++;
+    const patience = setTimeout(() => this.noLongerWaitFor(batch), PATIENCE_MS);
+    void this.answer(batch).finally(() => {
+      clearTimeout(patience);
+      this.underWay--;
+      this.noLongerWaitFor(batch);
+      this.noteIdle();
+    });
+  }
+
+  private noLongerWaitFor(batch: readonly Waiting<Result>[]): void {
+    if (this.latest === batch) {
+      this.latest = null;
+    }
+    this.askNext();
   }
 
   private async answer(batch: readonly Waiting<Result>[]): Promise<void> {

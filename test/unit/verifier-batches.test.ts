@@ -53,12 +53,27 @@ it('A question that takes long keeps those behind it waiting for a moment only, 
     await asks(answers.length);
   }
   answers.push(batches.ask('fifth'));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await new Promise((resolve) => setTimeout(resolve, 250));
   expect(asked).toHaveLength(4);
   asked[2]!.answer();
   await asks(5);
   asked.forEach((question) => question.answer());
   expect(await Promise.all(answers)).toHaveLength(5);
+});
+
+it('While one answer does not come, those behind it go on as if it were not there', async () => {
+  const { batches, asked, asks } = heldBatches();
+  const stuck = batches.ask('stuck');
+  await asks(1);
+  for (let turn = 2; turn <= 20; turn++) {
+    const answer = batches.ask(`t${turn}`);
+    await asks(turn);
+    asked.at(-1)!.answer();
+    await answer;
+  }
+  asked[0]!.answer();
+  await stuck;
+  expect(asked).toHaveLength(20);
 });
 
 it('More than 500 are split, and asked side by side', async () => {
