@@ -22,7 +22,19 @@ export interface LoadResult {
 /** Sends requests over as many connections, each at once after the last answer. Throws if any was refused. */
 export async function load({ url, headers }: Target, connections: number, seconds: number): Promise<LoadResult> {
   const command = hasWrk
-    ? ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', 'test/bench/wrk.lua', url, '--', headers]
+    ? [
+        'wrk',
+        '-t1',
+        `-c${connections}`,
+        `-d${seconds}s`,
+        '--timeout',
+        '20s',
+        '-s',
+        'test/bench/wrk.lua',
+        url,
+        '--',
+        headers,
+      ]
     : [process.execPath, 'test/bench/peers/load.mjs', url, headers, String(connections), String(seconds)];
   const { stdout } = await run(command[0]!, command.slice(1));
   const result: LoadResult = JSON.parse(stdout.trim().split('\n').at(-1)!);

@@ -21,7 +21,7 @@ const canPin = CORES > 1 && hasCommand('taskset');
 /** The servers under test have the first core to themselves; load and PostgreSQL share the others. */
 export const SERVER_CORE = '0';
 export const ALL_CORES = `0-${CORES - 1}`;
-const LOAD_CORES = `1-${CORES - 1}`;
+export const LOAD_CORES = `1-${CORES - 1}`;
 
 /** Keeps this process, and all it starts from now on, off the servers' core. */
 export function leaveServerCore(): void {

@@ -115,6 +115,23 @@ export const serveBetterAuth = (databaseUrl: string, cookieCache: 'on' | 'off'):
     COOKIE_CACHE: cookieCache,
   });
 
+/** The same, with its routes for its own client. */
+export const serveBetterAuthRoutes = (databaseUrl: string, cores: string): Promise<Server> =>
+  serve(
+    'peers/better-auth.mjs',
+    ['handle'],
+    { NODE_ENV: 'production', DATABASE_URL: databaseUrl, SECRET: PEER_SECRET, COOKIE_CACHE: 'off' },
+    { cores },
+  );
+
+/** A service of others, that is protected in one way or another. */
+export const serveProtected = (variant: string, env: Record<string, string>): Promise<Server> =>
+  serve('servers/protected.mjs', [variant], { NODE_ENV: 'production', ...env });
+
+/** A service of others that asks better-auth's routes. */
+export const serveBetterAuthClient = ({ url }: Server): Promise<Server> =>
+  serve('peers/better-auth-client.mjs', [], { NODE_ENV: 'production', ASKED_URL: url });
+
 export const serveExpressSession = (databaseUrl: string, touch: 'on' | 'off'): Promise<Server> =>
   serve('peers/express-session.mjs', [], {
     NODE_ENV: 'production',

@@ -1,8 +1,8 @@
-// better-auth as its documentation sets it up for production on node-postgres: node better-auth.mjs serve|migrate
+// better-auth as its documentation sets it up for production on node-postgres: node better-auth.mjs serve|handle|migrate
 import { createServer } from 'node:http';
 import { betterAuth } from 'better-auth';
 import { getMigrations } from 'better-auth/db/migration';
-import { fromNodeHeaders } from 'better-auth/node';
+import { fromNodeHeaders, toNodeHandler } from 'better-auth/node';
 import pg from 'pg';
 
 const options = {
@@ -31,7 +31,9 @@ if (process.argv[2] === 'migrate') {
     response.writeHead(found ? 200 : 401, { 'Content-Type': 'application/json' });
     response.end(JSON.stringify(found ?? { code: 'unauthorized' }));
   };
-  const server = createServer((request, response) => void answer(request, response));
+  // Its own routes, for its client; or the one that is compared.
+  const handle = process.argv[2] === 'handle' ? toNodeHandler(auth) : answer;
+  const server = createServer((request, response) => void handle(request, response));
   server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }));
 }
 // The benchmark is over, however it ended.
