@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { transformSync } from '@swc/core';
+import { Api, type AuthResult } from '../support/api.js';
+import { runClientAdd } from '../support/clients.js';
+import { freePort } from '../support/free-port.js';
+import { useInstances } from '../support/instances.js';
+import { until } from '../support/until.js';
+
+// The services of src/verifier/README.md, as they are printed there.
+const t = useInstances(1);
+const page = readFileSync('src/verifier/README.md', 'utf8');
+let folder: string;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  // Below the package, which then finds itself by its name.
+  mkdirSync('coverage', { recursive: true });
+  folder = mkdtempSync(resolve('coverage/pasted-'));
+  const { stdout } = await runClientAdd(t.database.url, 'my-service', '--scope', 'verify');
+  const [, id = '', secret = ''] = /client_id: (\S+)\s+client_secret: (\S+)/.exec(stdout) ?? [];
+  env = { LATCHKEY_URL: t.a.url, LATCHKEY_CLIENT_ID: id, LATCHKEY_CLIENT_SECRET: secret };
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The first block of code below a heading. */
+const blockOf = (heading: string): string =>
+  new RegExp(`^## ${heading}\n[^]*?\`\`\`[jt]s\n([^]*?)\`\`\``, 'm').exec(page)![1]!;
+
+// Decorators, which Node does not know.
+const compiled = (source: string): string =>
+  transformSync(source, {
+    jsc: {
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+      target: 'es2022',
+    },
+    module: { type: 'es6' },
+  }).code;
+
+// The adapter that is installed here.
+const onFastify = (source: string): string =>
+  `import { FastifyAdapter } from '@nestjs/platform-fastify';\n${source.replace(
+    'NestFactory.create(AppModule)',
+    'NestFactory.create(AppModule, new FastifyAdapter(), { logger: false })',
+  )}`;
+
+async function run(name: string, source: string, port: number): Promise<ChildProcess> {
+  const path = join(folder, `${name}.mjs`);
+  writeFileSync(path, source.replace('4000', String(port)));
+  const child = spawn(process.execPath, [path], { env: { PATH: process.env['PATH'], ...env }, stdio: 'inherit' });
+  await until(`${name} listens`, () => fetch(`http://127.0.0.1:${port}/`).catch(() => child.exitCode !== null));
+  return child;
+}
+
+it.each([
+  ['Express', (source: string) => source],
+  ['Fastify', (source: string) => source],
+  ['Nest', (source: string) => compiled(onFastify(source))],
+])('The service of the page for %s works as it is printed', async (heading, prepare) => {
+  const port = await freePort();
+  const service = await run(heading, prepare(blockOf(heading)), port);
+  const api = new Api(`http://127.0.0.1:${port}`);
+  const login: AuthResult = await t.a.signUp();
+  const orders = () => api.call('GET', '/orders', { bearer: login.accessToken });
+
+  expect((await api.call('GET', '/')).status).toBe(200);
+  expect((await api.call('GET', '/orders')).status).toBe(401);
+  expect(await orders()).toMatchObject({ status: 200, body: { orders: [], of: login.user.id } });
+  await t.a.logout(login.refreshToken);
+  expect((await orders()).status).toBe(401);
+
+  const gone = once(service, 'exit');
+  service.kill('SIGTERM');
+  await gone;
+});
