@@ -7,7 +7,10 @@ import {
   UnreachableError,
 } from '../../src/client.mjs';
 import type { ClientEvent, ClientEvents, ClientOptions, RefreshTokenStorage } from '../../src/client.mjs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { promisify } from 'node:util';
 import type { AddressInfo } from 'node:net';
 import { type AuthResult, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
@@ -384,4 +387,37 @@ it('A client goes on trying to start while the service does not answer, until it
   client.close();
   expect(await started).toBe(false);
   expect(await storage.get()).not.toBeNull();
+});
+
+describe('The script of src/client/README.md', () => {
+  const [, script = ''] = /```js\n(import [^]*?)```/.exec(readFileSync('src/client/README.md', 'utf8')) ?? [];
+  let folder: string;
+
+  /** Runs it as it is, where the package has it: in a folder of its own. */
+  async function run(env: Record<string, string>): Promise<string> {
+    const { stdout } = await promisify(execFile)(process.execPath, ['script.mjs'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], LATCHKEY_URL: t.api.url, ...env },
+    });
+    return stdout;
+  }
+
+  beforeAll(() => {
+    // Below this package, which so finds itself by its name.
+    mkdirSync('coverage', { recursive: true });
+    folder = mkdtempSync('coverage/script-');
+    writeFileSync(`${folder}/script.mjs`, script);
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('signs in once, and goes on with the token that it has kept for itself alone', async () => {
+    const credentials = someone();
+    await t.api.signUp(credentials);
+    const env = { EMAIL: credentials.email, PASSWORD: credentials.password };
+    expect(await run(env)).toMatch(/^A script \(this one\)\nnode\s*\n$/);
+    expect(statSync(`${folder}/refresh-token`).mode & 0o777).toBe(0o600);
+    // Without a password.
+    expect(await run({})).toMatch(/^A script \(this one\)\n/);
+  });
 });
