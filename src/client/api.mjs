@@ -4,6 +4,9 @@ import { ApiError, SignedOutError, UnreachableError } from './errors.mjs';
 // With one of these a request did not count, since its token or its session is over.
 const ENDED = new Set(['invalid_token', 'session_revoked', 'session_expired']);
 
+// A logout that is refused with one of these has nothing left to end.
+const OVER = new Set([...ENDED, 'invalid_refresh_token', 'refresh_token_reused']);
+
 /** @typedef {import('../client.mjs').SignedOutReason} SignedOutReason */
 /** @typedef {{ method?: string, body?: object, headers?: Record<string, string>, signal?: AbortSignal }} Call */
 
@@ -112,3 +115,11 @@ export class Api {
  */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a code that is newer than the types is handed on as it is
 export const reasonOf = ({ code }) => /** @type {SignedOutReason} */ (code);
+
+/**
+ * Whether a logout was refused since there is nothing left to end.
+ *
+ * @param {unknown} error
+ * @returns {error is ApiError}
+ */
+export const isOver = (error) => error instanceof ApiError && OVER.has(error.code);

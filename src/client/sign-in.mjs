@@ -1,20 +1,13 @@
 // The sign-in of a person: who it is, what renews it, and what ends it. The access token is in memory only, here and in
 // the other tabs of the same origin.
-import { Api, reasonOf } from './api.mjs';
+import { Api, isOver, reasonOf } from './api.mjs';
 import { BodyDelivery, memoryStorage } from './body-delivery.mjs';
 import { CookieDelivery } from './cookie-delivery.mjs';
 import { ApiError, bodyOf } from './errors.mjs';
 import { follow } from './event-stream.mjs';
+import { Known } from './known.mjs';
 import { Pauses } from './pauses.mjs';
 
-// A logout that is refused with one of these has nothing left to end.
-const OVER = new Set([
-  'invalid_token',
-  'invalid_refresh_token',
-  'session_revoked',
-  'session_expired',
-  'refresh_token_reused',
-]);
 // An access token that others are handed must live for as long as a request may be on its way.
 const LEAST_LIFE_MS = 30_000;
 
@@ -23,13 +16,7 @@ const LEAST_LIFE_MS = 30_000;
 /** @typedef {import('./cookie-delivery.mjs').Held} Held */
 /** @typedef {import('./cookie-delivery.mjs').Message} Message */
 
-export class SignIn extends EventTarget {
-  /** @type {AuthResult['user'] | null} */
-  user = null;
-  /** @type {AuthResult['session'] | null} */
-  session = null;
-  /** @type {SignedOutReason | null} */
-  signedOutReason = null;
+export class SignIn extends Known {
   #api;
   #delivery;
   #followsEvents;
@@ -51,10 +38,6 @@ export class SignIn extends EventTarget {
       : new BodyDelivery(storage ?? memoryStorage());
     this.#api = new Api(url, this.#delivery.credentials, otherOrigins);
     this.#followsEvents = followEvents ?? isCookie;
-  }
-
-  get isSignedIn() {
-    return this.session !== null;
   }
 
   /** @param {{ isFresh?: boolean }} [options] */
@@ -83,11 +66,8 @@ export class SignIn extends EventTarget {
    * @param {import('./api.mjs').Call} [call]
    */
   ask(path, call = {}) {
-    return this.#api.ask(
-      path,
-      call,
-      this.#renewal((token) => this.#renewAfter(token)),
-    );
+    const renewal = this.#renewal((token) => this.#renewAfter(token));
+    return this.#api.ask(path, call, renewal);
   }
 
   /**
@@ -142,7 +122,7 @@ export class SignIn extends EventTarget {
           this.#renewal(() => this.#refreshInTurn()),
         );
       } catch (error) {
-        if (!(error instanceof ApiError && OVER.has(error.code))) throw error;
+        if (!isOver(error)) throw error;
         ended = reasonOf(error);
       }
       // The event stream may have said so before the answer.
@@ -158,14 +138,6 @@ export class SignIn extends EventTarget {
     this.#closing.abort();
     this.#listening?.abort();
     this.#delivery.close();
-  }
-
-  /**
-   * @param {string} type
-   * @param {object} [detail]
-   */
-  emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
   /** @param {import('./api.mjs').Renewal['renew']} renew */
@@ -219,15 +191,9 @@ export class SignIn extends EventTarget {
 
   /** @param {Held} held */
   #take({ accessToken, user, session, expiresAt }) {
-    const isNew = this.session?.id !== session.id;
     this.#api.accessToken = accessToken;
     this.#expiresAt = expiresAt;
-    Object.assign(this, { user, session, signedOutReason: null });
-    if (!isNew) {
-      this.emit('user');
-      return;
-    }
-    this.emit('signedin');
+    if (!this.know({ user, session })) return;
     this.#listening?.abort();
     this.#listening = new AbortController();
     if (this.#followsEvents && !this.#closing.signal.aborted) void this.#listen(this.#listening.signal);
@@ -243,11 +209,9 @@ export class SignIn extends EventTarget {
 
   /** @param {SignedOutReason} reason */
   #drop(reason) {
-    const wasSignedIn = this.isSignedIn;
     this.#listening?.abort();
     this.#api.accessToken = null;
-    Object.assign(this, { user: null, session: null, signedOutReason: reason });
-    this.emit('signedout', { reason, wasSignedIn });
+    this.knowNobody(reason);
   }
 
   /** @param {Message} message */
@@ -274,19 +238,13 @@ export class SignIn extends EventTarget {
       onMessage: (message) => {
         if (message.comment !== undefined) this.emit('live', { isLate: message.comment === 'degraded' });
         else if (message.type === 'session.revoked' && message.data.id === this.session?.id) {
-          this.#endBy(message.data.reason).catch((error) => this.emit('lost', { error }));
+          const { reason } = message.data;
+          // Where the password was changed in this browser, the refresh token is that of the next session.
+          const end =
+            reason === 'password_changed' ? this.#renewAfter(this.#api.accessToken, reason) : this.#leave(reason);
+          end.catch((error) => this.emit('lost', { error }));
         } else this.emit('session', { type: message.type, ...message.data });
       },
     });
-  }
-
-  /**
-   * This session ended. Where the password was changed in this browser, the cookie is that of the next one.
-   *
-   * @param {SignedOutReason} reason
-   */
-  async #endBy(reason) {
-    if (reason === 'password_changed') await this.#renewAfter(this.#api.accessToken, reason);
-    else await this.#leave(reason);
   }
 }
