@@ -2,6 +2,7 @@
 import { pause } from './pauses.mjs';
 
 const ASK_TABS_MS = 200;
+const MESSAGE_MS = 100;
 const inTabs = () => globalThis.localStorage;
 
 /** @typedef {import('../client.mjs').AuthResult} AuthResult */
@@ -37,9 +38,18 @@ export class CookieDelivery {
    * @param {() => Promise<T>} work
    * @returns {Promise<T>}
    */
-  inTurn(work) {
+  async inTurn(work) {
     // Missing where the page came by plain http. What can come back there is the cookie of an ended session: good for nothing.
-    return navigator.locks ? navigator.locks.request(this.#name, work) : work();
+    if (!navigator.locks) return work();
+    const done = await navigator.locks.request(this.#name, { ifAvailable: true }, async (lock) =>
+      lock === null ? null : { result: await work() },
+    );
+    if (done !== null) return done.result;
+    return navigator.locks.request(this.#name, async () => {
+      // What the tab before got is told by a message, which the lock may overtake.
+      await pause(MESSAGE_MS);
+      return work();
+    });
   }
 
   /** Whether anyone may be signed in here: the cookie is not to be seen. */
