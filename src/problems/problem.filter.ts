@@ -44,8 +44,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** What a failure is to a client. */
-export function toProblem(exception: unknown): Problem {
+function toProblem(exception: unknown): Problem {
   if (exception instanceof Problem) {
     return exception;
   }
