@@ -299,9 +299,12 @@ describe('bodies', () => {
     ['POST', 'Content-Length: 20\r\nExpect: 100-continue\r\n'],
   ])('A %s whose body never comes is answered at once, and its connection closed: %j', async (method, lines) => {
     const { accessToken } = await t.api.signUp();
-    // Resolves when the connection ends.
-    const answer = await raw(t.api.url, head(accessToken, lines, method));
-    expect(answer.replace('HTTP/1.1 100 Continue\r\n\r\n', '')).toMatch(/^HTTP\/1\.1 200 /);
+    // Resolves when the connection ends, which is not by a time-out: that would be an answer, too.
+    const answer = (await raw(t.api.url, head(accessToken, lines, method))).replace(
+      'HTTP/1.1 100 Continue\r\n\r\n',
+      '',
+    );
+    expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
     expect(answer).toMatch(/\r\nconnection: close\r\n/i);
   });
 

@@ -1,6 +1,7 @@
 import { hkdfSync, createHmac, randomUUID } from 'node:crypto';
 import { type Answer, PASSWORD, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { raw } from '../support/raw.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 
@@ -188,6 +189,22 @@ describe('a cookie that is not whole', () => {
     expect(codeOf(await ask(spoil(cookies['visit']!)))).toEqual([401, 'invalid_token']);
     expect((await ask(`theme=dark;visit=${cookies['visit']}\t; a=b`)).status).toBe(200);
   });
+});
+
+it('Cookies that come in several headers are those of one request, and two access tokens are no request at all', async () => {
+  const { cookies, accessToken } = await browser();
+  const statusOf = async (...lines: string[]) => {
+    const headers = lines.map((line) => `${line}\r\n`).join('');
+    const answer = await raw(t.api.url, `GET /verify HTTP/1.1\r\nHost: x\r\n${headers}Connection: close\r\n\r\n`);
+    return answer.slice(9, 12);
+  };
+  const visit = `Cookie: visit=${cookies['visit']}`;
+  expect(await statusOf('Cookie: a=b', visit)).toBe('200');
+  expect(await statusOf(visit, visit)).toBe('401');
+  expect(await statusOf('Cookie: visit=forged', visit)).toBe('401');
+  const bearer = `Authorization: Bearer ${accessToken}`;
+  expect(await statusOf(bearer, 'Authorization: Bearer forged', visit)).toBe('400');
+  expect(await statusOf('Authorization: Basic eDp5', bearer)).toBe('400');
 });
 
 it('A visit says when the session was last seen, and neither extends it nor uses its refresh token', async () => {
