@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { createVerifier, type Verifier } from '../../src/verifier/index.js';
 import { type Answer, type Api, type AuthResult, someone } from '../support/api.js';
-import { addClient, signUpStaff, type TestClient } from '../support/clients.js';
+import { addClient, basic, postForm, signUpStaff, type TestClient } from '../support/clients.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { Introspector } from '../support/introspection.js';
 import { expectInvariants } from '../support/invariants.js';
@@ -68,8 +68,8 @@ const outcomeOf = ({ status, headers, body }: Pick<Answer, 'status' | 'headers' 
   ]),
 });
 
-const form = async (api: Api, path: string, fields: Record<string, string>, headers: Record<string, string> = {}) => {
-  const { text, ...answer } = await new Introspector(api, client).send(fields, headers, path);
+const introspect = async (api: Api, token: string, headers: Record<string, string> = {}) => {
+  const { text, ...answer } = await new Introspector(api, client).send({ token }, headers);
   return outcomeOf({ ...answer, body: text });
 };
 
@@ -95,13 +95,12 @@ const WAYS: Record<string, [status: number, ask: (api: Api, index: number) => Pr
         }),
       ),
   ],
-  'introspection of an access token': [200, (api) => form(api, '/oauth/introspect', { token: device.accessToken })],
-  'introspection of a refresh token': [200, (api) => form(api, '/oauth/introspect', { token: device.refreshToken })],
-  'introspection of what is no token': [200, (api) => form(api, '/oauth/introspect', { token: 'nothing' })],
+  'introspection of an access token': [200, (api) => introspect(api, device.accessToken)],
+  'introspection of a refresh token': [200, (api) => introspect(api, device.refreshToken)],
+  'introspection of what is no token': [200, (api) => introspect(api, 'nothing')],
   'signed introspection': [
     200,
-    (api) =>
-      form(api, '/oauth/introspect', { token: device.accessToken }, { accept: 'application/token-introspection+jwt' }),
+    (api) => introspect(api, device.accessToken, { accept: 'application/token-introspection+jwt' }),
   ],
   'a batch': [
     200,
@@ -130,17 +129,89 @@ const askEverywhere = () =>
 
 const isWell = async () => (await askEverywhere()).every(({ name, status }) => status === WAYS[name]![0]);
 
-it('While the database is frozen every way to ask is 503, with when to try again and without a verdict', async () => {
-  expect(await isWell()).toBe(true);
-  postgres.pause();
-  const answers = await askEverywhere();
-  postgres.resume();
-  for (const { name, at, status, retryAfter, said } of answers) {
-    expect([name, at, status]).toEqual([name, at, 503]);
-    expect([name, retryAfter > 0]).toEqual([name, true]);
-    expect(said).not.toMatch(/active|x-latchkey|location|set-cookie|www-authenticate|session_|invalid_|insufficient/i);
-  }
-  await recovered('asked by others', isWell);
-  // Nothing was spent or ended by asking.
-  expect((await instances[1]!.api.refresh(device.refreshToken)).status).toBe(200);
-}, 120_000);
+/** What keeps the database from saying whether a session is open. Each returns how it ends. */
+const FAULTS: Record<
+  string,
+  { readonly begin: () => Promise<() => Promise<void>>; readonly without: readonly string[] }
+> = {
+  'is frozen': {
+    begin() {
+      postgres.pause();
+      return Promise.resolve(() => Promise.resolve(postgres.resume()));
+    },
+    without: [],
+  },
+  // The client is known all the same, so that what follows its authentication has to fail by itself.
+  'answers about no session': {
+    async begin() {
+      const holder = new Client({ connectionString: postgres.url });
+      await holder.connect();
+      await holder.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
+      return () => holder.end();
+    },
+    without: ['introspection of what is no token', 'a client with a wrong secret'],
+  },
+};
+
+describe.each(Object.entries(FAULTS))('While the database %s', (_, { begin, without }) => {
+  it('every way to ask is 503, with when to try again and without a verdict', async () => {
+    expect(await isWell()).toBe(true);
+    const end = await begin();
+    const answers = (await askEverywhere()).filter(({ name }) => !without.includes(name));
+    await end();
+    for (const { name, at, status, retryAfter, said } of answers) {
+      expect([name, at, status]).toEqual([name, at, 503]);
+      expect([name, retryAfter > 0]).toEqual([name, true]);
+      expect(said).not.toMatch(
+        /active|x-latchkey|location|set-cookie|www-authenticate|session_|invalid_|insufficient/i,
+      );
+    }
+    await recovered('asked by others', isWell);
+    // Nothing was spent or ended by asking.
+    const { status, body } = await instances[1]!.api.refresh(device.refreshToken);
+    expect(status).toBe(200);
+    device = { ...device, ...body };
+  }, 120_000);
+
+  it('no revocation is confirmed, and sent again afterwards it holds at both instances', async () => {
+    const [{ api: a }, { api: b }] = instances as [Instance, Instance];
+    const [holder, other, everywhere] = [await a.signUp(), await a.signUp(), await a.signUp()];
+    const revoke: Record<string, [status: number, ask: (api: Api) => Promise<Answer>]> = {
+      'by the holder of the token': [200, (api) => postForm(api, '/oauth/revoke', { token: holder.refreshToken })],
+      'by a service': [
+        200,
+        (api) => postForm(api, '/oauth/revoke', { token: other.accessToken }, { authorization: basic(client) }),
+      ],
+      'of all sessions of a user': [
+        204,
+        (api) =>
+          api.call('POST', '/oauth/global-token-revocation', {
+            headers: { authorization: basic(client) },
+            body: { sub_id: { format: 'opaque', id: everywhere.user.id } },
+          }),
+      ],
+    };
+    const end = await begin();
+    const answers = await Promise.all(
+      Object.entries(revoke).map(async ([name, [, ask]], index) => ({
+        name,
+        ...outcomeOf(await ask([a, b][index % 2]!)),
+      })),
+    );
+    await end();
+    for (const { name, status, retryAfter } of answers) {
+      expect([name, status, retryAfter > 0]).toEqual([name, 503, true]);
+    }
+
+    await recovered('revoked by others', async () => {
+      const again = await Promise.all(Object.values(revoke).map(([, ask]) => ask(b)));
+      return again.every(({ status }, index) => status === Object.values(revoke)[index]![0]);
+    });
+    for (const { accessToken, refreshToken } of [holder, other, everywhere]) {
+      expect((await Promise.all([a.me(accessToken), b.me(accessToken)])).map(({ status }) => status)).toEqual([
+        401, 401,
+      ]);
+      expect((await a.refresh(refreshToken)).status).toBe(401);
+    }
+  }, 120_000);
+});
