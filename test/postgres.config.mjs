@@ -7,6 +7,7 @@ import config from './jest.config.mjs';
 const FILES = [
   // The schema, rights on it, and its upkeep.
   'drills/migrations',
+  'drills/schemas',
   'e2e/roles',
   'e2e/cleanup',
   'e2e/metrics-retention',
@@ -34,6 +35,11 @@ const FILES = [
   'e2e/mail',
   'e2e/keys',
   'e2e/keys-kept',
+  'e2e/clients',
+  'e2e/client-authentication',
+  'e2e/client-failures',
+  'e2e/revocation',
+  'e2e/introspection',
 
   // Notifications.
   'e2e/streams',
