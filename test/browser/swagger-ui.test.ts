@@ -325,6 +325,10 @@ it('Staff make a service client, and the page asks as that service, without a co
   await seen(page.locator('.client'), `Service client: ${client.id}`);
   expect((await run('introspect')).body).toEqual(introspected.body);
   await refused();
+
+  // The holder of a token needs no client to revoke it.
+  expect((await run('revoke')).status).toBe(200);
+  await seen(who(), 'That session was ended.');
   expect(await Promise.all(cookies)).toEqual(cookies.map(() => undefined));
   expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage])')).not.toContain(client.clientSecret);
 }, 120_000);

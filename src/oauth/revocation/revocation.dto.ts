@@ -10,7 +10,7 @@ const VALUE_MAX_LENGTH = 512;
 @ApiSchema({ name: 'RevocationRequest' })
 export class RevokeDto {
   @ApiProperty({
-    example: 'v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A',
+    example: 'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9…',
     description: 'An access token or a refresh token.',
   })
   @IsString()
@@ -18,7 +18,7 @@ export class RevokeDto {
 
   @ApiProperty({
     required: false,
-    example: 'refresh_token',
+    example: 'access_token',
     description: '`access_token` or `refresh_token`. It changes nothing: a token shows what it is.',
   })
   @IsString()
