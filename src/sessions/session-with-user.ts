@@ -31,7 +31,7 @@ export type SessionWithUserRow = Omit<Session, 'user' | 'rotationWindowAt' | 'ro
   UserColumns;
 
 // Each column once, by its property. `s` is sessions, `u` is users.
-const OPEN_COLUMNS = {
+const OPEN_SESSION = {
   id: 's.id',
   userId: 's.user_id',
   delivery: 's.delivery',
@@ -45,6 +45,10 @@ const OPEN_COLUMNS = {
   lastSeenAt: 's.last_seen_at',
   idleExpiresAt: 's.idle_expires_at',
   expiresAt: 's.expires_at',
+};
+
+const OPEN_COLUMNS = {
+  ...OPEN_SESSION,
   email: 'u.email',
   name: 'u.name',
   role: 'u.role',
@@ -54,13 +58,18 @@ const OPEN_COLUMNS = {
   keyIds: ACCEPTED_KEY_IDS,
 } satisfies Record<keyof OpenSessionRow, string>;
 
-const COLUMNS = {
-  ...OPEN_COLUMNS,
+const SESSION = {
+  ...OPEN_SESSION,
   refreshTokenHash: 's.refresh_token_hash',
   rotatedAt: 's.rotated_at',
   revokedAt: 's.revoked_at',
   revokedReason: 's.revoked_reason',
   revokedBy: 's.revoked_by',
+} satisfies Record<Exclude<keyof Session, 'user' | 'rotationWindowAt' | 'rotationCount'>, string>;
+
+const COLUMNS = {
+  ...OPEN_COLUMNS,
+  ...SESSION,
   passwordHash: 'u.password_hash',
   disabledAt: 'u.disabled_at',
 } satisfies Record<keyof SessionWithUserRow, string>;
@@ -74,6 +83,9 @@ const selectList = (columns: Readonly<Record<string, string>>): Sql =>
 
 /** An open session and its user, as {@link OpenSessionRow}: all that a protected request needs. */
 export const OPEN_SESSION_COLUMNS = selectList(OPEN_COLUMNS);
+
+/** A session alone, as {@link Session}: for lists, which need neither its user nor the signing keys. */
+export const SESSION_COLUMNS = selectList(SESSION);
 
 /** A session together with its user, as {@link SessionWithUserRow}. */
 export const SESSION_WITH_USER_COLUMNS = selectList(COLUMNS);

@@ -7,7 +7,7 @@ import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
 import type { Transaction } from '../database/transaction.js';
 import { SESSION_CHANNEL, type SessionEvent } from './session-event.js';
-import { SESSION_WITH_USER_COLUMNS, type SessionWithUserRow, toSessionWithUser } from './session-with-user.js';
+import { SESSION_COLUMNS } from './session-with-user.js';
 import { Session } from './session.entity.js';
 import { ACTIVE, AUDIT_COLUMNS, eventsOf, RECORDED, sourceValues } from './sessions.sql.js';
 
@@ -34,8 +34,8 @@ export class SessionsRepository {
 
   /** Active sessions of a user: the given one first, then the newest. One more than the limit, if there are more. */
   async listActive(userId: string, currentId: string, { after, limit }: SessionsPage): Promise<Session[]> {
-    const { rows } = await this.database.query<SessionWithUserRow>(sql`
-      SELECT ${SESSION_WITH_USER_COLUMNS} FROM sessions s JOIN users u ON u.id = s.user_id
+    const { rows } = await this.database.query<Session>(sql`
+      SELECT ${SESSION_COLUMNS} FROM sessions s
       WHERE s.user_id = ${userId} AND ${ACTIVE} ${
         after
           ? sql`AND s.id <> ${currentId} AND (s.created_at, s.id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)`
@@ -43,23 +43,23 @@ export class SessionsRepository {
       }
       ORDER BY s.id = ${currentId} DESC, s.created_at DESC, s.id DESC
       LIMIT ${limit + 1}`);
-    return rows.map((row) => toSessionWithUser(row).session);
+    return rows;
   }
 
   /** Sessions of a user that ended in the last 90 days: the newest end first. One more than the limit, if there are more. */
   async listEnded(userId: string, { after, limit }: SessionsPage): Promise<EndedSession[]> {
-    const { rows } = await this.database.query<SessionWithUserRow & { endedAt: Date }>(sql`
+    const { rows } = await this.database.query<Session & { endedAt: Date }>(sql`
       SELECT * FROM (
-        SELECT ${SESSION_WITH_USER_COLUMNS},
+        SELECT ${SESSION_COLUMNS},
           coalesce(s.revoked_at, least(s.idle_expires_at, s.expires_at)) AS "endedAt"
-        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = ${userId}
+        FROM sessions s WHERE s.user_id = ${userId}
       ) ended
       WHERE "endedAt" <= now() AND "endedAt" > now() - interval '90 days' ${
         after ? sql`AND ("endedAt", id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)` : empty
       }
       ORDER BY "endedAt" DESC, id DESC
       LIMIT ${limit + 1}`);
-    return rows.map(({ endedAt, ...row }) => ({ session: toSessionWithUser(row).session, endedAt }));
+    return rows.map(({ endedAt, ...session }) => ({ session, endedAt }));
   }
 
   /** The id of every session of a user that is still kept, ended or not, oldest first. */
@@ -87,11 +87,11 @@ export class SessionsRepository {
 
   /** Names a device. Null if the user has no active session with this id. */
   async rename(id: string, userId: string, deviceName: string, source: RequestSource): Promise<Session | null> {
-    const { rows } = await this.database.query<SessionWithUserRow & { events: SessionEvent[] }>(sql`
+    const { rows } = await this.database.query<Session & { events: SessionEvent[] }>(sql`
       WITH renamed AS (
-        UPDATE sessions s SET device_name = ${deviceName} FROM users u
-        WHERE s.id = ${id} AND s.user_id = ${userId} AND ${ACTIVE} AND u.id = s.user_id
-        RETURNING ${SESSION_WITH_USER_COLUMNS}
+        UPDATE sessions s SET device_name = ${deviceName}
+        WHERE s.id = ${id} AND s.user_id = ${userId} AND ${ACTIVE}
+        RETURNING ${SESSION_COLUMNS}
       ), recorded AS (
         INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
         SELECT 'session_renamed', 'success', "userId", id, "userId", ${sourceValues(source)} FROM renamed
@@ -102,8 +102,8 @@ export class SessionsRepository {
     if (!row) {
       return null;
     }
-    const { events, ...columns } = row;
+    const { events, ...session } = row;
     this.notifications.notify(SESSION_CHANNEL, events);
-    return toSessionWithUser(columns).session;
+    return session;
   }
 }

@@ -14,20 +14,11 @@ SELECT s.id AS "id",
   s.last_seen_at AS "lastSeenAt",
   s.idle_expires_at AS "idleExpiresAt",
   s.expires_at AS "expiresAt",
-  u.email AS "email",
-  u.name AS "name",
-  u.role AS "role",
-  u.email_verified_at AS "emailVerifiedAt",
-  u.created_at AS "userCreatedAt",
-  now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
   s.refresh_token_hash AS "refreshTokenHash",
   s.rotated_at AS "rotatedAt",
   s.revoked_at AS "revokedAt",
   s.revoked_reason AS "revokedReason",
-  s.revoked_by AS "revokedBy",
-  u.password_hash AS "passwordHash",
-  u.disabled_at AS "disabledAt" FROM sessions s JOIN users u ON u.id = s.user_id
+  s.revoked_by AS "revokedBy" FROM sessions s
 WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND s.id <> $2 AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
 ORDER BY s.id = $5 DESC, s.created_at DESC, s.id DESC
 LIMIT $6;
@@ -47,22 +38,13 @@ SELECT * FROM (
   s.last_seen_at AS "lastSeenAt",
   s.idle_expires_at AS "idleExpiresAt",
   s.expires_at AS "expiresAt",
-  u.email AS "email",
-  u.name AS "name",
-  u.role AS "role",
-  u.email_verified_at AS "emailVerifiedAt",
-  u.created_at AS "userCreatedAt",
-  now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
   s.refresh_token_hash AS "refreshTokenHash",
   s.rotated_at AS "rotatedAt",
   s.revoked_at AS "revokedAt",
   s.revoked_reason AS "revokedReason",
   s.revoked_by AS "revokedBy",
-  u.password_hash AS "passwordHash",
-  u.disabled_at AS "disabledAt",
     coalesce(s.revoked_at, least(s.idle_expires_at, s.expires_at)) AS "endedAt"
-  FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.user_id = $1
+  FROM sessions s WHERE s.user_id = $1
 ) ended
 WHERE "endedAt" <= now() AND "endedAt" > now() - interval '90 days' AND ("endedAt", id) < ($2::timestamptz, $3::uuid)
 ORDER BY "endedAt" DESC, id DESC
@@ -79,8 +61,8 @@ SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NU
 
 -- SessionsRepository.rename
 WITH renamed AS (
-  UPDATE sessions s SET device_name = $1 FROM users u
-  WHERE s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND u.id = s.user_id
+  UPDATE sessions s SET device_name = $1
+  WHERE s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
   RETURNING s.id AS "id",
   s.user_id AS "userId",
   s.delivery AS "delivery",
@@ -94,20 +76,11 @@ WITH renamed AS (
   s.last_seen_at AS "lastSeenAt",
   s.idle_expires_at AS "idleExpiresAt",
   s.expires_at AS "expiresAt",
-  u.email AS "email",
-  u.name AS "name",
-  u.role AS "role",
-  u.email_verified_at AS "emailVerifiedAt",
-  u.created_at AS "userCreatedAt",
-  now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
   s.refresh_token_hash AS "refreshTokenHash",
   s.rotated_at AS "rotatedAt",
   s.revoked_at AS "revokedAt",
   s.revoked_reason AS "revokedReason",
-  s.revoked_by AS "revokedBy",
-  u.password_hash AS "passwordHash",
-  u.disabled_at AS "disabledAt"
+  s.revoked_by AS "revokedBy"
 ), recorded AS (
   INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
   SELECT 'session_renamed', 'success', "userId", id, "userId", $4, $5, $6 FROM renamed
