@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Client } from 'pg';
 import type { AuthResult } from '../support/api.js';
 import { addClient, basic, postForm, signUpStaff, type TestClient } from '../support/clients.js';
@@ -121,12 +122,11 @@ it('While the store does not answer, nothing is decided: 503, whatever is asked 
     expect([status, headers.get('retry-after'), body.error]).toEqual([503, '1', 'temporarily_unavailable']);
   }
   postgres.resume();
-  await until('it answers again', async () => {
-    const { status } = await postForm(api, '/oauth/revoke', { token: 'x' }, { authorization });
-    return status === 200;
+  // Until the last of the pool's connections is a good one, one of them may be refused once more, which changes nothing.
+  await until('every one is answered', async () => {
+    const statuses = (await ask()).map(({ status }) => status);
+    return isDeepStrictEqual(statuses, [200, 200, 200, 401, 204]);
   });
-  const statuses = (await ask()).map(({ status }) => status);
-  expect(statuses).toEqual([200, 200, 200, 401, 204]);
   expect((await api.me(account.accessToken)).status).toBe(401);
   await instance.kill('SIGTERM');
   await postgres.stop();
