@@ -50,11 +50,13 @@ const FEATURES = [
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_FILTER, useClass: SchemaFilter },
     CorsAdvice,
+    JwtAuthGuard,
+    RoleGuard,
     // 403 for another site, 401, 403 for the role, and only then what is wrong with the body.
     { provide: APP_GUARD, useClass: HttpsGuard },
     { provide: APP_GUARD, useClass: CrossSiteGuard },
-    { provide: APP_GUARD, useClass: JwtAuthGuard },
-    { provide: APP_GUARD, useClass: RoleGuard },
+    { provide: APP_GUARD, useExisting: JwtAuthGuard },
+    { provide: APP_GUARD, useExisting: RoleGuard },
     { provide: APP_GUARD, useClass: BodyGuard },
   ],
 })

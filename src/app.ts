@@ -34,8 +34,11 @@ export async function createApp(config: AppConfig, logger: Logger): Promise<Nest
   return app;
 }
 
-/** Everything between the socket and the controllers, in the order in which a request meets it. */
-export async function setUpApp(app: NestFastifyApplication, config: AppConfig): Promise<void> {
+/**
+ * Everything between the socket and the controllers, in the order in which a request meets it. Returns the addresses of all
+ * routes.
+ */
+export async function setUpApp(app: NestFastifyApplication, config: AppConfig): Promise<string[]> {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   acceptEveryRequest(fastify);
   allowOrigins(app, config);
@@ -50,4 +53,5 @@ export async function setUpApp(app: NestFastifyApplication, config: AppConfig): 
   }
   await app.init();
   refuseOtherMethods(fastify, methodsOf);
+  return [...methodsOf.keys()];
 }

@@ -10,9 +10,12 @@ import { ForbiddenError } from './auth.errors.js';
 
 const REQUIRED_ROLE = Symbol('requiredRole');
 
+/** The mark alone, without what the OpenAPI document says of it. */
+export const RoleRequired = (role: Role) => SetMetadata(REQUIRED_ROLE, role);
+
 /** Allows a route, or a controller, to one role alone. */
 export const RequiresRole = (role: Role) =>
-  applyDecorators(SetMetadata(REQUIRED_ROLE, role), ApiSecurity('staff'), ApiProblems(ForbiddenError));
+  applyDecorators(RoleRequired(role), ApiSecurity('staff'), ApiProblems(ForbiddenError));
 
 /** Refuses a caller without the role, as the database has it after the request arrived (JWT-09, ADM-02). */
 @Injectable()

@@ -32,10 +32,20 @@ export class ConfigError extends StartError {
  * in the data directory. Throws one {@link ConfigError} that names every bad variable, or a {@link StartError} where that
  * directory cannot be used.
  */
-export function loadConfig(environment: Environment, { isServing = true }: LoadOptions = {}): AppConfig {
+export function loadConfig(environment: Environment, options: LoadOptions = {}): AppConfig {
   const complaints: string[] = [];
-  const variables = withFiles(environment, complaints);
-  const isProduction = variables['NODE_ENV'] === 'production';
+  return configOf(withFiles(environment, complaints), complaints, options);
+}
+
+/** The same from values by the names of their variables, which may have their own types. What is undefined is not set. */
+export function configOf(
+  values: Readonly<Record<string, unknown>>,
+  complaints: string[] = [],
+  { isServing = true }: LoadOptions = {},
+): AppConfig {
+  const variables = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+  const { NODE_ENV: environment, PORT: port } = variables;
+  const isProduction = environment === 'production';
 
   const config = plainToInstance(
     AppConfig,
@@ -43,7 +53,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
       COOKIE_SECURE: isProduction ? 'on' : 'off',
       SWAGGER: isProduction ? 'off' : 'on',
       ...limitsFor(isProduction),
-      ...(isLinkablePort(variables['PORT']) && { PUBLIC_URL: `http://localhost:${variables['PORT']}` }),
+      ...(isLinkablePort(port) && { PUBLIC_URL: `http://localhost:${String(port)}` }),
       // Otherwise the first login would disclose what registering does not.
       ...(isOff(variables['REGISTRATION_DISCLOSURE']) && { EMAIL_VERIFICATION: 'required' }),
       ...variables,
@@ -85,7 +95,7 @@ export function loadConfig(environment: Environment, { isServing = true }: LoadO
 }
 
 // Port 0 is any free one, which no link can name.
-const isLinkablePort = (port = ''): boolean => /^[1-9]\d*$/.test(port) && Number(port) < 65_536;
+const isLinkablePort = (port: unknown): boolean => /^[1-9]\d*$/.test(String(port)) && Number(port) < 65_536;
 
 function isReachedUnder({ visitCookieDomain: domain, publicUrl }: AppConfig): boolean {
   if (domain === undefined || !URL.canParse(publicUrl)) {
@@ -95,7 +105,7 @@ function isReachedUnder({ visitCookieDomain: domain, publicUrl }: AppConfig): bo
   return hostname === domain || hostname.endsWith(`.${domain}`);
 }
 
-const isOff = (value: string | undefined): boolean => ['off', 'false', '0'].includes(value?.toLowerCase() ?? '');
+const isOff = (value: unknown): boolean => ['off', 'false', '0'].includes(String(value).toLowerCase());
 
 /** The same settings, on another database. */
 export function onDatabase(config: AppConfig, databaseUrl: string): AppConfig {

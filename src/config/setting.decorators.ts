@@ -14,10 +14,20 @@ import {
   type ValidationOptions,
 } from 'class-validator';
 
+const variables = new Map<string, string>();
+
+/** The environment variable of each setting, by the property that holds it. */
+export const variableOfSetting: ReadonlyMap<string, string> = variables;
+
+const Variable = (name: string): PropertyDecorator =>
+  applyDecorators(Expose({ name }), (_: object, property?: string | symbol) => {
+    variables.set(String(property), name);
+  });
+
 /** A whole number from an environment variable. */
 export const IntegerSetting = (name: string, { min, max }: { min: number; max: number }) =>
   applyDecorators(
-    Expose({ name }),
+    Variable(name),
     Transform(({ value }) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value)),
     IsInt({ message: `${name} must be a whole number` }),
     Min(min, { message: `${name} must be at least ${min}` }),
@@ -27,7 +37,7 @@ export const IntegerSetting = (name: string, { min, max }: { min: number; max: n
 /** How many processes: a whole number, or "auto" for one on each core. Unset: this one alone. */
 export const WorkersSetting = (name: string) =>
   applyDecorators(
-    Expose({ name }),
+    Variable(name),
     IsOptional(),
     Transform(({ value }) => {
       if (value === 'auto') return availableParallelism();
@@ -41,7 +51,7 @@ export const WorkersSetting = (name: string) =>
 /** A switch: on or off; true, false, 1 and 0 are understood too. */
 export const SwitchSetting = (name: string) =>
   applyDecorators(
-    Expose({ name }),
+    Variable(name),
     Transform(({ value }) => {
       if (['on', 'true', '1'].includes(String(value).toLowerCase())) return true;
       if (['off', 'false', '0'].includes(String(value).toLowerCase())) return false;
@@ -53,7 +63,7 @@ export const SwitchSetting = (name: string) =>
 /** A text; unset stays what the class says. */
 export const TextSetting = (name: string, oneOf?: readonly string[]) =>
   applyDecorators(
-    Expose({ name }),
+    Variable(name),
     IsOptional(),
     oneOf ? IsIn(oneOf, { message: `${name} must be one of ${oneOf.join(', ')}` }) : IsString(),
   );
@@ -61,7 +71,7 @@ export const TextSetting = (name: string, oneOf?: readonly string[]) =>
 /** A list separated by commas. */
 export const ListSetting = (name: string) =>
   applyDecorators(
-    Expose({ name }),
+    Variable(name),
     Transform(({ value }) =>
       typeof value === 'string'
         ? value
@@ -75,7 +85,7 @@ export const ListSetting = (name: string) =>
 /** Which proxies to believe: a number of hops, or addresses and CIDR ranges. Never everybody. */
 export const ProxySetting = (name: string) =>
   applyDecorators(
-    Expose({ name }),
+    Variable(name),
     IsOptional(),
     ValidateBy({
       name: 'isProxyList',

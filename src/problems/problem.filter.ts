@@ -44,7 +44,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-function toProblem(exception: unknown): Problem {
+/** What a failure is to a client. */
+export function toProblem(exception: unknown): Problem {
   if (exception instanceof Problem) {
     return exception;
   }

@@ -1,5 +1,6 @@
 import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
 import { IsString } from 'class-validator';
+import { Retention } from '../../src/database/retention.js';
 import { ServiceClientsModule } from '../../src/oauth/clients/clients.module.js';
 import { CurrentClient, ForServiceClient } from '../../src/oauth/clients/service-client.guard.js';
 import type { ServiceClient } from '../../src/oauth/clients/service-clients.repository.js';
@@ -152,4 +153,38 @@ it('Staff see when a secret was last used', async () => {
     const [secret] = items.find(({ id }: { id: string }) => id === used.id).secrets;
     return secret.lastUsedAt !== null && secret.lastUsedAt >= secret.createdAt;
   });
+});
+
+it('The cleanup deletes ended clients and secrets after 90 days, and leaves the others', async () => {
+  const [over, recent, active] = [
+    await addClient(t.api, staff, 'verify'),
+    await addClient(t.api, staff, 'verify'),
+    await addClient(t.api, staff, 'verify'),
+  ];
+  const bearer = staff.accessToken;
+  await t.api.call('POST', `/admin/clients/${active.id}/secret`, { bearer });
+  await t.api.call('DELETE', `/admin/clients/${active.id}/secrets/${active.secrets[0]!.id}`, { bearer });
+  for (const { id } of [over, recent]) await t.api.call('DELETE', `/admin/clients/${id}`, { bearer });
+  for (const table of ['service_clients', 'service_client_secrets']) {
+    const of = table === 'service_clients' ? 'id' : 'client_id';
+    const sql = `UPDATE ${table} SET ended_at = ended_at - $1::interval WHERE ${of} = ANY($2::uuid[])`;
+    await t.database.query(sql, ['90 days 1 second', [over.id]]);
+    await t.database.query(sql, ['89 days 23 hours', [recent.id]]);
+  }
+  await t.database.query(
+    `UPDATE service_client_secrets SET ended_at = ended_at - interval '91 days' WHERE client_id = $1`,
+    [active.id],
+  );
+  await t.app.get(Retention).deleteDue();
+  const left = await t.database.query<{ id: string; secrets: number }>(
+    `SELECT c.id, count(s.id)::integer AS secrets FROM service_clients c LEFT JOIN service_client_secrets s ON s.client_id = c.id
+     WHERE c.id = ANY($1::uuid[]) GROUP BY c.id`,
+    [[over.id, recent.id, active.id]],
+  );
+  expect(new Map(left.map(({ id, secrets }) => [id, secrets]))).toEqual(
+    new Map([
+      [recent.id, 1],
+      [active.id, 1],
+    ]),
+  );
 });

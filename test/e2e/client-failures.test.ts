@@ -101,7 +101,7 @@ it('Tokens that are none of ours are bounded, but one that is can always be revo
 it('While the store does not answer, nothing is decided: 503, whatever is asked and with whatever credentials', async () => {
   const postgres = await startPostgres();
   const instance = await startInstance({
-    env: { DATABASE_URL: postgres.url, DATABASE_STATEMENT_TIMEOUT_MS: '1000', DATABASE_CONNECT_TIMEOUT_MS: '1000' },
+    env: { DATABASE_URL: postgres.url, SESSION_CHECK_TIMEOUT_MS: '1000', DATABASE_STATEMENT_TIMEOUT_MS: '2000' },
   });
   const { api } = instance;
   const admin = await signUpStaff(api, { query: (sql, values) => queryAt(postgres.url, sql, values) });

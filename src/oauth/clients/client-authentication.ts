@@ -1,20 +1,30 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { AppConfig } from '../../config/config.js';
 import type { RequestSource } from '../../http/request-source.js';
+import { ServiceUnavailableError } from '../../problems/problem.js';
+import { within } from '../../problems/within.js';
 import { InsufficientScopeError, InvalidClientError } from '../oauth-errors.js';
 import type { ClientCredentials } from './client-credentials.js';
 import { ClientFailures } from './client-failures.js';
 import { hashClientSecret } from './client-secret.js';
 import { ClientSecretUses } from './client-secret-uses.js';
 import type { ServiceClientScope } from './service-client.entity.js';
-import { type ServiceClient, ServiceClientsRepository } from './service-clients.repository.js';
+import {
+  type AuthenticatedClient,
+  type ServiceClient,
+  ServiceClientsRepository,
+} from './service-clients.repository.js';
 
 /** Decides which service client calls. */
 @Injectable()
 export class ClientAuthentication {
+  private readonly logger = new Logger(ClientAuthentication.name);
+
   constructor(
     private readonly clients: ServiceClientsRepository,
     private readonly uses: ClientSecretUses,
     private readonly failures: ClientFailures,
+    private readonly config: AppConfig,
   ) {}
 
   /**
@@ -27,7 +37,7 @@ export class ClientAuthentication {
     scope: ServiceClientScope,
     source: RequestSource,
   ): Promise<ServiceClient> {
-    const found = await this.clients.findBySecret(hashClientSecret(clientSecret));
+    const found = await this.find(hashClientSecret(clientSecret));
     if (found?.id !== clientId) {
       await this.failures.count(clientId, source);
       throw new InvalidClientError();
@@ -39,5 +49,15 @@ export class ClientAuthentication {
       throw new InsufficientScopeError({ detail: `This service client does not have the scope ${scope}.` });
     }
     return { id, name, scopes };
+  }
+
+  // As long as a session check may take: a proxy waits for the answer.
+  private async find(secretHash: Buffer): Promise<AuthenticatedClient | null> {
+    try {
+      return await within(this.config.sessionCheckTimeoutMs, this.clients.findBySecret(secretHash));
+    } catch (error) {
+      this.logger.warn(`A service client could not be looked up: ${String(error)}`);
+      throw new ServiceUnavailableError();
+    }
   }
 }

@@ -1,0 +1,95 @@
+import { STATUS_CODES } from 'node:http';
+import {
+  applyDecorators,
+  type CanActivate,
+  type ExecutionContext,
+  ForbiddenException,
+  HttpException,
+  Injectable,
+  Logger,
+  ServiceUnavailableException,
+  UnauthorizedException,
+  UseGuards,
+} from '@nestjs/common';
+import { JwtAuthGuard as ServiceJwtAuthGuard } from '../auth/jwt-auth.guard.js';
+import { RoleGuard, RoleRequired } from '../auth/role.guard.js';
+import type { Problem } from '../problems/problem.js';
+import { toProblem } from '../problems/problem.filter.js';
+import { PROBLEM_DETAILS } from '../problems/problem-shape.js';
+import type { Role } from '../users/user.entity.js';
+import { HostedService } from './hosted-service.js';
+
+/** What both kinds of answers have. */
+interface Response {
+  header(name: string, value: string): unknown;
+}
+
+/**
+ * Requires an access token whose session is open after the request arrived, and the role of `@Roles()` where there is one.
+ * For routes of an application, which it refuses with exceptions of Nest: they get the application's own shape.
+ *
+ * On a controller or a route with `@UseGuards(JwtAuthGuard)`, or on all that are not `@Public()` with
+ * `{ provide: APP_GUARD, useExisting: JwtAuthGuard }`.
+ */
+@Injectable()
+export class JwtAuthGuard implements CanActivate {
+  private readonly logger = new Logger('Latchkey');
+  // A route may have it twice: it is verified once.
+  private readonly accepted = new WeakSet<object>();
+
+  private readonly tokens: ServiceJwtAuthGuard;
+  private readonly roles: RoleGuard;
+
+  constructor(service: HostedService) {
+    this.tokens = service.get(ServiceJwtAuthGuard);
+    this.roles = service.get(RoleGuard);
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (context.getType() !== 'http') {
+      throw new Error('JwtAuthGuard is for HTTP. Elsewhere use AccessTokens, SessionChecker and SessionWatcher.');
+    }
+    const http = context.switchToHttp();
+    const request = http.getRequest<object>();
+    try {
+      if (!this.accepted.has(request)) {
+        await this.tokens.canActivate(context);
+        this.accepted.add(request);
+      }
+      return await this.roles.canActivate(context);
+    } catch (error) {
+      throw this.exceptionOf(error, http.getResponse<Response>());
+    }
+  }
+
+  private exceptionOf(error: unknown, response: Response): unknown {
+    const problem = toProblem(error);
+    if (problem.status === 500) {
+      return error;
+    }
+    if (problem.status > 500) {
+      this.logger.error(problem.code, error instanceof Error ? error.stack : undefined);
+    }
+    for (const [name, value] of Object.entries({ ...PROBLEM_DETAILS.headersOf(problem), ...problem.headers })) {
+      response.header(name, value);
+    }
+    return exceptionOf(problem, error);
+  }
+}
+
+function exceptionOf({ status, message, code }: Problem, cause: unknown): HttpException {
+  const body = { statusCode: status, message, error: STATUS_CODES[status], code };
+  switch (status) {
+    case 401:
+      return new UnauthorizedException(body, { cause });
+    case 403:
+      return new ForbiddenException(body, { cause });
+    case 503:
+      return new ServiceUnavailableException(body, { cause });
+    default:
+      return new HttpException(body, status, { cause });
+  }
+}
+
+/** Requires a role of a route or a controller, as the database has it after the request arrived, with {@link JwtAuthGuard}. */
+export const Roles = (role: Role) => applyDecorators(RoleRequired(role), UseGuards(JwtAuthGuard));

@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { Controller, Get, Injectable, Module, type Type, UseGuards } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import {
+  AccessTokens,
+  type Caller,
+  CurrentCaller,
+  JwtAuthGuard,
+  LatchkeyModule,
+  type LatchkeySettings,
+  Public,
+  Roles,
+  SessionChecker,
+  SessionsService,
+  SessionWatcher,
+} from '../../src/latchkey.js';
+import { Api } from '../support/api.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { expectInvariants } from '../support/invariants.js';
+import { SECRETS } from '../support/secrets.js';
+
+@Controller('orders')
+class OrdersController {
+  constructor(private readonly sessions: SessionsService) {}
+
+  @Get()
+  async list(@CurrentCaller() caller: Caller) {
+    return { userId: caller.userId, devices: (await this.sessions.list(caller, { limit: 5 })).sessions.length };
+  }
+
+  @Get('prices')
+  @Public()
+  prices() {
+    return [];
+  }
+
+  @Get('twice')
+  @UseGuards(JwtAuthGuard)
+  twice() {
+    return [];
+  }
+
+  @Get('all')
+  @Roles('admin')
+  all() {
+    return [];
+  }
+}
+
+@Controller('sessions')
+class HiddenController {
+  @Get(':session')
+  find() {
+    return [];
+  }
+}
+
+/** Where an application has its settings. */
+@Injectable()
+class ApplicationSettings {
+  latchkey(): LatchkeySettings {
+    return {
+      environment: 'test',
+      databaseUrl: database.url,
+      databaseSchema: 'latchkey',
+      jwtSecrets: [SECRETS.JWT_SECRET],
+      refreshTokenSecrets: [SECRETS.REFRESH_TOKEN_SECRET],
+      hasRateLimits: false,
+    };
+  }
+}
+
+@Module({ providers: [ApplicationSettings], exports: [ApplicationSettings] })
+class SettingsModule {}
+
+/** An application that has Latchkey in it, as a test of it makes one. */
+async function createHost(...controllers: Type[]): Promise<NestFastifyApplication> {
+  const latchkey = LatchkeyModule.forRootAsync({
+    imports: [SettingsModule],
+    inject: [ApplicationSettings],
+    useFactory: (settings: ApplicationSettings) => settings.latchkey(),
+  });
+  const testing = await Test.createTestingModule({
+    imports: [latchkey],
+    controllers,
+    providers: [{ provide: APP_GUARD, useExisting: JwtAuthGuard }],
+  }).compile();
+  return testing.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
+}
+
+let database: TestDatabase;
+let app: NestFastifyApplication;
+let api: Api;
+const started = jest.spyOn(SessionWatcher.prototype, 'onApplicationBootstrap');
+const stopped = jest.spyOn(SessionWatcher.prototype, 'onApplicationShutdown');
+
+beforeAll(async () => {
+  database = await createDatabase({ isEmpty: true });
+  app = await createHost(OrdersController);
+  app.setGlobalPrefix('shop');
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  api = new Api(`http://127.0.0.1:${port}`);
+});
+
+afterAll(async () => {
+  await app.close();
+  // The second application has one of its own.
+  expect([started.mock.calls.length, stopped.mock.calls.length]).toEqual([2, 2]);
+  await expectInvariants({ query: (text, values) => inSchema(text, values) }, { hasMissingRows: true });
+  await database.drop();
+});
+
+const inSchema: TestDatabase['query'] = async (text, values) => {
+  await database.query('SET search_path = latchkey');
+  return database.query(text, values);
+};
+
+it('With the guard on all routes of an application, those that are not public need an open session', async () => {
+  const { accessToken: bearer, user, session } = await api.signUp();
+  expect((await api.call('GET', '/shop/orders', { bearer })).body).toEqual({ userId: user.id, devices: 1 });
+  expect((await api.call('GET', '/shop/orders/prices')).status).toBe(200);
+  expect((await api.call('GET', '/shop/orders')).status).toBe(401);
+  expect((await api.endSession(bearer, session.id)).status).toBe(204);
+  expect((await api.call('GET', '/shop/orders', { bearer })).status).toBe(401);
+});
+
+it('A route with the guard twice asks once whether the session is open', async () => {
+  const { accessToken: bearer } = await api.signUp();
+  const asked = jest.spyOn(SessionChecker.prototype, 'require');
+  expect((await api.call('GET', '/shop/orders/twice', { bearer })).status).toBe(200);
+  expect(asked).toHaveBeenCalledTimes(1);
+  expect((await api.call('GET', '/shop/orders/all', { bearer })).status).toBe(403);
+  asked.mockRestore();
+});
+
+it('Latchkey keeps its addresses where an application has a prefix for its own', async () => {
+  expect((await api.call('GET', '/.well-known/jwks.json')).status).toBe(200);
+  expect((await api.call('GET', '/shop/auth/me')).body).toHaveProperty('statusCode', 404);
+});
+
+it('A socket of an application is closed as its session ends', async () => {
+  const { accessToken, session } = await api.signUp();
+  const caller = await app.get(SessionChecker).require(await app.get(AccessTokens).verify(accessToken));
+  const { signal, release } = app.get(SessionWatcher).watch(caller);
+  const aborted = once(signal, 'abort');
+  await api.endSession(accessToken, session.id);
+  await aborted;
+  expect(signal.reason).toMatchObject({ reason: 'revoked_by_user' });
+  release();
+});
+
+// The last one: passport keeps strategies for the whole process.
+it('An application with a route that would never be reached is refused at start, with the address', async () => {
+  const second = await createHost(HiddenController);
+  await expect(second.init()).rejects.toThrow('both have: /sessions/:session. Leave addresses to the application');
+  await second.close();
+});

@@ -1,0 +1,193 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { EventStream } from '../support/event-stream.js';
+import { type Instance, startInstance } from '../support/instance.js';
+import { type OwnPostgres, startPostgres, temporaryFolder } from '../support/postgres.js';
+import { SECRETS } from '../support/secrets.js';
+
+const run = promisify(execFile);
+const INSTALL = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+const MINUTES = 60_000;
+
+// The example as its reader has it: a folder of its own, and the package as it is published.
+const folder = temporaryFolder();
+const app = join(folder, 'nest-app');
+let postgres: OwnPostgres;
+
+beforeAll(async () => {
+  const packed = run('npm', ['pack', '--pack-destination', folder]).then(() => {
+    const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'));
+    cpSync('test/examples/nest-app', app, { recursive: true });
+    renameSync(join(folder, tarball!), join(app, 'latchkey.tgz'));
+    return run('npm', INSTALL, { cwd: app });
+  });
+  [postgres] = await Promise.all([startPostgres(), packed]);
+  cpSync('test/examples/consumers', join(app, 'consumers'), { recursive: true });
+}, 4 * MINUTES);
+
+afterAll(async () => {
+  await postgres?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, MINUTES);
+
+it('An application that installs the package has Nest, TypeORM and what they share in one copy', () => {
+  const modules = join(app, 'node_modules');
+  for (const name of ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs', 'typeorm']) {
+    expect([name, existsSync(join(modules, name))]).toEqual([name, true]);
+    expect([name, existsSync(join(modules, 'latchkey/node_modules', name))]).toEqual([name, false]);
+  }
+});
+
+it(
+  'The example compiles against the types of the package, and so do users of the verifier and the client',
+  async () => {
+    const tsc = join(app, 'node_modules/typescript/bin/tsc');
+    const compile = (...args: string[]) => run(process.execPath, [tsc, ...args], { cwd: app });
+    await Promise.all([compile(), compile('-p', 'consumers')]).catch(({ stdout, message }) => {
+      throw new Error(stdout || message);
+    });
+  },
+  3 * MINUTES,
+);
+
+describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
+  let instances: Instance[];
+  let database: Client;
+  let a: Instance['api'];
+  let b: Instance['api'];
+  let url: string;
+
+  beforeAll(async () => {
+    const name = main.replaceAll(/\W/g, '_');
+    await onDatabase(postgres.url, (client) => client.query(`CREATE DATABASE ${name}`));
+    url = Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
+    const start = () =>
+      startInstance({
+        cwd: app,
+        env: { DATABASE_URL: url, NO_COLOR: '1' },
+        command: [process.execPath, [join('dist', main)], {}],
+      });
+    // One after the other: TypeORM's synchronize of the example is not made for two at once.
+    instances = [await start(), await start()];
+    [a, b] = [instances[0]!.api, instances[1]!.api];
+    database = new Client({ connectionString: url });
+    database.on('error', () => undefined);
+    await database.connect();
+  }, 2 * MINUTES);
+
+  afterAll(async () => {
+    await database?.end();
+    await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
+  }, MINUTES);
+
+  it('guards its routes, and a logout at a route of Latchkey refuses them at once, on every instance', async () => {
+    const { accessToken, credentials } = await a.signUp();
+    const created = await b.call('POST', '/notes', { bearer: accessToken, body: { text: 'mine' } });
+    expect([created.status, created.body.text]).toEqual([201, 'mine']);
+    expect((await a.call('GET', '/notes', { bearer: accessToken })).body).toHaveLength(1);
+    await a.signIn(credentials);
+    expect((await b.call('GET', '/notes/devices', { bearer: accessToken })).body).toEqual({ count: 2 });
+
+    expect((await b.call('POST', '/auth/logout', { bearer: accessToken })).status).toBe(204);
+    for (const { api } of instances) {
+      const refused = await api.call('GET', '/notes', { bearer: accessToken });
+      expect(refused).toMatchObject({ status: 401, body: { statusCode: 401, code: 'session_revoked' } });
+      expect(refused.headers.get('www-authenticate')).toContain('error="invalid_token"');
+    }
+  });
+
+  it('opens what is public, and refuses every other route without a token', async () => {
+    expect((await a.call('GET', '/notes/count')).status).toBe(200);
+    for (const path of ['/notes', '/notes/devices', '/notes/all']) {
+      const { status, headers, body } = await a.call('GET', path);
+      expect([path, status, body.error]).toEqual([path, 401, 'Unauthorized']);
+      expect(headers.get('www-authenticate')).toBe('Bearer realm="latchkey"');
+    }
+  });
+
+  it('keeps the shape of its own errors, and its pipe to itself', async () => {
+    const { accessToken: bearer } = await a.signUp();
+    const unknown = await a.call('GET', '/nothing/here', { bearer });
+    expect(unknown.body).toEqual({ message: 'Cannot GET /nothing/here', error: 'Not Found', statusCode: 404 });
+    // Below an address of Latchkey too, where Latchkey has no route.
+    expect((await a.call('GET', '/auth/nothing')).body).toHaveProperty('statusCode', 404);
+    expect((await a.call('POST', '/notes', { bearer, body: { text: 1 } })).body).toMatchObject({
+      statusCode: 400,
+      message: ['text must be shorter than or equal to 1000 characters', 'text must be a string'],
+    });
+    const stripped = await a.call('POST', '/notes', { bearer, body: { text: 'x', unknown: 1 } });
+    expect(stripped.status).toBe(201);
+
+    const problem = await a.call('POST', '/auth/login', { body: { email: 1, unknown: 1 } });
+    expect(problem.headers.get('content-type')).toContain('application/problem+json');
+    expect(problem.body.errors).toContainEqual({ field: 'unknown', message: 'is not expected here' });
+    expect(problem.headers.get('x-frame-options')).toBe('DENY');
+    expect((await a.call('PUT', '/auth/login')).status).toBe(405);
+    expect((await a.call('GET', '/notes/count')).headers.get('x-frame-options')).toBeNull();
+  });
+
+  it('answers the addresses that it excludes, and Latchkey answers all others that it has', async () => {
+    expect((await a.call('GET', '/health/live')).body).toEqual({ notes: 'ok' });
+    expect((await a.call('GET', '/.well-known/jwks.json')).body.keys).toHaveLength(1);
+    expect((await a.call('GET', '/')).status).toBe(404);
+    expect((await a.call('GET', '/docs')).status).toBe(404);
+  });
+
+  it('has its tables where they were, and those of Latchkey in their own schema', async () => {
+    const tables = async (schema: string) =>
+      (await database.query('SELECT tablename FROM pg_tables WHERE schemaname = $1 ORDER BY 1', [schema])).rows.map(
+        ({ tablename }) => tablename,
+      );
+    expect(await tables('public')).toEqual(['notes']);
+    expect(await tables('latchkey')).toEqual(expect.arrayContaining(['audit_events', 'sessions', 'users']));
+  });
+
+  it('lets staff in as soon as they are granted the role, with the commands of the package', async () => {
+    const { accessToken: bearer, credentials } = await a.signUp();
+    const refused = await a.call('GET', '/notes/all', { bearer });
+    expect(refused).toMatchObject({ status: 403, body: { statusCode: 403, code: 'forbidden' } });
+    await run(process.execPath, ['node_modules/latchkey/dist/bin/admin-grant.js', credentials.email], {
+      cwd: app,
+      env: { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: url, DATABASE_SCHEMA: 'latchkey' },
+    });
+    expect((await b.call('GET', '/notes/all', { bearer })).status).toBe(200);
+  });
+
+  it('streams what happens to the sessions of an account, and closes with streams open', async () => {
+    const account = await a.signUp();
+    const other = await a.signIn(account.credentials);
+    const stream = await EventStream.open(b, account.accessToken);
+    await a.endSession(account.accessToken, other.session.id);
+    await stream.await('session.revoked', other.session.id);
+
+    const instance = instances.pop()!;
+    const gone = once(instance.process, 'exit');
+    instance.process.kill('SIGTERM');
+    expect(await gone).toEqual([null, 'SIGTERM']);
+    expect(stream.endedAt).not.toBeNull();
+    expect(instance.output()).not.toMatch(/ERROR|Error:/);
+  });
+
+  it('answers 503 on its own routes while the database does not answer, and neither 200 nor 401', async () => {
+    const { accessToken: bearer } = await a.signUp();
+    postgres.pause();
+    try {
+      const { status, headers, body } = await a.call('GET', '/notes/devices', { bearer });
+      expect([status, body.code, headers.get('retry-after')]).toEqual([503, 'service_unavailable', '1']);
+    } finally {
+      postgres.resume();
+    }
+    expect((await a.call('GET', '/notes', { bearer })).status).toBe(200);
+  });
+});
+
+async function onDatabase(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await work(client);
+  await client.end();
+}
