@@ -40,6 +40,8 @@ const TABLES = [
   'mails',
   'migrations',
   'rate_limits',
+  'service_client_secrets',
+  'service_clients',
   'sessions',
   'signing_keys',
   'stream_watches',
