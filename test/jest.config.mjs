@@ -22,6 +22,8 @@ const esmPackages = [
   'file-type',
   'iterare',
   'jose',
+  'oauth4webapi',
+  'openid-client',
   'p-limit',
   'pure-rand',
   'sql-template-tag',
