@@ -42,6 +42,10 @@ it('The metadata has what exists, at PUBLIC_URL, which is the issuer where JWT_I
     introspection_endpoint: `${url}/oauth/introspect`,
     introspection_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
     introspection_signing_alg_values_supported: ['ES256'],
+    revocation_endpoint: `${url}/oauth/revoke`,
+    revocation_endpoint_auth_methods_supported: expect.arrayContaining(['none', 'client_secret_basic']),
+    global_token_revocation_endpoint: `${url}/oauth/global-token-revocation`,
+    global_token_revocation_endpoint_auth_methods_supported: ['client_secret_basic'],
   });
 });
 
@@ -102,6 +106,16 @@ describe.each([
     expect(await openid.tokenIntrospection(config, accessToken)).toEqual({ active: false });
   });
 
+  it('revokes tokens', async () => {
+    const config = await discover();
+    for (const kind of ['accessToken', 'refreshToken'] as const) {
+      const login = await t.a.signUp();
+      await openid.tokenRevocation(config, login[kind]);
+      expect(await openid.tokenIntrospection(config, login.accessToken)).toEqual({ active: false });
+      expect(await openid.tokenIntrospection(config, login.refreshToken)).toEqual({ active: false });
+    }
+  });
+
   it('reports what is refused', async () => {
     const config = await openid.discovery(issuer, client.id, {}, openid.ClientSecretBasic('wrong'), {
       algorithm: 'oauth2',
@@ -139,6 +153,16 @@ describe('oauth4webapi', () => {
         active: true,
         sid: session.id,
       });
+    }
+  });
+
+  it('revokes tokens, with a client and without one', async () => {
+    for (const authentication of [oauth.ClientSecretBasic(client.clientSecret), oauth.None()]) {
+      const { accessToken, refreshToken } = await t.a.signUp();
+      const self = { client_id: client.id };
+      const response = await oauth.revocationRequest(server, self, authentication, refreshToken, insecure);
+      await oauth.processRevocationResponse(response);
+      expect((await t.a.me(accessToken)).status).toBe(401);
     }
   });
 
