@@ -24,6 +24,9 @@ interface Response {
   header(name: string, value: string): unknown;
 }
 
+// A route may have the guard twice, and Nest makes one for each module that names it: a request is verified once.
+const accepted = new WeakSet<object>();
+
 /**
  * Requires an access token whose session is open after the request arrived, and the role of `@Roles()` where there is one.
  * For routes of an application, which it refuses with exceptions of Nest: they get the application's own shape.
@@ -34,8 +37,6 @@ interface Response {
 @Injectable()
 export class JwtAuthGuard implements CanActivate {
   private readonly logger = new Logger('Latchkey');
-  // A route may have it twice: it is verified once.
-  private readonly accepted = new WeakSet<object>();
 
   private readonly tokens: ServiceJwtAuthGuard;
   private readonly roles: RoleGuard;
@@ -52,9 +53,9 @@ export class JwtAuthGuard implements CanActivate {
     const http = context.switchToHttp();
     const request = http.getRequest<object>();
     try {
-      if (!this.accepted.has(request)) {
+      if (!accepted.has(request)) {
         await this.tokens.canActivate(context);
-        this.accepted.add(request);
+        accepted.add(request);
       }
       return await this.roles.canActivate(context);
     } catch (error) {
