@@ -149,6 +149,10 @@ describe('answers that are not those of Latchkey', () => {
   const answers: Record<string, [OwnAnswer, string]> = {
     'a redirect': [{ status: 302, headers: { location: 'https://elsewhere.example.com/' } }, 'unexpected_answer'],
     'a redirect that keeps the method': [{ status: 307, headers: { location: '/other' } }, 'unexpected_answer'],
+    'a redirect that says what would be a verdict': [
+      { status: 302, headers: { location: '/' }, body: '{"results":[{"active":false}],"keys":[{}]}' },
+      'unexpected_answer',
+    ],
     'a page': [
       { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Welcome</h1>' },
       'unexpected_answer',
