@@ -1,8 +1,10 @@
+import { Client } from 'pg';
+import type { Answer } from '../support/api.js';
 import { addClient, signUpStaff } from '../support/clients.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
 import { type Instance, startInstance } from '../support/instance.js';
-import { Introspector } from '../support/introspection.js';
+import { INACTIVE, Introspector, type RawAnswer } from '../support/introspection.js';
 import { expectInvariants } from '../support/invariants.js';
 import { until } from '../support/until.js';
 
@@ -28,35 +30,72 @@ afterAll(async () => {
   }
 });
 
-it('Every way to ask is answered with 503 and no verdict, and with the same verdicts as before afterwards', async () => {
+interface Asked {
+  /** The good tokens, those of an ended session, garbage, and the good access token with a signed answer. */
+  readonly ask: () => Promise<RawAnswer[]>;
+  readonly batch: () => Promise<Answer>;
+}
+
+async function prepare(): Promise<Asked> {
   const { api } = instance;
   const service = new Introspector(api, await addClient(api, await signUpStaff(api, database), 'introspect', 'verify'));
   const good = await api.signUp();
   const ended = await api.signUp();
   await api.logout(ended.refreshToken);
   const tokens = [good.accessToken, good.refreshToken, ended.accessToken, ended.refreshToken, 'garbage'];
-  const ask = () =>
-    Promise.all([
-      ...tokens.map(async (token) => service.send({ token })),
-      service.send({ token: good.accessToken }, { accept: 'application/token-introspection+jwt' }),
-    ]);
-  const batch = () => service.batch([good.accessToken, 'garbage', ended.accessToken]);
-  expect((await ask()).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200]);
+  return {
+    ask: () =>
+      Promise.all([
+        ...tokens.map((token) => service.send({ token })),
+        service.send({ token: good.accessToken }, { accept: 'application/token-introspection+jwt' }),
+      ]),
+    batch: () => service.batch([good.accessToken, 'garbage', ended.accessToken]),
+  };
+}
 
-  proxy.hold();
-  const [answers, batched] = await Promise.all([ask(), batch()]);
+async function expectVerdicts({ ask, batch }: Asked): Promise<void> {
+  const answers = (await ask()).slice(0, -1).map(({ text }) => JSON.parse(text).active);
+  expect(answers).toEqual([true, true, false, false, false]);
+  expect((await batch()).body.results.map(({ active }: any) => active)).toEqual([true, false, false]);
+}
+
+function expectNoVerdict(answers: readonly RawAnswer[], batched: Answer): void {
   for (const { status, headers, text } of answers) {
     expect([status, headers.get('retry-after')]).toEqual([503, expect.stringMatching(/^\d+$/)]);
     expect(JSON.parse(text)).toEqual({ error: 'temporarily_unavailable', error_description: expect.any(String) });
   }
   expect([batched.status, batched.body.code]).toEqual([503, 'service_unavailable']);
   expect(batched.headers.get('retry-after')).toMatch(/^\d+$/);
+}
+
+it('Where the database is silent every way to ask is answered with 503, and with the verdicts of before afterwards', async () => {
+  const asked = await prepare();
+  await expectVerdicts(asked);
+
+  proxy.hold();
+  expectNoVerdict(...(await Promise.all([asked.ask(), asked.batch()])));
   // What needs no database is answered as ever.
-  expect((await api.call('GET', '/.well-known/oauth-authorization-server')).status).toBe(200);
+  expect((await instance.api.call('GET', '/.well-known/oauth-authorization-server')).status).toBe(200);
 
   proxy.release();
-  await until('the database answers again', async () => (await batch()).status === 200);
-  expect((await batch()).body.results.map(({ active }: any) => active)).toEqual([true, false, false]);
-  const verdicts = await Promise.all(tokens.map((token) => service.isActive(token)));
-  expect(verdicts).toEqual([true, true, false, false, false]);
+  await until('the database answers again', async () => (await asked.batch()).status === 200);
+  await expectVerdicts(asked);
+}, 60_000);
+
+it('Where the client is known and only the sessions cannot be read, there is no verdict about a token of ours either', async () => {
+  const asked = await prepare();
+  const holder = new Client({ connectionString: database.url });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
+    const [answers, batched] = await Promise.all([asked.ask(), asked.batch()]);
+    // What we never issued is not looked for.
+    const [garbage] = answers.splice(4, 1);
+    expect([garbage!.status, garbage!.text]).toEqual([200, INACTIVE]);
+    expectNoVerdict(answers, batched);
+  } finally {
+    await holder.end();
+  }
+  await until('the sessions can be read again', async () => (await asked.batch()).status === 200);
+  await expectVerdicts(asked);
 }, 60_000);
