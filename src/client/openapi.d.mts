@@ -1953,12 +1953,12 @@ export interface components {
         RevocationRequest: {
             /**
              * @description An access token or a refresh token.
-             * @example v1.5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61.1.R3…wQ.hX…4A
+             * @example eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9…
              */
             token: string;
             /**
              * @description `access_token` or `refresh_token`. It changes nothing: a token shows what it is.
-             * @example refresh_token
+             * @example access_token
              */
             token_type_hint?: string;
         };
