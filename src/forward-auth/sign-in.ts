@@ -52,5 +52,6 @@ function urlAt(text: string, allowed: ReadonlySet<string>): URL | null {
     return null;
   }
   const url = new URL(text);
-  return allowed.has(url.origin) && url.username === '' && url.password === '' ? url : null;
+  // It begins so where there is no name or password before the host, and it is no `blob:`, which has the origin of its maker.
+  return allowed.has(url.origin) && url.href.startsWith(`${url.origin}/`) ? url : null;
 }

@@ -5,7 +5,8 @@ import { Introspector } from '../support/introspection.js';
 const REVOCATIONS = 100;
 const ASKERS = 16;
 
-const t = useInstances(2);
+// A busy machine must not turn a slow answer into 503.
+const t = useInstances(2, { env: { SESSION_CHECK_TIMEOUT_MS: '30000', DATABASE_CONNECT_TIMEOUT_MS: '30000' } });
 let service: Introspector;
 beforeAll(async () => {
   service = new Introspector(t.a, await addClient(t.a, await signUpStaff(t.a, t.database), 'introspect', 'verify'));

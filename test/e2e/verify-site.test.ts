@@ -105,6 +105,7 @@ describe('signing in', () => {
     ['https://auth.example.com.evil.com/'],
     ['https://auth.example.com@evil.com/'],
     ['https://user@auth.example.com/'],
+    ['blob:https://auth.example.com/5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61'],
     ['http://auth.example.com/'],
     ['https://auth.example.com:8443/'],
     ['//auth.example.com/'],
@@ -141,6 +142,7 @@ describe('signing in', () => {
     ['a user before another host', { ...FORWARDED, 'x-forwarded-uri': '@evil.com/' }],
     ['two hosts', { ...FORWARDED, 'x-forwarded-host': 'app.example.com, evil.example.com' }],
     ['a name and a password', { 'x-original-url': 'https://a:b@app.example.com/' }],
+    ['a blob', { 'x-original-url': 'blob:https://app.example.com/5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' }],
     ['a path alone', { 'x-original-url': '/reports' }],
     ['an address that is too long', { 'x-original-url': `https://app.example.com/${'a'.repeat(4096)}` }],
   ])('Where %s is forwarded, a person is sent to the sign-in without a way back', async (_, headers) => {
