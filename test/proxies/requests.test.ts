@@ -74,6 +74,41 @@ describe.each(PROXIES)('behind %s', (name) => {
     }
   });
 
+  // A site can set cookies for its own host that look like those of Latchkey, and come beside them.
+  it.each([
+    [['visit=SECRET; __Secure-visit=x']],
+    [['__Secure-visit=SECRET; visit=x']],
+    [['theme=dark; __Host-visit=x; visit=SECRET; __Host-visit=y; visit=z']],
+    [['refresh_token=SECRET; theme=dark; __Host-refresh_token=x']],
+    [['__Host-refresh_token=SECRET; refresh_token=x; visit=y']],
+    [['theme=dark;\tvisit=SECRET']],
+    [['theme=dark; \t refresh_token=SECRET; language=de']],
+    [['theme=dark', 'visit=SECRET; visit=x']],
+    [['visit=SECRET; visit=x', 'theme=dark']],
+    [['refresh_token=SECRET', '__Host-refresh_token=SECRET; refresh_token=x', 'visit=SECRET;\tvisit=x']],
+  ])('the dashboard gets no cookie at all where a proof is there twice, or after a tab: %j', async (lines) => {
+    const secret = randomBytes(16).toString('hex');
+    const cookies = lines.map((line) => ['cookie', line.replaceAll('SECRET', secret)] as const);
+    const { status, body } = await send(proxy.url, '/', { headers: [...bearer(device.accessToken), ...cookies] });
+    expect([status, values(body, 'cookie')]).toEqual([200, []]);
+    expect(JSON.stringify(body)).not.toContain(secret);
+  });
+
+  it('the dashboard gets no proof that is in a line of its own, or beside another', async () => {
+    const secret = randomBytes(16).toString('hex');
+    const lines = [`visit=${secret}`, 'theme=dark', `__Secure-visit=${secret}`, `refresh_token=${secret}; language=de`];
+    const cookies = lines.map((line) => ['cookie', line] as const);
+    const { status, body } = await send(proxy.url, '/', { headers: [...bearer(device.accessToken), ...cookies] });
+    expect([status, JSON.stringify(body).includes(secret)]).toEqual([200, false]);
+  });
+
+  it('the dashboard gets cookies whose names or values only resemble those, as they were sent', async () => {
+    const similar =
+      'revisit=1; visit_count=2; visits=3; my_refresh_token=4; __Host-own=5; last=visit=6; Visit=7; b="8, visit"';
+    const { body } = await send(proxy.url, '/', { headers: [...bearer(device.accessToken), ['cookie', similar]] });
+    expect(values(body, 'cookie')).toEqual([similar]);
+  });
+
   it('a request without a proof, or with a wrong one, is refused with a challenge', async () => {
     const without = await send(proxy.url, '/');
     expect([without.status, without.headers['content-type'], without.body.status]).toEqual([
