@@ -4,6 +4,10 @@ import { ApiError, SignedOutError, UnreachableError } from './errors.mjs';
 // With one of these a request did not count, since its token or its session is over.
 const ENDED = new Set(['invalid_token', 'session_revoked', 'session_expired']);
 
+// Without a "/" a path would go on with the name of the host, and after two the host would be another one. Where an address is
+// read, "\" is a "/" as well, and tabs and line breaks are nothing.
+const PATH = /^\/(?![\t\n\r]*[/\\])/;
+
 // A logout that is refused with one of these has nothing left to end.
 const OVER = new Set([...ENDED, 'invalid_refresh_token', 'refresh_token_reused']);
 
@@ -37,12 +41,15 @@ export class Api {
   }
 
   /**
-   * Any answer. Throws {@link UnreachableError} where there is none.
+   * Any answer. Throws {@link UnreachableError} where there is none, and a TypeError where the path is no path.
    *
    * @param {string} path
    * @param {Call} call
    */
   async send(path, { method = 'GET', body, headers = {}, signal }) {
+    if (!PATH.test(path)) {
+      throw new TypeError(`${JSON.stringify(path)} is not a path of Latchkey: it must begin with one "/".`);
+    }
     try {
       return await fetch(this.#baseUrl + path, {
         method,

@@ -227,6 +227,40 @@ describe('The access token of a client', () => {
   });
 });
 
+describe('The path of a request', () => {
+  const OUTSIDE = [
+    '.evil.example/x',
+    '@evil.example/x',
+    ':1/x',
+    '',
+    'auth/me',
+    'https://evil.example/x',
+    '//evil.example/x',
+    '/\\evil.example/x',
+    '\\\\evil.example/x',
+    '/\t/evil.example/x',
+    '/\n\r\\evil.example/x',
+    ' //evil.example/x',
+  ];
+
+  it.each(OUTSIDE)('cannot lead to another host: %j', async (path) => {
+    const { client } = await signUp();
+    const fetched = jest.spyOn(globalThis, 'fetch').mockResolvedValue(Response.json({}));
+    await expect(client.request('GET', path as '/auth/me')).rejects.toThrow(TypeError);
+    await expect(client.request('GET', path as '/auth/me')).rejects.toThrow('must begin with one "/"');
+    expect(fetched).not.toHaveBeenCalled();
+    expect(client.isSignedIn).toBe(true);
+  });
+
+  it('cannot lead to another host by an empty parameter', async () => {
+    const { client } = await signUp();
+    const path = '/{id}/evil.example' as '/sessions/{id}';
+    await expect(client.request('GET' as 'DELETE', path, { params: { id: '' } })).rejects.toThrow(
+      'must begin with one "/"',
+    );
+  });
+});
+
 describe('The refresh token of a client', () => {
   it('is read anew by each of two processes that share a storage, and neither ends the session', async () => {
     const { client, storage } = await signUp();
