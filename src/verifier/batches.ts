@@ -8,6 +8,7 @@ const PATIENCE_MS = 100;
 
 interface Waiting<Result> {
   readonly token: string;
+  readonly since: number;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -25,15 +26,19 @@ export class Batches<Result> {
   private isClosed = false;
   private whenIdle: (() => void) | undefined;
 
-  constructor(private readonly check: (tokens: readonly string[]) => Promise<readonly Result[]>) {}
+  /** A token whose turn comes after `turnMaxMs` is not asked about. The check must not take longer than that itself. */
+  constructor(
+    private readonly check: (tokens: readonly string[]) => Promise<readonly Result[]>,
+    private readonly turnMaxMs: number,
+  ) {}
 
-  /** Rejects as the check does. */
+  /** Rejects as the check does, and with `timeout` where the turn comes too late. */
   ask(token: string): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.isClosed) {
         return reject(new UnavailableError('closed', 'The verifier was closed.'));
       }
-      this.waiting.push({ token, resolve, reject });
+      this.waiting.push({ token, since: performance.now(), resolve, reject });
       return this.askNext();
     });
   }
@@ -48,8 +53,12 @@ export class Batches<Result> {
   }
 
   private askNext(): void {
+    if (this.isAboutToAsk) {
+      return;
+    }
+    this.refuseLate();
     const isTurn = this.latest === null || this.waiting.length >= BATCH_MAX_TOKENS;
-    if (this.isAboutToAsk || this.waiting.length === 0 || !isTurn || this.underWay >= MOST_UNDER_WAY) {
+    if (this.waiting.length === 0 || !isTurn || this.underWay >= MOST_UNDER_WAY) {
       return;
     }
     this.isAboutToAsk = true;
@@ -60,6 +69,16 @@ export class Batches<Result> {
       // What is left over where there were more.
       this.askNext();
     });
+  }
+
+  /** While Latchkey hangs, more arrive than can be asked about: this keeps their number and their wait within bounds. */
+  private refuseLate(): void {
+    const tooEarly = performance.now() - this.turnMaxMs;
+    const message = `Latchkey was not asked, since it did not answer earlier questions within ${this.turnMaxMs} ms.`;
+    const inTime = this.waiting.findIndex(({ since }) => since > tooEarly);
+    for (const { reject } of this.waiting.splice(0, inTime === -1 ? this.waiting.length : inTime)) {
+      reject(new UnavailableError('timeout', message));
+    }
   }
 
   private askAbout(batch: readonly Waiting<Result>[]): void {
@@ -83,9 +102,11 @@ export class Batches<Result> {
 
   private async answer(batch: readonly Waiting<Result>[]): Promise<void> {
     try {
-      const results = await this.check(batch.map(({ token }) => token));
-      batch.forEach(({ resolve, reject }, i) => {
-        const result = results[i];
+      const tokens = [...new Set(batch.map(({ token }) => token))];
+      const results = await this.check(tokens);
+      const resultOf = new Map(tokens.map((token, i) => [token, results[i]]));
+      batch.forEach(({ token, resolve, reject }) => {
+        const result = resultOf.get(token);
         return result === undefined ? reject(new Error('a token has no result')) : resolve(result);
       });
     } catch (error) {

@@ -27,7 +27,7 @@ export class Verifier {
     this.latchkey = new Latchkey(this.settings);
     this.keys = new PublishedKeys(() => this.latchkey.readKeys(), this.settings.keysMaxAgeMs);
     this.signatures = new Signatures(this.keys, this.settings);
-    this.batches = new Batches((tokens) => this.latchkey.check(tokens));
+    this.batches = new Batches((tokens) => this.latchkey.check(tokens), this.settings.timeoutMs / 2);
   }
 
   /**

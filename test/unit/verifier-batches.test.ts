@@ -1,6 +1,8 @@
 import { Batches } from '../../src/verifier/batches.js';
 import { until } from '../support/until.js';
 
+const PATIENCE_MS = 60_000;
+
 interface Question {
   readonly tokens: readonly string[];
   answer(): void;
@@ -15,10 +17,18 @@ function heldBatches() {
       new Promise((resolve, reject) => {
         asked.push({ tokens, answer: () => resolve(tokens.map((token) => `of ${token}`)), fail: reject });
       }),
+    PATIENCE_MS,
   );
   const asks = (count: number) => until(`question ${count}`, () => asked.length >= count);
   return { batches, asked, asks };
 }
+
+/** Moves the time on, for those that wait as for those that come. */
+function moveTimeOn(milliseconds: number): void {
+  const now = performance.now() + milliseconds;
+  jest.spyOn(performance, 'now').mockReturnValue(now);
+}
+afterEach(() => jest.restoreAllMocks());
 
 const names = (count: number, prefix = 't') => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
@@ -83,6 +93,77 @@ it('More than 500 are split, and asked side by side', async () => {
   expect(asked.map(({ tokens }) => tokens.length)).toEqual([500, 500, 203]);
   asked.forEach((question) => question.answer());
   expect((await answers)[1202]).toBe('of t1202');
+});
+
+it('Equal tokens of one question are sent once, and each that waits for one gets its answer', async () => {
+  const { batches, asked, asks } = heldBatches();
+  const tokens = Array.from({ length: 64 }, (_, i) => `t${i % 3}`);
+  const answers = Promise.all(tokens.map((token) => batches.ask(token)));
+  await asks(1);
+  asked[0]!.answer();
+  expect(await answers).toEqual(tokens.map((token) => `of ${token}`));
+  expect(asked.map((one) => one.tokens)).toEqual([['t0', 't1', 't2']]);
+});
+
+it('A token is asked about again where the same one is under way: that answer may be from before', async () => {
+  const { batches, asked, asks } = heldBatches();
+  const first = batches.ask('same');
+  await asks(1);
+  const second = batches.ask('same');
+  asked[0]!.answer();
+  await first;
+  await asks(2);
+  asked[1]!.answer();
+  expect(await second).toBe('of same');
+});
+
+/** Four questions without an answer, so that nothing else is asked. */
+async function hang({ batches, asks }: ReturnType<typeof heldBatches>): Promise<Promise<string>[]> {
+  const stuck: Promise<string>[] = [];
+  for (const token of names(4, 'stuck')) {
+    stuck.push(batches.ask(token));
+    await asks(stuck.length);
+  }
+  return stuck;
+}
+
+it('What has waited too long for its turn is refused with "timeout" and not asked, and what has not is asked', async () => {
+  const held = heldBatches();
+  const { batches, asked, asks } = held;
+  const stuck = await hang(held);
+  const old = Promise.allSettled(names(1203, 'old').map((token) => batches.ask(token)));
+  moveTimeOn(PATIENCE_MS - 1);
+  const late = batches.ask('late');
+  moveTimeOn(1);
+  const fresh = batches.ask('fresh');
+  asked[0]!.answer();
+  const reasons = (await old).map((one) => one.status === 'rejected' && [one.reason.reason, one.reason.status]);
+  expect(reasons).toEqual(names(1203).map(() => ['timeout', 503]));
+  await asks(5);
+  expect(asked[4]!.tokens).toEqual(['late', 'fresh']);
+  asked.forEach((question) => question.answer());
+  expect(await Promise.all([late, fresh])).toEqual(['of late', 'of fresh']);
+  await Promise.all(stuck);
+});
+
+it('Where all that waited have waited too long, nothing is asked, what comes next is, and closing goes on', async () => {
+  const held = heldBatches();
+  const { batches, asked, asks } = held;
+  const stuck = await hang(held);
+  const old = batches.ask('old');
+  moveTimeOn(PATIENCE_MS);
+  asked[0]!.answer();
+  await expect(old).rejects.toMatchObject({ reason: 'timeout' });
+  const next = batches.ask('next');
+  await asks(5);
+  const last = batches.ask('last');
+  const closing = batches.close();
+  moveTimeOn(PATIENCE_MS);
+  asked.forEach((question) => question.answer());
+  await Promise.all([...stuck, next]);
+  await expect(last).rejects.toMatchObject({ reason: 'timeout' });
+  await closing;
+  expect(asked.map(({ tokens }) => tokens)).toEqual([...names(4, 'stuck').map((token) => [token]), ['next']]);
 });
 
 it('A question that fails fails for its own, and for nobody else', async () => {
