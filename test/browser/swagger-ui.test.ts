@@ -233,6 +233,41 @@ it('An open route fits a screen, and its refusals one table, which marks the one
   expect(await documented.count()).toBe(1);
 }, 60_000);
 
+it('A body is sent as it stands in the example, and as a person types it', async () => {
+  const registered = await run('register');
+  expect([registered.status, registered.body.user?.email]).toEqual([201, 'ada@example.com']);
+
+  const { credentials } = await t.api.signUp();
+  await begin('login');
+  const body = operation('login').locator('textarea');
+  await body.waitFor();
+  await body.press('ControlOrMeta+A');
+  await page.keyboard.type(JSON.stringify(credentials));
+  expect(await body.inputValue()).toBe(JSON.stringify(credentials));
+  expect((await run('login')).body.user?.email).toBe(credentials.email);
+  await seen(who(), `Authorized as ${credentials.email}`);
+}, 60_000);
+
+it.each([
+  ['a parameter', 'listUsers', '[data-param-name="email"] input'],
+  ['an id of the path', 'revokeSession', '[data-param-name="id"] input'],
+  ['a field of a form', 'introspect', '[data-property-name="token"] input, [data-param-name="token"] input'],
+])(
+  'The focus stays in %s while a person types',
+  async (_, id, field) => {
+    await begin(id);
+    const input = operation(id).locator(field).first();
+    await input.waitFor();
+    await input.press('ControlOrMeta+A');
+    // Fields take what was typed after a pause, or at once with Enter.
+    await page.keyboard.type('typed');
+    await page.keyboard.press('Enter');
+    await page.keyboard.type(' by hand');
+    expect(await input.inputValue()).toBe('typed by hand');
+  },
+  60_000,
+);
+
 it('Optional parameters are empty, and their examples are in the description', async () => {
   await begin('listAuditEvents');
   const rows = operation('listAuditEvents').locator('.parameters tbody tr');

@@ -72,7 +72,7 @@ export function ids({ React }) {
 
   return {
     wrapComponents: {
-      parameterRow: (Original) => (props) => h(Row.bind(null, Original), props),
+      parameterRow: (Original) => (props) => Row(Original, props),
       JsonSchemaForm: (Original) => (props) => h(React.Fragment, null, h(Original, props), h(Chips, props)),
     },
     statePlugins: {

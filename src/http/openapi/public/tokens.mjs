@@ -34,8 +34,9 @@ export function tokens({ React }) {
 
   return {
     wrapComponents: {
-      JsonSchemaForm: (Original, system) => (props) => h(Field.bind(null, Original, system), props),
-      RequestBodyEditor: (Original, system) => (props) => h(Body.bind(null, Original, system), props),
+      // One component for each: a new one at each render would be mounted anew, and lose the focus and what it holds.
+      JsonSchemaForm: (Original, system) => (props) => Field(Original, system, props),
+      RequestBodyEditor: (Original, system) => (props) => Body(Original, system, props),
     },
   };
 }
