@@ -2676,7 +2676,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `invalid_client`: This takes the client_id and client_secret of a service client that is valid now. */
+        /** @description `invalid_client`: Send the client_id and client_secret of a service client. npm run client:add makes one. */
         InvalidClient: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2727,7 +2727,7 @@ export interface components {
                 "application/json": components["schemas"]["OAuthError"];
             };
         };
-        /** @description `invalid_client`: This takes the client_id and client_secret of a service client that is valid now. */
+        /** @description `invalid_client`: Send the client_id and client_secret of a service client. npm run client:add makes one. */
         OAuthInvalidClient: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];

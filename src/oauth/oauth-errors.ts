@@ -6,7 +6,7 @@ import { defineProblem } from '../problems/problem.js';
 export class InvalidClientError extends defineProblem(
   'invalid_client',
   401,
-  'This takes the client_id and client_secret of a service client that is valid now.',
+  'Send the client_id and client_secret of a service client. npm run client:add makes one.',
 ) {
   constructor() {
     super({ headers: { 'WWW-Authenticate': 'Basic realm="latchkey", charset="UTF-8"' } });

@@ -231,6 +231,17 @@ it('An open route fits a screen, and its refusals one table, which marks the one
   ]);
   const documented = operation('getMe').locator('.responses-table:not(.live-responses-table) > tbody > tr');
   expect(await documented.count()).toBe(1);
+
+  // OAuth's errors are no problem documents, and are folded as well.
+  expect((await run('introspect')).status).toBe(401);
+  const errors = operation('introspect').locator('table.refusals');
+  await seen(errors.locator('caption'), 'Refusals, each as application/json');
+  expect(await errors.locator('[aria-current]').allTextContents()).toEqual([
+    '401invalid_clientSend the client_id and client_secret of a service client. npm run client:add makes one.',
+  ]);
+  expect(await errors.locator('tbody tr').allTextContents()).toContain(
+    '403insufficient_scopeThis service client does not have the scope that this takes.',
+  );
 }, 60_000);
 
 it('A body is sent as it stands in the example, and as a person types it', async () => {
