@@ -1744,7 +1744,7 @@ export interface components {
             global_token_revocation_endpoint_auth_methods_supported: string[];
         };
         /**
-         * @description What a service client may do.
+         * @description What a service client may do. `signals` is for what comes: nothing takes it yet.
          * @enum {string}
          */
         ServiceClientScope: "introspect" | "revoke" | "verify" | "signals";

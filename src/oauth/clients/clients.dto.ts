@@ -9,7 +9,11 @@ import type { ClientWithSecrets } from './service-clients.service.js';
 
 const NAME_MAX_LENGTH = 64;
 const SCOPES_MESSAGE = { message: `must be a list of at least one of ${SERVICE_CLIENT_SCOPES.join(', ')}, each once` };
-const SCOPE = namedType('ServiceClientScope', SERVICE_CLIENT_SCOPES, 'What a service client may do.');
+const SCOPE = namedType(
+  'ServiceClientScope',
+  SERVICE_CLIENT_SCOPES,
+  'What a service client may do. `signals` is for what comes: nothing takes it yet.',
+);
 const CLIENT_SECRET = {
   example: 'lks_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISEhISE',
   description: 'The `client_secret`. It is shown this once: what is stored is a hash.',
