@@ -1,4 +1,7 @@
-/** Who makes a request: a user, and the session that the access token belongs to. */
+/**
+ * Who makes a request: a user, and the session that the access token belongs to. The role is not known here: neither a token
+ * nor `/verify/batch` has it. Ask `/verify?role=admin` with the token, or keep the roles of your service in your service.
+ */
 export interface Caller {
   readonly userId: string;
   readonly sessionId: string;
@@ -10,11 +13,9 @@ export interface Caller {
   readonly expiresAt: Date;
   /** The e-mail address or name that the user logs in with. Undefined in mode `signature`: no token has it. */
   readonly username?: string;
-  /** The role as it is now. Undefined in mode `signature`, and where Latchkey does not say it. */
-  readonly role?: string;
-  /** How the user proved who they are (RFC 8176), where Latchkey says it. */
+  /** How the user proved who they are (RFC 8176). Undefined while Latchkey has no second factors. */
   readonly amr?: readonly string[];
-  /** How well, `aal1` or `aal2`, where Latchkey says it. */
+  /** How well, `aal1` or `aal2`. Undefined while Latchkey has no second factors. */
   readonly acr?: string;
 }
 

@@ -27,7 +27,7 @@ export class InvalidTokenError extends VerifierError {
 
   constructor(readonly wasTokenSent = true) {
     const detail = wasTokenSent
-      ? 'This access token is not valid, or its session has ended. Log in again.'
+      ? 'This access token is not valid, or its session has ended. Refresh, or log in again.'
       : 'Send an access token as "Authorization: Bearer <accessToken>".';
     super(detail);
     this.name = 'InvalidTokenError';
@@ -58,8 +58,10 @@ export class UnavailableError extends VerifierError {
   }
 }
 
-/** Settings that cannot work. Names all of them, and prints no secret. */
+/** Settings that cannot work, or that do not fit to the tokens of this Latchkey. Names all of them, and prints no secret. */
 export class VerifierSettingsError extends TypeError {
+  readonly reason = 'settings';
+
   constructor(readonly problems: readonly string[]) {
     super(`The settings of Latchkey's verifier cannot work:\n${problems.map((problem) => `- ${problem}`).join('\n')}`);
     this.name = 'VerifierSettingsError';

@@ -8,7 +8,6 @@ export interface ActiveToken {
   readonly sub: string;
   readonly sid: string;
   readonly username?: string;
-  readonly role?: string;
   readonly amr?: readonly string[];
   readonly acr?: string;
 }
@@ -109,7 +108,7 @@ export class Latchkey {
     if (!result['active']) {
       return null;
     }
-    const { sub, sid, username, role, amr, acr } = result;
+    const { sub, sid, username, amr, acr } = result;
     if (typeof sub !== 'string' || typeof sid !== 'string') {
       throw this.unexpected(BATCH_PATH, 'does not say whose each token is');
     }
@@ -117,7 +116,6 @@ export class Latchkey {
       sub,
       sid,
       ...(typeof username === 'string' && { username }),
-      ...(typeof role === 'string' && { role }),
       ...(isTexts(amr) && { amr }),
       ...(typeof acr === 'string' && { acr }),
     };

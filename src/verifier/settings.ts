@@ -1,5 +1,5 @@
-import { type UnavailableError, VerifierSettingsError } from './errors.js';
-import { guarded, warnOf } from './warnings.js';
+import { VerifierSettingsError } from './errors.js';
+import { guarded, type Report, warnOf } from './warnings.js';
 
 interface CommonSettings {
   /** Where Latchkey answers, such as `https://auth.example.com`, or its address inside the network. */
@@ -14,8 +14,11 @@ interface CommonSettings {
   readonly timeoutMs?: number;
   /** How long the published keys are used before they must have been read again. Ten minutes at most. */
   readonly keysMaxAgeMs?: number;
-  /** Called for each failure to ask Latchkey. Without it such failures are warnings of the process, one a minute of each kind. */
-  readonly onError?: (error: UnavailableError) => void;
+  /**
+   * Called for each failure to ask Latchkey, and once a minute where the tokens of this Latchkey have another issuer or audience.
+   * Without it these are warnings of the process, one a minute of each kind.
+   */
+  readonly onError?: Report;
 }
 
 /** Each request sees its session as it is after the request arrived: what has ended is refused at once. */
@@ -50,7 +53,7 @@ export interface Settings {
   readonly realm: string;
   readonly timeoutMs: number;
   readonly keysMaxAgeMs: number;
-  readonly onError: (error: UnavailableError) => void;
+  readonly onError: Report;
 }
 
 const NAMES: ReadonlySet<string> = new Set<keyof Settings>([

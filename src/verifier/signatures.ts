@@ -1,8 +1,9 @@
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { InvalidTokenError, UnavailableError } from './errors.js';
+import { InvalidTokenError, UnavailableError, VerifierSettingsError } from './errors.js';
 import type { PublishedKeys } from './published-keys.js';
 import type { Settings } from './settings.js';
+import { onceAMinute, type Report } from './warnings.js';
 
 export const CLOCK_SKEW_SECONDS = 30;
 const VERIFIED_MAX_TOKENS = 10_000;
@@ -36,11 +37,15 @@ export class Signatures {
     sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
   });
   private readonly beingVerified = new Map<string, Promise<Claims>>();
+  // Whoever has such a token can send it as often as they like.
+  private readonly report: Report;
 
   constructor(
     private readonly keys: PublishedKeys,
-    private readonly settings: Pick<Settings, 'issuer' | 'audience'>,
-  ) {}
+    private readonly settings: Pick<Settings, 'issuer' | 'audience' | 'onError'>,
+  ) {
+    this.report = onceAMinute(settings.onError);
+  }
 
   /** The claims of a token whose signature was verified before; null for any other. */
   remembered(token: string): Claims | null {
@@ -78,6 +83,9 @@ export class Signatures {
       this.claims.set(token, claims);
       return claims;
     } catch (error) {
+      if (error instanceof errors.JWTClaimValidationFailed) {
+        this.reportOtherClaims(error.payload);
+      }
       if (error instanceof errors.JOSEError || error instanceof InvalidTokenError) {
         throw new InvalidTokenError();
       }
@@ -86,7 +94,23 @@ export class Signatures {
       });
     }
   }
+
+  // Claims are compared after the signature, so these are Latchkey's own words, and its clients cannot know what is wrong.
+  private reportOtherClaims({ iss, aud }: JWTPayload): void {
+    const { issuer, audience } = this.settings;
+    const problems = [
+      ...(iss === issuer ? [] : [differenceOf('issuer', iss, issuer)]),
+      ...([aud].flat().includes(audience) ? [] : [differenceOf('audience', aud, audience)]),
+    ];
+    if (problems.length > 0) {
+      this.report(new VerifierSettingsError(problems));
+    }
+  }
 }
+
+const differenceOf = (setting: 'issuer' | 'audience', theirs: unknown, ours: string): string =>
+  `tokens of this Latchkey have the ${setting} ${JSON.stringify(theirs)}, and this verifier expects "${ours}": ` +
+  `${setting} must be Latchkey's JWT_${setting.toUpperCase()}`;
 
 /** The key that a token names. Throws {@link InvalidTokenError} where its header is not exactly one that Latchkey writes. */
 function keyIdOf(token: string): string {

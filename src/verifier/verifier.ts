@@ -79,7 +79,10 @@ export class Verifier {
     return fastifyHook(this);
   }
 
-  /** Resolves if Latchkey can be asked with these settings; throws {@link UnavailableError} with what is wrong. */
+  /**
+   * Resolves if Latchkey can be asked with these settings; throws {@link UnavailableError} with what is wrong. Whether issuer and
+   * audience are right is seen at the first token, and reported to `onError`.
+   */
   async ready(): Promise<void> {
     await this.keys.readNow();
     if (this.settings.mode === 'strict') {
@@ -108,7 +111,7 @@ function inTime(claims: Claims): Caller {
 
 const callerFrom = (
   { userId, sessionId, tokenId, authenticatedAt, expiresAt }: Claims,
-  { username, role, amr, acr }: Partial<ActiveToken>,
+  { username, amr, acr }: Partial<ActiveToken>,
 ): Caller => ({
   userId,
   sessionId,
@@ -116,7 +119,6 @@ const callerFrom = (
   authenticatedAt: new Date(authenticatedAt * 1000),
   expiresAt: new Date(expiresAt * 1000),
   ...(username !== undefined && { username }),
-  ...(role !== undefined && { role }),
   ...(amr !== undefined && { amr }),
   ...(acr !== undefined && { acr }),
 });

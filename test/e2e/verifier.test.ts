@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { generateKey } from '../../src/keys/signing-key.js';
+import { createVerifier } from '../../src/verifier/index.js';
 import type { Answer, AuthResult } from '../support/api.js';
 import { addClient, signUpStaff, type TestClient } from '../support/clients.js';
 import { claimsOf, resign, signed, signingKeyOf } from '../support/forge.js';
@@ -167,7 +168,46 @@ describe('forged tokens', () => {
       expect([what, await verdictOf(verifier.verify(token))]).toEqual([what, 'invalid_token']);
     }
     expect(proxy.asked.slice(asked).map(({ path }) => path)).toEqual([]);
+    // Nothing of what strangers have signed; of what is signed by Latchkey only the first that is for others.
+    expect(reported.map(({ reason, message }) => [reason, /"others"/.test(message)])).toEqual([['settings', true]]);
+    await verifier.close();
+  });
+
+  it('A verifier whose issuer or audience is not that of Latchkey says so once a minute, in words, and of no forged token', async () => {
+    const login = await t.a.signUp();
+    const { verifier, reported } = makeVerifier(proxy.url, client, {
+      issuer: 'https://id.example.com',
+      audience: 'shop',
+    });
+    await verifier.ready();
+    const stranger = { ...generateKey(), id: (await signingKeyOf(t.database)).id };
+    const forged = resign(login, stranger, { iss: 'evil', aud: 'evil' });
+    expect(await verdictOf(verifier.verify(forged))).toBe('invalid_token');
     expect(reported).toEqual([]);
+
+    const tokens = [login.accessToken, (await t.a.signUp()).accessToken, login.accessToken];
+    for (const token of tokens) expect(await verdictOf(verifier.verify(token))).toBe('invalid_token');
+    expect(reported.map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /issuer "latchkey", and .* expects "https:\/\/id\.example\.com".*\n.*audience "latchkey", and .* expects "shop"/,
+      ),
+    ]);
+    const now = jest.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+    await verdictOf(verifier.verify(login.accessToken));
+    now.mockRestore();
+    expect(reported.map(({ reason }) => reason)).toEqual(['settings', 'settings']);
+    await verifier.close();
+  });
+
+  it('One wrong setting is named alone, by the warnings of the process as well, and in mode signature', async () => {
+    const emit = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const { accessToken } = await t.a.signUp();
+    const verifier = createVerifier({ url: t.a.url, mode: 'signature', audience: 'shop' });
+    for (let i = 0; i < 2; i++) expect(await verdictOf(verifier.verify(accessToken))).toBe('invalid_token');
+    expect(emit.mock.calls).toEqual([
+      [expect.stringMatching(/^(?!.*issuer)[^]*audience "latchkey"/), expect.objectContaining({ code: 'settings' })],
+    ]);
+    emit.mockRestore();
     await verifier.close();
   });
 

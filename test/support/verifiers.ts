@@ -1,9 +1,15 @@
-import { createVerifier, type StrictSettings, type UnavailableError, type Verifier } from '../../src/verifier/index.js';
+import {
+  createVerifier,
+  type StrictSettings,
+  type UnavailableError,
+  type Verifier,
+  type VerifierSettingsError,
+} from '../../src/verifier/index.js';
 
 /** A verifier with nothing but what it must be given, and what it reported. */
 export interface TestVerifier {
   readonly verifier: Verifier;
-  readonly reported: UnavailableError[];
+  readonly reported: (UnavailableError | VerifierSettingsError)[];
 }
 
 // Longer than anything takes on a busy machine: no test is about being slow unless it says so.
@@ -14,7 +20,7 @@ export function makeVerifier(
   client: { readonly id: string; readonly clientSecret: string },
   settings: Partial<StrictSettings> = {},
 ): TestVerifier {
-  const reported: UnavailableError[] = [];
+  const reported: TestVerifier['reported'] = [];
   const verifier = createVerifier({
     url,
     clientId: client.id,
