@@ -1,22 +1,64 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { addClient, signUpStaff } from '../support/clients.js';
+import { freePort } from '../support/free-port.js';
 import { useInstances } from '../support/instances.js';
+import { SECRETS } from '../support/secrets.js';
 
 // What src/oauth/README.md gives a reader to paste.
 const readme = readFileSync('src/oauth/README.md', 'utf8');
-const section = readme.slice(readme.indexOf('## An API in any language'));
-const block = (language: string) => new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(section)?.[1] ?? '';
+const blocks = (language: string) => [...readme.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))];
+const pasted = (language: string) => blocks(language).map(([, text]) => text!);
 
-const t = useInstances(1);
+const ADDRESS = 'http://localhost:3000';
+// It compiles first, which is done.
+const ADD_CLIENT = ['npm run client:add --', 'node dist/oauth/clients/client-add.js'] as const;
 
-it('The example of introspection, pasted into bash, prints what its page says', async () => {
+let port: number;
+beforeAll(async () => {
+  port = await freePort();
+});
+const t = useInstances(1, {
+  env: () => ({ PORT: String(port), PUBLIC_URL: `http://127.0.0.1:${port}` }),
+});
+
+it('The examples of the page, pasted into bash from top to bottom, print what it says', async () => {
+  const story = pasted('bash').join('\n');
+  expect(story).toContain(ADDRESS);
+  expect(story).toContain(ADD_CLIENT[0]);
+  const script = story.replace(ADDRESS, t.a.url).replace(...ADD_CLIENT);
+  const env = { ...process.env, ...SECRETS, DATABASE_URL: t.database.url };
+  const { stdout, stderr } = await promisify(execFile)('bash', ['-uc', script], { env });
+  expect(stdout).toBe(pasted('text').join(''));
+  // Said by the command that makes the client.
+  expect(stderr).toMatch(/^example-\d+ may introspect, revoke, verify from now on\.[^\n]*\n$/);
+});
+
+/** Runs a program with what the first block of the page sets. */
+async function run(program: string, args: readonly string[]): Promise<string> {
   const { id, clientSecret } = await addClient(t.a, await signUpStaff(t.a, t.database), 'introspect');
-  const pasted = block('bash')
-    .replace('http://localhost:3000', t.a.url)
-    .replace('client_id:client_secret', `${id}:${clientSecret}`);
-  expect(pasted).toContain(clientSecret);
-  const { stdout, stderr } = await promisify(execFile)('bash', ['-uc', pasted]);
-  expect([stdout, stderr]).toEqual([block('text').trim(), '']);
+  const env = { PATH: process.env['PATH'], API: t.a.url, CLIENT_ID: id, CLIENT_SECRET: clientSecret };
+  const { stdout } = await promisify(execFile)(program, args, { env });
+  return stdout;
+}
+
+const hasPython = spawnSync('python3', ['--version']).status === 0;
+(hasPython ? it : it.skip)('The example in Python says whose an open token is, and nobody of any other', async () => {
+  const [example = ''] = pasted('python');
+  const open = await t.a.signUp();
+  const ended = await t.a.signUp();
+  await t.a.logout(ended.refreshToken);
+  const tokens = [open.accessToken, open.refreshToken, ended.accessToken];
+  const script = `${example}\nimport sys\nfor token in sys.argv[1:]: print(user_of(token))`;
+  expect(await run('python3', ['-c', script, ...tokens])).toBe(`${open.user.id}\nNone\nNone\n`);
+});
+
+it('The example of openid-client says whose an open token is, and nothing of one whose session has ended', async () => {
+  const [example = ''] = pasted('js');
+  const login = await t.a.signUp();
+  const ask = () => run(process.execPath, ['--input-type=module', '-e', example, 'example', login.accessToken]);
+  expect(await ask()).toBe(`true ${login.user.id}\n`);
+  await t.a.logout(login.refreshToken);
+  expect(await ask()).toBe('false undefined\n');
 });
