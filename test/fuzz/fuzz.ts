@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { Pool } from 'pg';
 import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
 import { Api } from '../support/api.js';
+import { addClient, basic, signUpStaff } from '../support/clients.js';
 import { expectInvariants } from '../support/invariants.js';
 import { ledger } from '../support/ledger.js';
 import { startInstance } from '../support/instance.js';
@@ -26,6 +27,8 @@ interface Operation {
   readonly method: string;
   readonly path: string;
   readonly schema: Json | null;
+  /** Of its body. */
+  readonly mediaType: string;
   readonly responses: Json;
 }
 
@@ -33,11 +36,14 @@ interface FuzzRequest {
   readonly operation: number;
   readonly id: string;
   readonly query: string;
-  readonly token: 'none' | 'valid' | 'ended' | 'mangled' | 'hostile';
+  readonly token: 'none' | 'valid' | 'ended' | 'mangled' | 'hostile' | 'client';
   readonly contentType: string | null;
   readonly body: string | null;
   readonly headers: Record<string, string>;
 }
+
+const JSON_TYPE = 'application/json';
+const FORM = 'application/x-www-form-urlencoded';
 
 // What any request may be told besides what its operation says; the document's "default" answers.
 const ANYWHERE = new Set([400, 404, 405, 408, 413, 414, 415, 431]);
@@ -108,12 +114,13 @@ function valueOf(document: Json, schema: Json): fc.Arbitrary<unknown> {
 
 function requestOf(document: Json, operations: readonly Operation[]): fc.Arbitrary<FuzzRequest> {
   return fc.nat(operations.length - 1).chain((operation) => {
-    const { schema } = operations[operation]!;
+    const { schema, mediaType, path } = operations[operation]!;
     const valid = schema ? valueOf(document, schema) : HOSTILE_VALUE;
+    const write = mediaType === FORM ? formOf : JSON.stringify;
     const body = fc.oneof(
-      { weight: schema ? 12 : 1, arbitrary: valid.map((value) => JSON.stringify(value)) },
+      { weight: schema ? 12 : 1, arbitrary: valid.map((value) => write(value)) },
       { weight: 1, arbitrary: HOSTILE_TEXT },
-      { weight: 1, arbitrary: valid.map((value) => JSON.stringify(value)?.slice(0, -1) ?? '') },
+      { weight: 1, arbitrary: valid.map((value) => write(value)?.slice(0, -1) ?? '') },
       {
         weight: 1,
         arbitrary: fc.constantFrom('['.repeat(2000), '{"a":'.repeat(500), '{"email":1,"email":2}', '\ufeff{}'),
@@ -136,16 +143,27 @@ function requestOf(document: Json, operations: readonly Operation[]): fc.Arbitra
         ),
         HOSTILE_TEXT.map((text) => `?cursor=${encodeURIComponent(text.toWellFormed())}`),
       ),
-      token: fc.constantFrom<FuzzRequest['token'][]>('none', 'valid', 'valid', 'valid', 'ended', 'mangled', 'hostile'),
+      token: fc.oneof(
+        {
+          weight: path.startsWith('/oauth/') || path.startsWith('/verify/') ? 8 : 1,
+          arbitrary: fc.constant('client' as const),
+        },
+        {
+          weight: 7,
+          arbitrary: fc.constantFrom<FuzzRequest['token'][]>(
+            'none',
+            'valid',
+            'valid',
+            'valid',
+            'ended',
+            'mangled',
+            'hostile',
+          ),
+        },
+      ),
       contentType: fc.oneof(
-        { weight: 12, arbitrary: fc.constant('application/json') },
-        fc.constantFrom(
-          null,
-          'text/plain',
-          'application/x-www-form-urlencoded',
-          'application/json; charset=utf-16',
-          ';',
-        ),
+        { weight: 12, arbitrary: fc.constant<string | null>(mediaType) },
+        fc.constantFrom(null, 'text/plain', FORM, JSON_TYPE, 'application/json; charset=utf-16', ';'),
       ),
       body,
       headers: fc.oneof(
@@ -172,15 +190,31 @@ async function actor(api: Api) {
 
 type Actor = Awaited<ReturnType<typeof actor>>;
 
-function tokenOf({ token }: FuzzRequest, { account, ended }: Actor): string | null {
+function authorizationOf({ token }: FuzzRequest, { account, ended }: Actor, client: string): string | null {
   return {
     none: null,
-    valid: account.accessToken,
-    ended: ended.accessToken,
-    mangled: `${account.accessToken.slice(0, -3)}abc`,
-    hostile: 'eyJhbGciOiJub25lIn0.e30.',
+    valid: `Bearer ${account.accessToken}`,
+    ended: `Bearer ${ended.accessToken}`,
+    mangled: `Bearer ${account.accessToken.slice(0, -3)}abc`,
+    hostile: 'Bearer eyJhbGciOiJub25lIn0.e30.',
+    client,
   }[token];
 }
+
+/** The schema of an operation's body, and how it is written. */
+function bodyOf({ requestBody }: Json): Pick<Operation, 'schema' | 'mediaType'> {
+  const [[mediaType, { schema }] = [JSON_TYPE, { schema: null }]] = Object.entries<Json>(requestBody?.content ?? {});
+  return { schema: schema ?? null, mediaType };
+}
+
+/** A value as the fields of a form. */
+const formOf = (value: unknown): string =>
+  new URLSearchParams(
+    Object.entries(Object(value)).map(([name, field]): [string, string] => [
+      name.toWellFormed(),
+      (typeof field === 'string' ? field : (JSON.stringify(field) ?? '')).toWellFormed(),
+    ]),
+  ).toString();
 
 class Fuzzer {
   readonly statuses = new Map<number, number>();
@@ -190,6 +224,8 @@ class Fuzzer {
   constructor(
     private readonly api: Api,
     private readonly document: Json,
+    /** The credentials of a service client. */
+    private readonly client: string,
   ) {
     addFormats.default(this.ajv);
     this.ajv.addSchema(document, 'openapi');
@@ -197,7 +233,7 @@ class Fuzzer {
       Object.entries<Json>(methods).map(([method, operation]) => ({
         method: method.toUpperCase(),
         path,
-        schema: operation['requestBody']?.content['application/json'].schema ?? null,
+        ...bodyOf(operation),
         responses: Object.fromEntries(
           Object.entries<Json>(operation['responses']).map(([status, response]) => [status, this.shared(response)]),
         ),
@@ -219,12 +255,12 @@ class Fuzzer {
   async send(request: FuzzRequest, who: Actor): Promise<string | null> {
     const operation = this.operations[request.operation]!;
     const path = operation.path.replace('{id}', encodeURIComponent(request.id.toWellFormed()));
-    const token = tokenOf(request, who);
+    const authorization = authorizationOf(request, who, this.client);
     const response = await fetch(`${this.api.url}${path}${request.query}`, {
       method: operation.method,
       headers: {
         ...(request.contentType !== null && { 'content-type': request.contentType }),
-        ...(token !== null && { authorization: `Bearer ${token}` }),
+        ...(authorization !== null && { authorization }),
         ...request.headers,
       },
       ...(operation.method !== 'GET' && request.body !== null && { body: new TextEncoder().encode(request.body) }),
@@ -232,7 +268,8 @@ class Fuzzer {
     const text = await (isStream(response) ? firstOf(response) : response.text()).catch(() => null);
     if (text === null) {
       // An export ends with its session, which another request of the group may have ended.
-      const hasEnded = token !== null && (await this.api.me(token)).status === 401;
+      const bearer = authorization?.replace('Bearer ', '');
+      const hasEnded = bearer !== undefined && (await this.api.me(bearer)).status === 401;
       return hasEnded ? null : `an answer of ${response.status} that broke off`;
     }
     ledger.note(`${operation.method} ${path}`, null, response.status, text);
@@ -254,6 +291,7 @@ class Fuzzer {
     const schema = described[type ?? '']?.schema;
     if (!schema) return `an answer of ${status} in ${type}`;
     if (type === STREAM) return text.startsWith('\n') ? null : `a stream that begins with ${text}`;
+    if (type !== JSON_TYPE && !type?.endsWith('+json')) return null;
     const isValid = this.ajv.validate({ $ref: `openapi${schema['$ref']}` }, JSON.parse(text));
     return isValid ? null : `an answer of ${status} that is not as described: ${this.ajv.errorsText()}: ${text}`;
   }
@@ -270,8 +308,8 @@ async function firstOf(response: Response): Promise<string> {
   return new TextDecoder().decode(value);
 }
 
-async function fuzz(api: Api): Promise<number> {
-  const fuzzer = new Fuzzer(api, (await api.call<Json>('GET', '/docs-json')).body);
+async function fuzz(api: Api, client: string): Promise<number> {
+  const fuzzer = new Fuzzer(api, (await api.call<Json>('GET', '/docs-json')).body, client);
   const until = Date.now() + SECONDS * 1000;
   let sent = 0;
   for (let seed = SEED; Date.now() < until; seed++) {
@@ -305,8 +343,11 @@ try {
   const instance = await startInstance({
     env: { DATABASE_URL: database.url, MAX_SESSIONS_PER_USER: '100', PASSWORD_HASH_QUEUE: '1000' },
   });
-  exitCode = await fuzz(instance.api);
-  await expectInvariants({ query: async (sql, values) => (await pool.query(sql, values)).rows }, { api: instance.api });
+  const store = { query: async (sql: string, values?: unknown[]) => (await pool.query(sql, values)).rows };
+  const staff = await signUpStaff(instance.api, store);
+  const client = await addClient(instance.api, staff, 'introspect', 'revoke', 'verify');
+  exitCode = await fuzz(instance.api, basic(client));
+  await expectInvariants(store, { api: instance.api });
   await instance.kill('SIGTERM');
 } finally {
   await pool.end();

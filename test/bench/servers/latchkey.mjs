@@ -1,7 +1,7 @@
 // The service, with its session check replaced where a comparison asks for it. No setting of the service can do that:
 // node latchkey.mjs strict|stub|pg|typeorm
-import { DataSource } from 'typeorm';
 import { createApp } from '../../../dist/app.js';
+import { DATA_SOURCE_TOKEN } from '../../../dist/database/data-source.js';
 import { createLogger } from '../../../dist/process/logger.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
 import { SessionChecker } from '../../../dist/sessions/check/session-checker.js';
@@ -45,11 +45,9 @@ if (variant === 'typeorm') {
   // As most would write it: without a look at the keys, which are read once.
   let keyIds;
   ChecksRepository.prototype.findStates = async ([id]) => {
-    const session = await app
-      .get(DataSource)
-      .getRepository(Session)
-      .findOne({ where: { id }, relations: { user: true } });
-    keyIds ??= (await app.get(DataSource).query(`SELECT string_agg(id, ' ') AS ids FROM signing_keys`))[0].ids;
+    const dataSource = app.get(DATA_SOURCE_TOKEN, { strict: false });
+    const session = await dataSource.getRepository(Session).findOne({ where: { id }, relations: { user: true } });
+    keyIds ??= (await dataSource.query(`SELECT string_agg(id, ' ') AS ids FROM signing_keys`))[0].ids;
     const now = new Date();
     const isExpired = session.idleExpiresAt <= now || session.expiresAt <= now;
     const isRevoked = session.revokedAt !== null || session.user.disabledAt !== null;
