@@ -47,7 +47,7 @@ export async function runAdminCommand(which: keyof typeof COMMANDS): Promise<voi
     process.exitCode = 2;
     return;
   }
-  const settings = configOfProcess();
+  const settings = configOfProcess({ isServing: false });
   try {
     await runOnDatabase(settings, async (database) => {
       const account = await database.transaction((transaction) => change(transaction, command, email));

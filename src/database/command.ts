@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { DataSource } from 'typeorm';
 import type { AppConfig } from '../config/config.js';
 import { onDatabase } from '../config/load-config.js';
@@ -7,7 +8,7 @@ import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
 import { startEmbeddedPostgres } from './embedded/embedded-postgres.js';
 import { throughPooler } from './pooling.js';
-import { startErrorOf } from './unreachable.js';
+import { nameOf, startErrorOf } from './unreachable.js';
 
 const UNDEFINED_TABLE = '42P01';
 
@@ -30,10 +31,20 @@ export async function runOnDatabase<T>(
     return await work(new Database(dataSource), config);
   } catch (error) {
     throw codeOf(error) === UNDEFINED_TABLE
-      ? new StartError('The database lacks tables of this release. Start the service first, or npm run migrate.')
+      ? new MissingTablesError(embedded ? `in ${resolve(dataDir)}` : nameOf(options), config.databaseSchema)
       : startErrorOf(error, options);
   } finally {
     await dataSource?.destroy();
     await embedded?.stop();
+  }
+}
+
+/** The service has not started there; or the command has another environment than the service. */
+class MissingTablesError extends StartError {
+  constructor(database: string, schema: string) {
+    super(
+      `The database ${database} (schema ${schema}) lacks tables of this release. Run this with the same environment as ` +
+        `the service; where that is so, start the service first, or npm run migrate.`,
+    );
   }
 }

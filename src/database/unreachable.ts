@@ -8,10 +8,15 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /** There is no answer, or the credentials are refused. */
 export class DatabaseUnreachableError extends StartError {
-  constructor({ url = '' }: PostgresOptions, error: unknown) {
-    const { host, pathname } = new URL(url);
-    super(`The database ${pathname.slice(1)} at ${host} cannot be used (${reasonOf(error)}). Check DATABASE_URL.`);
+  constructor(options: PostgresOptions, error: unknown) {
+    super(`The database ${nameOf(options)} cannot be used (${reasonOf(error)}). Check DATABASE_URL.`);
   }
+}
+
+/** How a person knows the database, without a password. */
+export function nameOf({ url = '' }: PostgresOptions): string {
+  const { host, pathname } = new URL(url);
+  return `${pathname.slice(1)} at ${host}`;
 }
 
 // A code of Node's says it all; one of PostgreSQL's, or of a pooler that speaks for it, does not.
