@@ -1,5 +1,5 @@
 import type { DataSourceOptions } from 'typeorm';
-import { type AppConfig, DEFAULT_SCHEMA } from '../config/config.js';
+import type { AppConfig } from '../config/config.js';
 import { ServiceClient } from './service-client.js';
 import { migrations } from './migrations/index.js';
 
@@ -10,13 +10,13 @@ const DRIVER_MARGIN_MS = 500;
 
 /** How to reach the database: the one description, for the service and for the command line. */
 export function databaseOptions(config: AppConfig) {
-  const { databaseStatementTimeoutMs: statementMs, databaseSchema } = config;
-  const schema = databaseSchema === DEFAULT_SCHEMA ? undefined : databaseSchema;
+  const { databaseStatementTimeoutMs: statementMs, databaseSchema: schema } = config;
   return {
     type: 'postgres' as const,
     ...(config.databaseUrl !== undefined && { url: config.databaseUrl }),
-    // What TypeORM writes names it, what we write goes by the search path.
-    ...(schema !== undefined && { schema }),
+    // What TypeORM writes names it, what we write goes by the search path. Public is set too: PostgreSQL would look in a
+    // schema with the name of the role before, even in one that is made while the service runs.
+    schema,
     applicationName: 'latchkey',
     poolSize: config.databasePoolSize,
     connectTimeoutMS: config.databaseConnectTimeoutMs,
@@ -37,7 +37,7 @@ export function databaseOptions(config: AppConfig) {
         idle_in_transaction_session_timeout: statementMs * 2,
         // Each statement sees what committed before it, and none fails for what committed meanwhile.
         default_transaction_isolation: 'read committed',
-        ...searchPathOf(schema),
+        search_path: schema,
       },
     },
   };
@@ -49,8 +49,6 @@ export const withoutTimeLimits = (options: PostgresOptions): PostgresOptions => 
   extra: {
     Client: ServiceClient,
     isPooledByTransaction: options.extra?.isPooledByTransaction,
-    sessionSettings: searchPathOf(options.schema),
+    sessionSettings: options.schema === undefined ? {} : { search_path: options.schema },
   },
 });
-
-const searchPathOf = (schema: string | undefined) => (schema === undefined ? {} : { search_path: schema });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import sql from 'sql-template-tag';
 import { DataSource, type Migration, MigrationExecutor, type QueryRunner } from 'typeorm';
 import { DEFAULT_SCHEMA } from '../config/config.js';
 import { codeOf } from '../problems/error-code.js';
@@ -91,10 +92,22 @@ async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
 const schemaOf = ({ options }: DataSource): string =>
   ('schema' in options ? options.schema : undefined) ?? DEFAULT_SCHEMA;
 
-/** Makes the schema of the settings where there is none: asked first, since that takes no right. Throws {@link StartError}. */
+/**
+ * Makes the schema of the settings where there is none: asked first, since that takes no right. Throws {@link StartError},
+ * also where it would have the name of the role: whatever connects with that one would look there first.
+ */
 async function ensureSchema(runner: QueryRunner, schema: string | undefined): Promise<void> {
-  if (schema === undefined || (await runner.hasSchema(schema))) {
+  if (schema === undefined) {
     return;
+  }
+  const { text, values } = sql`SELECT current_user = ${schema} AS "isOfRole",
+    EXISTS (SELECT FROM pg_namespace WHERE nspname = ${schema}) AS "exists"`;
+  const [found]: { isOfRole: boolean; exists: boolean }[] = await runner.query(text, values);
+  if (found?.exists) {
+    return;
+  }
+  if (found?.isOfRole) {
+    throw new SchemaOfRoleError(schema);
   }
   try {
     await runner.createSchema(schema);
@@ -171,6 +184,17 @@ class SchemaMissingError extends StartError {
     super(
       `The database has no schema ${schema}, as DATABASE_SCHEMA says, and the role in DATABASE_URL may not make it ` +
         `(${reason}). Let its owner do it: CREATE SCHEMA ${schema} AUTHORIZATION the_role.`,
+    );
+  }
+}
+
+/** A schema of that name would come before public for all other connections of the role. */
+class SchemaOfRoleError extends StartError {
+  constructor(schema: string) {
+    super(
+      `DATABASE_SCHEMA is ${schema}, the name of the role in DATABASE_URL. PostgreSQL looks for the tables of every connection ` +
+        `of that role in a schema of its name first: other applications would find other tables than before. Choose another ` +
+        `name, such as DATABASE_SCHEMA=auth. Where nothing else connects with the role, make it: CREATE SCHEMA "${schema}".`,
     );
   }
 }

@@ -2,6 +2,7 @@ import sql from 'sql-template-tag';
 import { StartError } from '../problems/start-error.js';
 import type { PostgresOptions } from './database-options.js';
 import { ServiceClient } from './service-client.js';
+import { requireNoTablesElsewhere } from './tables-elsewhere.js';
 import { answerOf } from './transaction.js';
 
 // One is enough where no other client uses the pooler.
@@ -17,7 +18,8 @@ const TIME_LIMITS_AND_ISOLATION = [
 /**
  * The options for what is in between: where a pooler gives each transaction another of the server's connections, what is
  * set, prepared or listened to on one is lost, and `extra.isPooledByTransaction` says so. Throws what the driver throws,
- * {@link UnsuitableRoleError}, and where the pooler takes no transactions at all, its refusal.
+ * {@link UnsuitableRoleError}, where the pooler takes no transactions at all, its refusal, and where the role has led to
+ * tables that the service would not find, what {@link requireNoTablesElsewhere} throws.
  *
  * @param isServing false for a command: statements may take their time
  */
@@ -29,32 +31,35 @@ export async function throughPooler<Options extends PostgresOptions>(
     ...(isServing ? TIME_LIMITS_AND_ISOLATION : []),
     ...(options.schema === undefined ? [] : [['search_path', options.schema] as const]),
   ];
-  const isPooledByTransaction = await isPooled(options, needs);
-  return { ...options, extra: { ...options.extra, isPooledByTransaction } };
-}
-
-type Setting = readonly [name: string, needed: string];
-
-async function isPooled({ url, connectTimeoutMS }: PostgresOptions, needs: readonly Setting[]): Promise<boolean> {
+  const { url, connectTimeoutMS } = options;
   const config = { connectionString: url, connectionTimeoutMillis: connectTimeoutMS, query_timeout: connectTimeoutMS };
   const [one, other] = [new ServiceClient(config), new ServiceClient(config)];
   try {
     await one.connect();
-    // PostgreSQL names the process that serves a client. A pooler cannot, and sends a number of its own.
-    if ('processID' in one && one.processID === (await backendOf(one))) {
-      return false;
-    }
-    await other.connect();
-    if (!(await changesBackends(one, other))) {
-      return false;
-    }
+    const isPooledByTransaction = await isPooled(one, other);
+    // The search path that each connection of the role begins with, whatever was set on this one.
     await one.query('BEGIN');
+    await one.query('SET LOCAL search_path TO DEFAULT');
+    await requireNoTablesElsewhere(one, options.schema, isServing);
+    if (isPooledByTransaction) {
+      await requireSettings(one, needs);
+    }
     await one.query('COMMIT');
-    await requireSettings(one, needs);
-    return true;
+    return { ...options, extra: { ...options.extra, isPooledByTransaction } };
   } finally {
     await Promise.all([one.end(), other.end()]);
   }
+}
+
+type Setting = readonly [name: string, needed: string];
+
+async function isPooled(one: ServiceClient, other: ServiceClient): Promise<boolean> {
+  // PostgreSQL names the process that serves a client. A pooler cannot, and sends a number of its own.
+  if ('processID' in one && one.processID === (await backendOf(one))) {
+    return false;
+  }
+  await other.connect();
+  return changesBackends(one, other);
 }
 
 async function changesBackends(one: ServiceClient, other: ServiceClient): Promise<boolean> {
@@ -79,7 +84,7 @@ async function backendOf(client: ServiceClient): Promise<number | undefined> {
   return rows[0]?.pid;
 }
 
-// As every connection of the role begins, whatever was set on this one.
+// A path that begins with the schema will do before there is that schema, and any that leads to it once there is.
 async function requireSettings(client: ServiceClient, needs: readonly Setting[]): Promise<void> {
   const [names, values] = [needs.map(([name]) => name), needs.map(([, needed]) => needed)];
   const { rows } = await answerOf<{ change: string }>(
@@ -90,6 +95,7 @@ async function requireSettings(client: ServiceClient, needs: readonly Setting[])
         JOIN unnest(${names}::text[], ${values}::text[]) WITH ORDINALITY AS needs (name, needed, place) USING (name)
         WHERE CASE
           WHEN needed = '10s' THEN reset_val = '0'
+          WHEN name = 'search_path' AND current_schema() = needed THEN false
           ELSE split_part(replace(reset_val, '"', ''), ',', 1) <> needed
         END
         ORDER BY place`,

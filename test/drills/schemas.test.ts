@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { migrations } from '../../src/database/migrations/index.js';
@@ -9,6 +12,7 @@ import { EventStream } from '../support/event-stream.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { publishedBy, rotateKeys } from '../support/keys.js';
+import { temporaryFolder } from '../support/postgres.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 
@@ -150,12 +154,16 @@ it('What locks one schema holds up neither a migration nor a change of keys in a
 
 it('Commands work in the schema of their settings', async () => {
   const { credentials } = await inSchema('left_side').a.signUp();
+  const folder = temporaryFolder();
+  // In the folder of another application, which has no secrets for it.
   const grant = (schema: string) =>
-    run(process.execPath, ['dist/bin/admin-grant.js', credentials.email], {
-      env: { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: database.url, DATABASE_SCHEMA: schema },
+    run(process.execPath, [resolve('dist/bin/admin-grant.js'), credentials.email], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], DATABASE_URL: database.url, DATABASE_SCHEMA: schema },
     });
   await expect(grant('user')).rejects.toThrow(/Nobody has registered/);
   await grant('left_side');
+  expect(readdirSync(folder)).toEqual([]);
   const { user } = await inSchema('left_side').b.signIn(credentials);
   expect(user.role).toBe('admin');
   const env = { PATH: process.env['PATH'], DATABASE_URL: database.url, DATABASE_SCHEMA: 'fourth' };
@@ -164,14 +172,112 @@ it('Commands work in the schema of their settings', async () => {
   expect(await tablesOf('fourth')).toEqual(await tablesOf('public'));
 }, 60_000);
 
+/** A role of a database of its own, as it is where nothing else was thought of. */
+async function createRole() {
+  const own = await createDatabase({ isEmpty: true });
+  const name = `role_${randomBytes(4).toString('hex')}`;
+  await own.query(`CREATE ROLE ${name} LOGIN PASSWORD 'secret-of-a-test'`);
+  await own.query(`GRANT ALL ON SCHEMA public TO ${name}`);
+  await own.query(`GRANT CREATE ON DATABASE ${new URL(own.url).pathname.slice(1)} TO ${name}`);
+  const url = Object.assign(new URL(own.url), { username: name, password: 'secret-of-a-test' }).href;
+  const drop = async () => {
+    await own.query(`DROP OWNED BY ${name} CASCADE; DROP ROLE ${name}`);
+    await own.drop();
+  };
+  return { name, url, query: own.query.bind(own), drop };
+}
+
+async function refusedStart(env: Record<string, string>): Promise<string> {
+  const { child, output } = spawnInstance({ env });
+  expect(await once(child, 'close')).toEqual([1, null]);
+  expect(output()).not.toMatch(/\n\s+at /);
+  return output();
+}
+
+const migrateIn = (schema: string, url: string) =>
+  run(process.execPath, ['dist/bin/migrate.js'], {
+    env: { PATH: process.env['PATH'], DATABASE_URL: url, DATABASE_SCHEMA: schema },
+  });
+
+it('A service in public keeps its accounts and keys when its role gets a schema of its name with another service', async () => {
+  const role = await createRole();
+  const service = await startIn('public', role.url);
+  const { credentials, accessToken, refreshToken } = await service.api.signUp();
+  const published = await publishedBy(service.api);
+
+  await role.query(`CREATE SCHEMA ${role.name} AUTHORIZATION ${role.name}`);
+  await migrateIn(role.name, role.url);
+  const beside = await startIn(role.name, role.url);
+  const stranger = await beside.api.signUp();
+  expect((await service.api.login(stranger.credentials)).status).toBe(401);
+  expect((await service.api.me(accessToken)).status).toBe(200);
+  expect((await service.api.refresh(refreshToken)).status).toBe(200);
+  await service.kill('SIGTERM');
+
+  const again = await startIn('public', role.url);
+  expect((await again.api.signIn(credentials)).accessToken).toBeTruthy();
+  expect(await publishedBy(again.api)).toEqual(published);
+  expect(again.output()).toContain(`set DATABASE_SCHEMA=${role.name}`);
+  expect(beside.output()).not.toContain('set DATABASE_SCHEMA');
+  await Promise.all([again.kill('SIGTERM'), beside.kill('SIGTERM')]);
+  await role.drop();
+}, 90_000);
+
+it.each(['the schema of its name', 'its search_path'])(
+  'Tables that a service without DATABASE_SCHEMA found by %s are not made a second time: the start is refused, and says what to set',
+  async (way) => {
+    const role = await createRole();
+    const schema = way === 'its search_path' ? 'elsewhere' : role.name;
+    await role.query(`CREATE SCHEMA ${schema} AUTHORIZATION ${role.name}`);
+    await migrateIn(schema, role.url);
+    if (schema !== role.name) await role.query(`ALTER ROLE ${role.name} SET search_path = ${schema}, public`);
+
+    expect(await refusedStart({ DATABASE_URL: role.url })).toContain(`Set DATABASE_SCHEMA=${schema}`);
+    await expect(migrateIn('public', role.url)).rejects.toThrow(`Set DATABASE_SCHEMA=${schema}`);
+    const env = { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: role.url };
+    await expect(run(process.execPath, ['dist/bin/admin-grant.js', 'ada@example.com'], { env })).rejects.toThrow(
+      `Set DATABASE_SCHEMA=${schema}`,
+    );
+    expect(await role.query(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace`)).toEqual([]);
+
+    const instance = await startIn(schema, role.url);
+    expect((await instance.api.signUp()).accessToken).toBeTruthy();
+    await instance.kill('SIGTERM');
+    await role.drop();
+  },
+  60_000,
+);
+
+it('A new schema with the name of the role is refused, since other applications of the role would look there', async () => {
+  const role = await createRole();
+  const output = await refusedStart({ DATABASE_URL: role.url, DATABASE_SCHEMA: role.name });
+  expect(output).toContain(`DATABASE_SCHEMA is ${role.name}, the name of the role`);
+  expect(output).toContain(`CREATE SCHEMA "${role.name}"`);
+  expect(await role.query(`SELECT FROM pg_namespace WHERE nspname = '${role.name}'`)).toEqual([]);
+  await role.drop();
+}, 60_000);
+
+it('A command that finds no tables names the database and the schema, and not the password', async () => {
+  const role = await createRole();
+  const env = { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: role.url };
+  const { host, pathname } = new URL(role.url);
+  const args = ['dist/oauth/clients/client-add.js', 'orders-api', '--scope', 'introspect'];
+  const error: { stderr: string } = await run(process.execPath, args, { env }).catch((e) => e);
+  expect(error.stderr).toContain(`The database ${pathname.slice(1)} at ${host} (schema public) lacks tables`);
+  expect(error.stderr).not.toContain('secret-of-a-test');
+
+  const { DATABASE_URL: _, ...embedded } = { ...env, DATA_DIR: temporaryFolder() };
+  const inFolder: { stderr: string } = await run(process.execPath, args, { env: embedded }).catch((e) => e);
+  expect(inFolder.stderr).toContain(`The database in ${embedded.DATA_DIR} (schema public) lacks tables`);
+  await role.drop();
+}, 60_000);
+
 it('A role that may not make the schema is refused with what its owner has to do, after which it starts', async () => {
   const name = `role_${Date.now()}`;
   await database.query(`CREATE ROLE ${name} LOGIN PASSWORD 'secret-of-a-test'`);
   const url = Object.assign(new URL(database.url), { username: name, password: 'secret-of-a-test' }).href;
-  const { child, output } = spawnInstance({ env: { DATABASE_URL: url, DATABASE_SCHEMA: 'of_a_role' } });
-  expect(await once(child, 'close')).toEqual([1, null]);
-  expect(output()).toContain('CREATE SCHEMA of_a_role AUTHORIZATION');
-  expect(output()).not.toMatch(/\n\s+at /);
+  const output = await refusedStart({ DATABASE_URL: url, DATABASE_SCHEMA: 'of_a_role' });
+  expect(output).toContain('CREATE SCHEMA of_a_role AUTHORIZATION');
 
   await database.query(`CREATE SCHEMA of_a_role AUTHORIZATION ${name}`);
   const instance = await startIn('of_a_role', url);

@@ -65,7 +65,7 @@ class ApplicationSettings {
     return {
       environment: 'test',
       databaseUrl: database.url,
-      databaseSchema: 'latchkey',
+      databaseSchema: 'auth',
       jwtSecrets: [SECRETS.JWT_SECRET],
       refreshTokenSecrets: [SECRETS.REFRESH_TOKEN_SECRET],
       hasRateLimits: false,
@@ -115,7 +115,7 @@ afterAll(async () => {
 });
 
 const inSchema: TestDatabase['query'] = async (text, values) => {
-  await database.query('SET search_path = latchkey');
+  await database.query('SET search_path = auth');
   return database.query(text, values);
 };
 

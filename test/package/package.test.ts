@@ -143,7 +143,7 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
         ({ tablename }) => tablename,
       );
     expect(await tables('public')).toEqual(['notes']);
-    expect(await tables('latchkey')).toEqual(expect.arrayContaining(['audit_events', 'sessions', 'users']));
+    expect(await tables('auth')).toEqual(expect.arrayContaining(['audit_events', 'sessions', 'users']));
   });
 
   it('lets staff in as soon as they are granted the role, with the commands of the package', async () => {
@@ -152,7 +152,7 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
     expect(refused).toMatchObject({ status: 403, body: { statusCode: 403, code: 'forbidden' } });
     await run(process.execPath, ['node_modules/latchkey/dist/bin/admin-grant.js', credentials.email], {
       cwd: app,
-      env: { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: url, DATABASE_SCHEMA: 'latchkey' },
+      env: { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: url, DATABASE_SCHEMA: 'auth' },
     });
     expect((await b.call('GET', '/notes/all', { bearer })).status).toBe(200);
   });

@@ -184,9 +184,9 @@ it('The service refuses to start with transaction pooling where nothing would en
 it('With transaction pooling the tables are in DATABASE_SCHEMA once the role looks there, and it does not start before', async () => {
   await limitTimeOfRole();
   const { username, pathname } = new URL(database.url);
-  const env = { DATABASE_SCHEMA: 'latchkey' };
+  const env = { DATABASE_SCHEMA: 'auth' };
   pooler = await startPgBouncer('transaction', 4);
-  const change = `ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET search_path = 'latchkey'`;
+  const change = `ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET search_path = 'auth'`;
   expect(await refusedStart(env)).toContain(`there: ${change}; and`);
 
   await database.query(change);
@@ -194,10 +194,29 @@ it('With transaction pooling the tables are in DATABASE_SCHEMA once the role loo
   pooler = await startPgBouncer('transaction', 4);
   await Promise.all([1, 2].map(() => start({ ...env, DATABASE_STATEMENT_TIMEOUT_MS: '6000' })));
   await expectService();
-  expect(await database.query('SELECT FROM latchkey.migrations')).toHaveLength(migrations.length);
+  expect(await database.query('SELECT FROM auth.migrations')).toHaveLength(migrations.length);
   expect(await database.query(`SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace`)).toEqual([]);
   // The connections of this test looked elsewhere before.
-  await database.query('SET search_path = latchkey');
+  await database.query('SET search_path = auth');
+}, 120_000);
+
+it('With transaction pooling the tables are in public too only where the role looks there, and it does not start before', async () => {
+  await limitTimeOfRole();
+  const { username, pathname } = new URL(database.url);
+  await database.query(`CREATE SCHEMA ${username}`);
+  pooler = await startPgBouncer('transaction', 4);
+  const change = `ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET search_path = 'public'`;
+  expect(await refusedStart()).toContain(`there: ${change}; and`);
+
+  await database.query(change);
+  await pooler.stop();
+  pooler = await startPgBouncer('transaction', 4);
+  const { api } = await start({});
+  expect((await api.signUp()).accessToken).toBeTruthy();
+  expect(await database.query('SELECT FROM public.migrations')).toHaveLength(migrations.length);
+  expect(await database.query(`SELECT FROM pg_class WHERE relnamespace = '${username}'::regnamespace`)).toEqual([]);
+  // The connections of this test looked elsewhere before.
+  await database.query('SET search_path = public');
 }, 120_000);
 
 it('The service starts with transaction pooling on a database that is stricter by default once its role is not', async () => {

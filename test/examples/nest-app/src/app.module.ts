@@ -12,7 +12,8 @@ const { DATABASE_URL: url = '', JWT_SECRET = '', REFRESH_TOKEN_SECRET = '' } = p
     LatchkeyModule.forRoot({
       environment: 'development',
       databaseUrl: url,
-      databaseSchema: 'latchkey',
+      // Not the name of the role: see src/hosted/README.md.
+      databaseSchema: 'auth',
       jwtSecrets: [JWT_SECRET],
       refreshTokenSecrets: [REFRESH_TOKEN_SECRET],
       // This application answers these itself.
