@@ -15,11 +15,10 @@ import { Problem } from '../problems/problem.js';
 import { isAskedByProxy } from './asked-by-proxy.js';
 import { parseForm, readableForm } from './form.js';
 import { UnreadBody } from './large-json.js';
-import { MalformedBodyError, readableJson, readBody } from './route-body.js';
+import { MalformedBodyError, MAX_MEMBERS, readableJson, readBody } from './route-body.js';
 import { ForeignFieldError, foreignNameIn } from './validation.js';
 
 const MAX_DEPTH = 8;
-const MAX_MEMBERS = 256;
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
 const ADMITS_BY_ITSELF = Symbol('admitsByItself');
 

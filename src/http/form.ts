@@ -4,12 +4,13 @@ import { ApiBody, ApiConsumes } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { UnsupportedMediaTypeError } from '../problems/http.errors.js';
 import { Problem } from '../problems/problem.js';
-import { type BodyRule, MalformedBodyError } from './route-body.js';
+import { type BodyRule, MalformedBodyError, MAX_MEMBERS } from './route-body.js';
 import { isSqlText } from './sql-values.js';
 import { InvalidFieldError, formPipe } from './validation.js';
 
 const MEDIA_TYPE = 'application/x-www-form-urlencoded';
 
+const tooMany = () => new MalformedBodyError({ detail: `A form has at most ${MAX_MEMBERS} parameters.` });
 const malformed = () => new MalformedBodyError({ detail: 'The body is not a form in UTF-8.' });
 
 /** What a form is read by. */
@@ -36,13 +37,17 @@ export function parseForm(text: string): Form {
   if (!isWellFormed(text)) {
     return new Form({}, malformed());
   }
-  const parameters = new URLSearchParams(text);
-  const names = new Set(parameters.keys());
-  const repeated = [...names].filter((name) => parameters.getAll(name).length > 1);
-  const fields = [...parameters].filter(
-    ([name, value]) => value !== '' && !repeated.includes(name) && !(name in Object.prototype),
-  );
-  const [first] = repeated;
+  const parameters = [...new URLSearchParams(text)];
+  if (parameters.length > MAX_MEMBERS) {
+    return new Form({}, tooMany());
+  }
+  const counts = new Map<string, number>();
+  for (const [name] of parameters) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const isRepeated = (name: string) => (counts.get(name) ?? 0) > 1;
+  const fields = parameters.filter(([name, value]) => value !== '' && !isRepeated(name) && !(name in Object.prototype));
+  const first = [...counts.keys()].find(isRepeated);
   return new Form(
     Object.fromEntries(fields),
     first === undefined ? null : new InvalidFieldError(first, 'must not be sent twice'),

@@ -4,6 +4,9 @@ import { defineProblem, type Problem } from '../problems/problem.js';
 
 const BYTE_ORDER_MARK = 0xfeff;
 
+/** How many members the JSON of a body has at most, and how many parameters a form: validation pays for each of them. */
+export const MAX_MEMBERS = 256;
+
 export const MalformedBodyError = defineProblem('malformed_body', 400, 'The body is not valid JSON in UTF-8.');
 
 /** How a route takes its body, where that is not the JSON of every other. It looks for faults after all guards. */

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { parseForm } from '../../src/http/form.js';
 import { reasonOf } from '../../src/mail/mail-sender.js';
 import { describeDevice } from '../../src/sessions/device-label.js';
 import { SessionFeed } from '../../src/session-events/session-feed.js';
@@ -194,6 +195,27 @@ it('The work for a request grows no faster than its length, whichever part is lo
     expect([name, await isDear(work, length)]).toEqual([name, false]);
   }
 }, 120_000);
+
+const names = (count: number): string[] => Array.from({ length: count }, (_, i) => i.toString(36));
+const FORMS: Record<string, Text> = {
+  'names without a value': (length) => names(length / 4).join('&'),
+  'names with a value': (length) => names(length / 6).join('=1&'),
+  'names that come twice': (length) =>
+    names(length / 8)
+      .flatMap((name) => [name, name])
+      .join('&'),
+  'one name again and again': filled('a=1&'),
+  'no names': filled('&'),
+  escapes: filled('%61&'),
+};
+
+it.each(Object.entries(FORMS))('The work of reading a form of %s grows no faster than its length', async (_, text) => {
+  const work: Work = (length) => {
+    const form = text(length).slice(0, length);
+    for (let i = 0; i < 10; i++) parseForm(form);
+  };
+  expect(await isDear(work, BODY)).toBe(false);
+});
 
 it.each<[string, number, (text: string) => unknown]>([
   ['what a mail server answers', BODY, (text) => reasonOf(new Error(text))],

@@ -57,11 +57,14 @@ const send = (
   path = '/oauth/echo',
 ) => t.api.call('POST', path, { headers, ...(body !== undefined && { body }) });
 
+const parameters = (count: number) => Array.from({ length: count }, (_, i) => `&${i.toString(36)}=1`).join('');
+
 it.each([
   ['a parameter', 'token=a.b-c', { token: 'a.b-c' }],
   ['escapes and a plus', 'token=a%20b+c%2Bd&hint=%C3%A9', { token: 'a b c+d', hint: 'é' }],
   ['a parameter that is not known', 'token=a&client_id=x&x=1', { token: 'a' }],
   ['a parameter without a value, which counts as left out', 'token=a&hint=', { token: 'a' }],
+  ['256 parameters', `token=a${parameters(255)}`, { token: 'a' }],
   ['names that every object has', 'token=a&__proto__=b&constructor=c&toString=d', { token: 'a' }],
 ])('A form with %s is read', async (_, body, expected) => {
   expect(await send(body)).toMatchObject({ status: 201, body: expected });
@@ -81,6 +84,8 @@ it.each([
   ['a broken escape', 'token=%zz', 'The body is not a form in UTF-8.'],
   ['an overlong sequence', 'token=%c0%af', 'The body is not a form in UTF-8.'],
   ['a NUL', 'token=a%00', 'The body is not a form in UTF-8.'],
+  ['257 parameters', `token=a${parameters(256)}`, 'A form has at most 256 parameters.'],
+  ['one parameter 257 times', 'token=a&'.repeat(257), 'A form has at most 256 parameters.'],
 ])('A form with %s is refused as an invalid request', async (_, body, description) => {
   expect(await send(body)).toMatchObject({
     status: 400,
