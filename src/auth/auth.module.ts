@@ -45,6 +45,6 @@ import { RegistrationService } from './registration.service.js';
     JwtStrategy,
     RefreshCookie,
   ],
-  exports: [AccessTokens, TokenResponses, RefreshCookie],
+  exports: [AccessTokens, JwtStrategy, TokenResponses, RefreshCookie],
 })
 export class AuthModule {}

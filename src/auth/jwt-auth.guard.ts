@@ -7,7 +7,7 @@ import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
 import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessions.errors.js';
-import { STRATEGY } from './jwt.strategy.js';
+import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
 const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
@@ -17,13 +17,14 @@ export const TakesRefreshToken = () => SetMetadata(TAKES_REFRESH_TOKEN, true);
 
 /** Requires an access token on every route that is not marked `@Public()`. */
 @Injectable()
-export class JwtAuthGuard extends AuthGuard(STRATEGY) {
+export class JwtAuthGuard extends AuthGuard() {
   constructor(
+    strategy: JwtStrategy,
     private readonly reflector: Reflector,
     private readonly cookie: RefreshCookie,
     private readonly endedSessionUses: EndedSessionUses,
   ) {
-    super();
+    super({ defaultStrategy: strategy.name });
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
+import passport from 'passport';
 import { Strategy } from 'passport-jwt';
 import type { Caller } from '../sessions/caller.js';
 import { AppConfig } from '../config/config.js';
@@ -10,14 +12,17 @@ import { AccessTokenKeys } from './access-token-keys.js';
 import { AccessTokens } from './access-tokens.js';
 import { bearerOf } from './bearer.js';
 
-/** Passport keeps strategies for the whole process: an application that has Latchkey in it may have one called "jwt". */
-export const STRATEGY = 'latchkey-jwt';
-
 type Headed = Pick<IncomingMessage, 'headers'>;
 
 /** Verifies an access token, and then asks whether its session is still open. A signature alone authorises nothing. */
 @Injectable()
-export class JwtStrategy extends PassportStrategy(Strategy, STRATEGY) {
+export class JwtStrategy extends PassportStrategy(Strategy) implements OnApplicationShutdown {
+  /**
+   * Passport keeps strategies by name, for the whole process: an application that has Latchkey in it may have one called
+   * "jwt", and another Latchkey in the process has this one with its own keys and sessions.
+   */
+  override name!: string;
+
   constructor(
     config: AppConfig,
     keys: AccessTokenKeys,
@@ -25,6 +30,16 @@ export class JwtStrategy extends PassportStrategy(Strategy, STRATEGY) {
     private readonly checker: SessionChecker,
   ) {
     super({ ...accessTokenStrategy(config, keys), jwtFromRequest: tokenOf, passReqToCallback: true });
+  }
+
+  // The constructor of the mixin asks for this, and then registers the strategy there by its name.
+  protected getPassportInstance(): typeof passport {
+    this.name = `latchkey-jwt-${randomUUID()}`;
+    return passport;
+  }
+
+  onApplicationShutdown(): void {
+    passport.unuse(this.name);
   }
 
   /** Skips the signature of a token that was verified before, but never the session check. */

@@ -24,8 +24,9 @@ interface Response {
   header(name: string, value: string): unknown;
 }
 
-// A route may have the guard twice, and Nest makes one for each module that names it: a request is verified once.
-const accepted = new WeakSet<object>();
+// A route may have the guard twice, and Nest makes one for each module that names it: what it verifies, it verifies once. By the
+// context, which all guards of one handler share, and never by the request: on Express that goes on to other handlers.
+const acceptedBy = new WeakMap<ExecutionContext, HostedService>();
 
 /**
  * Requires an access token whose session is open after the request arrived, and the role of `@Roles()` where there is one.
@@ -41,7 +42,7 @@ export class JwtAuthGuard implements CanActivate {
   private readonly tokens: ServiceJwtAuthGuard;
   private readonly roles: RoleGuard;
 
-  constructor(service: HostedService) {
+  constructor(private readonly service: HostedService) {
     this.tokens = service.get(ServiceJwtAuthGuard);
     this.roles = service.get(RoleGuard);
   }
@@ -50,17 +51,22 @@ export class JwtAuthGuard implements CanActivate {
     if (context.getType() !== 'http') {
       throw new Error('JwtAuthGuard is for HTTP. Elsewhere use AccessTokens, SessionChecker and SessionWatcher.');
     }
-    const http = context.switchToHttp();
-    const request = http.getRequest<object>();
     try {
-      if (!accepted.has(request)) {
-        await this.tokens.canActivate(context);
-        accepted.add(request);
-      }
-      return await this.roles.canActivate(context);
+      return (await this.isAccepted(context)) && (await this.roles.canActivate(context));
     } catch (error) {
-      throw this.exceptionOf(error, http.getResponse<Response>());
+      throw this.exceptionOf(error, context.switchToHttp().getResponse<Response>());
     }
+  }
+
+  private async isAccepted(context: ExecutionContext): Promise<boolean> {
+    if (acceptedBy.get(context) === this.service) {
+      return true;
+    }
+    const isAccepted = await this.tokens.canActivate(context);
+    if (isAccepted) {
+      acceptedBy.set(context, this.service);
+    }
+    return isAccepted;
   }
 
   private exceptionOf(error: unknown, response: Response): unknown {

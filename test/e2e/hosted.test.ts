@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { Controller, Get, Injectable, Module, type Type, UseGuards } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import {
@@ -64,7 +65,7 @@ class ApplicationSettings {
   latchkey(): LatchkeySettings {
     return {
       environment: 'test',
-      databaseUrl: database.url,
+      databaseUrl: 'postgres://set.below',
       databaseSchema: 'auth',
       jwtSecrets: [SECRETS.JWT_SECRET],
       refreshTokenSecrets: [SECRETS.REFRESH_TOKEN_SECRET],
@@ -77,23 +78,31 @@ class ApplicationSettings {
 class SettingsModule {}
 
 /** An application that has Latchkey in it, as a test of it makes one. */
-async function createHost(...controllers: Type[]): Promise<NestFastifyApplication> {
+async function createHost(controller: Type, { url: databaseUrl } = database): Promise<NestFastifyApplication> {
   const latchkey = LatchkeyModule.forRootAsync({
     imports: [SettingsModule],
     inject: [ApplicationSettings],
-    useFactory: (settings: ApplicationSettings) => settings.latchkey(),
+    useFactory: (settings: ApplicationSettings) => ({ ...settings.latchkey(), databaseUrl }),
   });
+  applications++;
   const testing = await Test.createTestingModule({
     imports: [latchkey],
-    controllers,
+    controllers: [controller],
     providers: [{ provide: APP_GUARD, useExisting: JwtAuthGuard }],
   }).compile();
   return testing.createNestApplication<NestFastifyApplication>(new FastifyAdapter());
 }
 
+async function listen(application: NestFastifyApplication): Promise<Api> {
+  await application.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = application.getHttpServer().address() as AddressInfo;
+  return new Api(`http://127.0.0.1:${port}`);
+}
+
 let database: TestDatabase;
 let app: NestFastifyApplication;
 let api: Api;
+let applications = 0;
 const started = jest.spyOn(SessionWatcher.prototype, 'onApplicationBootstrap');
 const stopped = jest.spyOn(SessionWatcher.prototype, 'onApplicationShutdown');
 
@@ -101,15 +110,13 @@ beforeAll(async () => {
   database = await createDatabase({ isEmpty: true });
   app = await createHost(OrdersController);
   app.setGlobalPrefix('shop');
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  const { port } = app.getHttpServer().address() as AddressInfo;
-  api = new Api(`http://127.0.0.1:${port}`);
+  api = await listen(app);
 });
 
 afterAll(async () => {
   await app.close();
-  // The second application has one of its own.
-  expect([started.mock.calls.length, stopped.mock.calls.length]).toEqual([2, 2]);
+  // Once for each application.
+  expect([started.mock.calls.length, stopped.mock.calls.length]).toEqual([applications, applications]);
   await expectInvariants({ query: (text, values) => inSchema(text, values) }, { hasMissingRows: true });
   await database.drop();
 });
@@ -153,7 +160,45 @@ it('A socket of an application is closed as its session ends', async () => {
   release();
 });
 
-// The last one: passport keeps strategies for the whole process.
+it('A public handler that passes a request on, as one of Express can, opens no other handler for it', async () => {
+  const guard = app.get(JwtAuthGuard);
+  const response = { header: () => response };
+  const { accessToken } = await api.signUp();
+  const pass = (request: object, handler: 'prices' | 'list' | 'all') =>
+    guard.canActivate(
+      new ExecutionContextHost([request, response], OrdersController, OrdersController.prototype[handler]),
+    );
+
+  const request = { headers: {} };
+  expect(await pass(request, 'prices')).toBe(true);
+  await expect(pass(request, 'list')).rejects.toMatchObject({ status: 401 });
+  await expect(pass(request, 'all')).rejects.toMatchObject({ status: 401 });
+
+  // Accepted once, it is verified anew for the next handler.
+  const accepted = { id: '1', ip: '127.0.0.1', headers: { authorization: `Bearer ${accessToken}` } };
+  expect(await pass(accepted, 'list')).toBe(true);
+  await api.call('POST', '/auth/logout', { bearer: accessToken });
+  await expect(pass(accepted, 'list')).rejects.toMatchObject({ status: 401 });
+});
+
+it('Two applications in one process each ask their own Latchkey, and one goes on as the other closes', async () => {
+  const otherDatabase = await createDatabase({ isEmpty: true });
+  const other = await createHost(OrdersController, otherDatabase);
+  const otherApi = await listen(other);
+  const [ours, theirs] = [await api.signUp(), await otherApi.signUp()];
+  const statuses = (path: string, asked: Api) =>
+    Promise.all([ours, theirs].map(async (who) => (await asked.call('GET', path, { bearer: who.accessToken })).status));
+
+  expect(await statuses('/shop/orders', api)).toEqual([200, 401]);
+  expect(await statuses('/auth/me', api)).toEqual([200, 401]);
+  expect(await statuses('/orders', otherApi)).toEqual([401, 200]);
+  expect(await statuses('/auth/me', otherApi)).toEqual([401, 200]);
+
+  await other.close();
+  expect(await statuses('/shop/orders', api)).toEqual([200, 401]);
+  await otherDatabase.drop();
+});
+
 it('An application with a route that would never be reached is refused at start, with the address', async () => {
   const second = await createHost(HiddenController);
   await expect(second.init()).rejects.toThrow('both have: /sessions/:session. Leave addresses to the application');

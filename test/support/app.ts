@@ -29,8 +29,7 @@ interface Host {
 }
 
 /**
- * The whole service in this process, listening on a port of its own, on a database of its own. One per test file:
- * passport keeps strategies for the whole process.
+ * The whole service in this process, listening on a port of its own, on a database of its own.
  */
 export function useApp(
   environment: Record<string, string> = {},
