@@ -99,3 +99,20 @@ it('Where the client is known and only the sessions cannot be read, there is no 
   await until('the sessions can be read again', async () => (await asked.batch()).status === 200);
   await expectVerdicts(asked);
 }, 60_000);
+
+it('A service waits no longer for a verdict about a refresh token than about an access token, whatever a statement may take', async () => {
+  const patient = await startInstance({ env: { DATABASE_URL: database.url, DATABASE_STATEMENT_TIMEOUT_MS: '60000' } });
+  const holder = new Client({ connectionString: database.url });
+  await holder.connect();
+  try {
+    const { api } = patient;
+    const service = new Introspector(api, await addClient(api, await signUpStaff(api, database), 'introspect'));
+    const { accessToken, refreshToken } = await api.signUp();
+    await holder.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
+    const answers = await Promise.all([accessToken, refreshToken].map((token) => service.send({ token })));
+    expect(answers.map(({ status }) => status)).toEqual([503, 503]);
+  } finally {
+    await holder.end();
+    await patient.kill('SIGTERM');
+  }
+}, 40_000);

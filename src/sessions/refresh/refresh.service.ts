@@ -1,6 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { RequestSource } from '../../http/request-source.js';
 import { ServiceUnavailableError, TooManyRequestsError } from '../../problems/problem.js';
+import { within } from '../../problems/within.js';
 import { AppConfig } from '../../config/config.js';
 import { EndedSessionUses } from '../check/ended-session-uses.js';
 import type { SessionGrant, SessionWithUser } from '../session-with-user.js';
@@ -15,11 +16,13 @@ import {
 import { refreshAnswered, type RefreshOutcome } from '../sessions.measurements.js';
 import { type AuthenticRefreshToken, hashRefreshToken, type PresentedToken, RefreshTokens } from './refresh-token.js';
 import { refreshVerdict } from './refresh-verdict.js';
-import { RefreshRepository } from './refresh.repository.js';
+import { RefreshRepository, type RefreshState } from './refresh.repository.js';
 
 /** Exchanges refresh tokens, and decides about those that cannot be exchanged. */
 @Injectable()
 export class RefreshService {
+  private readonly logger = new Logger(RefreshService.name);
+
   constructor(
     private readonly refreshes: RefreshRepository,
     private readonly refreshTokens: RefreshTokens,
@@ -51,11 +54,12 @@ export class RefreshService {
 
   /**
    * The session that honours a refresh token now, in whichever way that was delivered. Null where none does. Nothing is
-   * exchanged, ended or counted by asking.
+   * exchanged, ended or counted by asking. Throws {@link ServiceUnavailableError} where the database does not answer within
+   * SESSION_CHECK_TIMEOUT_MS, as for an access token.
    */
   async findHonouring(refreshToken: string): Promise<SessionWithUser | null> {
     const token = this.refreshTokens.read(refreshToken);
-    const state = token && (await this.refreshes.findState(token.sessionId));
+    const state = token && (await this.findStateInTime(token.sessionId));
     if (!state) {
       return null;
     }
@@ -103,6 +107,15 @@ export class RefreshService {
     }
     const { session, user, readAt, keyIds } = verdict.state;
     return { session, user, readAt, keyIds, refreshToken: verdict.refreshToken };
+  }
+
+  private async findStateInTime(sessionId: string): Promise<RefreshState | null> {
+    try {
+      return await within(this.config.sessionCheckTimeoutMs, this.refreshes.findState(sessionId));
+    } catch (error) {
+      this.logger.warn(`The session of a refresh token could not be looked up: ${String(error)}`);
+      throw new ServiceUnavailableError();
+    }
   }
 
   // The token is current, its session active, and yet nothing was changed or consumed.
