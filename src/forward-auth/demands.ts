@@ -54,11 +54,7 @@ export function readDemands({ query, isQueryOwn }: Question, accessAudience: str
 }
 
 /** Whether one is at least the other. */
-const reaches = <Level>(levels: readonly Level[], actual: Level, required: Level): boolean =>
-  levels.indexOf(actual) >= levels.indexOf(required);
-
-export const hasRole = (actual: Role, required: Role): boolean => reaches(ROLES, actual, required);
-export const hasAcr = (actual: Acr, required: Acr): boolean => reaches(ACRS, actual, required);
+export const hasAcr = (actual: Acr, required: Acr): boolean => ACRS.indexOf(actual) >= ACRS.indexOf(required);
 
 /** The parameters of a query, each once, and what is wrong with them. */
 class Parameters {

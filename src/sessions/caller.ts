@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { Role } from '../users/user.entity.js';
 import type { SessionState } from './check/checks.repository.js';
 
 /** A session that is open, and its user, as the session checker found them after the request arrived. */
@@ -9,7 +10,7 @@ export type OpenSessionState = Pick<SessionState, 'session' | 'user' | 'readAt' 
 export interface Caller extends OpenSessionState {
   readonly userId: string;
   readonly sessionId: string;
-  readonly role: string;
+  readonly role: Role;
   /** The key of the access token; null under HS256. */
   readonly keyId: string | null;
 }

@@ -1,8 +1,13 @@
 import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
+/** From the least on: each may do what those before it may. */
 export const ROLES = ['user', 'admin'] as const;
 
 export type Role = (typeof ROLES)[number];
+
+/** Whether one role is at least another. None is at least what is no role. */
+export const hasRole = (actual: Role, required: Role): boolean =>
+  ROLES.includes(required) && ROLES.indexOf(actual) >= ROLES.indexOf(required);
 
 /** In place of a hash: no password is right until one is set by a link that was mailed. */
 export const NO_PASSWORD = '!';

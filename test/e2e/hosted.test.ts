@@ -49,6 +49,12 @@ class OrdersController {
   all() {
     return [];
   }
+
+  @Get('own')
+  @Roles('user')
+  own() {
+    return [];
+  }
 }
 
 @Controller('sessions')
@@ -179,6 +185,17 @@ it('A public handler that passes a request on, as one of Express can, opens no o
   expect(await pass(accepted, 'list')).toBe(true);
   await api.call('POST', '/auth/logout', { bearer: accessToken });
   await expect(pass(accepted, 'list')).rejects.toMatchObject({ status: 401 });
+});
+
+it('A role opens what a lesser role does', async () => {
+  const { accessToken: bearer, user } = await api.signUp();
+  const statuses = async () => [
+    (await api.call('GET', '/shop/orders/own', { bearer })).status,
+    (await api.call('GET', '/shop/orders/all', { bearer })).status,
+  ];
+  expect(await statuses()).toEqual([200, 403]);
+  await inSchema(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
+  expect(await statuses()).toEqual([200, 200]);
 });
 
 it('Two applications in one process each ask their own Latchkey, and one goes on as the other closes', async () => {
