@@ -7,11 +7,15 @@ const SECRETS = [
   'cookie',
   'set-cookie',
   'password',
+  'newPassword',
   'token',
+  'tokens',
   'refreshToken',
   'accessToken',
+  'resetToken',
   'client_secret',
   'clientSecret',
+  'client_assertion',
 ];
 
 // What is not yet written; beyond it lines are dropped.
