@@ -25,7 +25,8 @@ function heldBatches() {
 
 /** Moves the time on, for those that wait as for those that come. */
 function moveTimeOn(milliseconds: number): void {
-  const now = performance.now() + milliseconds;
+  // A whole number, so that a difference is exact.
+  const now = Math.ceil(performance.now()) + milliseconds;
   jest.spyOn(performance, 'now').mockReturnValue(now);
 }
 afterEach(() => jest.restoreAllMocks());
