@@ -94,7 +94,7 @@ it('The account page shows the devices of two browsers on two instances, and sig
     .filter({ has: mine.locator('.title', { hasText: 'phone' }) })
     .getByRole('button', { name: /^Log out/ })
     .click();
-  await theirs.getByText('You were signed out on another device.').waitFor({ timeout: 2000 });
+  await theirs.getByText('You were logged out on another device.').waitFor({ timeout: 2000 });
   process.stderr.write(`the other browser turned ${(performance.now() - startedAt).toFixed(0)} ms after the click\n`);
   await theirs.getByRole('heading', { name: 'Sign in' }).waitFor();
   expect(await theirs.evaluate(`performance.getEntriesByType('navigation').length`)).toBe(1);
@@ -116,12 +116,12 @@ it('The account page logs out all other devices, and logs out everywhere', async
 
   await expectCount(cards(first), 3);
   await button(first, 'Log out all others').click();
-  for (const page of [second, third]) await page.getByText('You were signed out on another device.').waitFor();
+  for (const page of [second, third]) await page.getByText('You were logged out on another device.').waitFor();
   await expectCount(cards(first), 1);
 
   await enter(second, 'sign-in', account);
   await button(second, 'Log out everywhere').click();
-  for (const page of [first, second]) await page.getByText('You were signed out on all your devices.').waitFor();
+  for (const page of [first, second]) await page.getByText('You were logged out on all your devices.').waitFor();
   // And a reload does not bring them back.
   await first.reload();
   await first.getByRole('heading', { name: 'Sign in' }).waitFor();
@@ -164,7 +164,7 @@ it('Five tabs of the account page share one sign-in without conflict, and no scr
   const answered = tabs[2]!.waitForResponse('**/auth/logout');
   await button(tabs[2]!, 'Log out').click();
   await answered;
-  for (const tab of tabs) await tab.getByText('You signed out.').waitFor();
+  for (const tab of tabs) await tab.getByText('You logged out.').waitFor();
   expect(await device.cookies()).toEqual([]);
   await device.close();
 }, 60_000);

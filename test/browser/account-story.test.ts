@@ -142,7 +142,7 @@ it('A person signs up, confirms the address, and changes address and password, a
     await expectCount(cards(one), 1);
   }
   await button(page, 'Log out').click();
-  await tab.getByText('You signed out.').waitFor();
+  await tab.getByText('You logged out.').waitFor();
   await fillIn(page, 'sign-in', account);
   await page.getByText('E-mail or password is wrong.').waitFor();
   await fillIn(page, 'sign-in', next);
@@ -172,7 +172,7 @@ it('A person logs out a device that they do not recognise, and reads in the hist
   await expectCount(cards(page), 2);
   await button(card, 'I don’t recognise this').click();
   await button(page.getByRole('dialog'), 'Log it out').click();
-  await stranger.getByText('You were signed out on another device.').waitFor();
+  await stranger.getByText('You were logged out on another device.').waitFor();
   await done(page, 'Now set a new password');
   expect(await page.evaluate('document.activeElement.name')).toBe('currentPassword');
   await page.locator('#change-password [name=currentPassword]').fill(account.password);

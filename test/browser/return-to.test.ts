@@ -52,15 +52,9 @@ function serveSite(): Server {
   });
 }
 
-beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  site = serveSite();
-  site.listen(0, '127.0.0.1');
-  await once(site, 'listening');
-  siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+async function start(env: Record<string, string> = {}): Promise<Instance> {
   const port = String(await freePort());
-  instance = await startInstance({
+  return startInstance({
     env: {
       DATABASE_URL: database.url,
       SMTP_URL: mailbox.url,
@@ -68,8 +62,19 @@ beforeAll(async () => {
       PUBLIC_URL: `http://127.0.0.1:${port}`,
       VISIT_COOKIE: 'on',
       RETURN_TO_ORIGINS: siteUrl,
+      ...env,
     },
   });
+}
+
+beforeAll(async () => {
+  database = await createDatabase();
+  mailbox = await Mailbox.open();
+  site = serveSite();
+  site.listen(0, '127.0.0.1');
+  await once(site, 'listening');
+  siteUrl = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+  instance = await start();
   api = instance.api;
   browser = await TestBrowser.launch();
 }, 60_000);
@@ -122,6 +127,9 @@ it('A site sends a person to sign in, and the page sends them back to where they
 it('Who signs up goes on to the site too', async () => {
   account = someone();
   await page.goto(`${siteUrl}/orders`);
+  await page.locator('[data-door="sign-up"]').click();
+  expect(await page.locator('#door-lead').textContent()).toBe(`Create an account to go on to ${siteName()}.`);
+  await page.locator('[data-door="sign-in"]').first().click();
   await fillIn(page, 'sign-up', account);
   await isAtSite('/orders');
 });
@@ -156,6 +164,9 @@ it('Where a site does not see the sign-in, the page says so instead of sending o
   expect(visits.length).toBeLessThanOrEqual(2);
   expect(page.url()).toBe(`${api.url}/`);
   await inspect(page, 'return-to-came-back');
+  // What happened and the way out of it are one notice: no gap, and nothing between them.
+  const [said, link] = await Promise.all(['#message', '#again'].map((id) => page.locator(id).boundingBox()));
+  expect(link!.y).toBeLessThanOrEqual(said!.y + said!.height);
 
   isReached = true;
   await page.getByRole('link', { name: `Try ${siteName()} again` }).click();
@@ -176,7 +187,7 @@ it('An address that is not allowed is ignored: the page stays', async () => {
   expect(visits).toEqual([]);
 });
 
-it('Who confirms an address or sets a new password by a mailed link in the same browser goes on to the site', async () => {
+it('Who sets a new password by a mailed link in the same browser goes on to the site', async () => {
   await page.goto(`${siteUrl}/orders`);
   await page.locator('[data-door="forgot"]').first().click();
   await page.locator('#credentials [name=email]').fill(account.email);
@@ -192,6 +203,29 @@ it('Who confirms an address or sets a new password by a mailed link in the same 
   await isAtSite('/orders', tab);
 });
 
+it('Who signs up and has to confirm the address first goes on to the site by the mailed link', async () => {
+  const strict = await start({ EMAIL_VERIFICATION: 'required' });
+  api = strict.api;
+  try {
+    account = someone();
+    await page.goto(`${siteUrl}/orders`);
+    await fillIn(page, 'sign-up', account);
+    await page.locator('#done').filter({ hasText: 'Confirm your address' }).waitFor();
+
+    const tab = await device.newPage();
+    await tab.goto(
+      `${api.url}/auth/email/verify?token=${await mailbox.tokenFor(account.email, SUBJECTS.verification)}`,
+    );
+    await tab.locator('#act').click();
+    await tab.getByRole('link', { name: `Sign in, and go on to ${siteName()}` }).click();
+    await fillIn(tab, 'sign-in', account);
+    await isAtSite('/orders', tab);
+  } finally {
+    api = instance.api;
+    await strict.kill('SIGTERM');
+  }
+}, 60_000);
+
 it('A sign-out on the page closes every site at once', async () => {
   await page.goto(`${siteUrl}/orders`);
   await fillIn(page, 'sign-in', account);
@@ -199,7 +233,7 @@ it('A sign-out on the page closes every site at once', async () => {
   const tab = await device.newPage();
   await tab.goto(api.url);
   await button(tab.locator('#me'), 'Log out').click();
-  await tab.locator('#message').filter({ hasText: 'You signed out.' }).waitFor();
+  await tab.locator('#message').filter({ hasText: 'You logged out.' }).waitFor();
   await page.reload();
   await page.locator('#signed-out').waitFor();
   expect(await device.cookies()).toEqual([]);
@@ -215,7 +249,7 @@ it('A link of a site asks before it signs out, then signs out everywhere in this
 
   const signOut = `${api.url}/?sign_out&return_to=${encodeURIComponent(`${siteUrl}/bye`)}`;
   await page.goto(signOut);
-  await page.getByRole('heading', { name: 'Sign out?' }).waitFor();
+  await page.getByRole('heading', { name: 'Log out?' }).waitFor();
   await page.getByText(account.email).first().waitFor();
   await inspect(page, 'signing-out');
   // Nothing happened yet.
@@ -225,9 +259,9 @@ it('A link of a site asks before it signs out, then signs out everywhere in this
   await isAtSite('/bye');
 
   await page.goto(signOut);
-  await button(page.locator('#signing-out'), 'Sign out').click();
-  await message('You signed out.');
-  await tab.locator('#message').filter({ hasText: 'You signed out.' }).waitFor();
+  await button(page.locator('#signing-out'), 'Log out').click();
+  await message('You logged out.');
+  await tab.locator('#message').filter({ hasText: 'You logged out.' }).waitFor();
   expect(await device.cookies()).toEqual([]);
   await inspect(page, 'signing-out-done');
   await page.getByRole('link', { name: `Back to ${siteName()}` }).click();
@@ -238,7 +272,7 @@ it('A link of a site asks before it signs out, then signs out everywhere in this
 
 it('Who is signed out already is told so by the link of a site, and where the page is left without one it asks no more', async () => {
   await page.goto(`${api.url}/?sign_out`);
-  await page.locator('#done').filter({ hasText: 'You are signed out.' }).waitFor();
+  await page.locator('#done').filter({ hasText: 'You are logged out.' }).waitFor();
   expect(await page.locator('#back').isVisible()).toBe(false);
   expect(page.url()).toBe(`${api.url}/`);
   await fillIn(page, 'sign-in', account);

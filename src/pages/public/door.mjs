@@ -12,7 +12,8 @@ const DOORS = {
 };
 
 if (returnTo !== null) {
-  for (const name of ['sign-in', 'sign-up']) DOORS[name].lead = say(words.goOnLead, { site });
+  DOORS['sign-in'].lead = say(words.goOnLead, { site });
+  DOORS['sign-up'].lead = say(words.goOnNewLead, { site });
 }
 
 let current = 'sign-in';
