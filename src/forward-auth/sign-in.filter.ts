@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
+import { ReturnToAdvice } from '../http/return-to-advice.js';
 import { ProblemFilter } from '../problems/problem.filter.js';
 import { Problem } from '../problems/problem.js';
 import { allowedOrigins, isNavigation, signInLocation } from './sign-in.js';
@@ -10,7 +11,10 @@ import { allowedOrigins, isNavigation, signInLocation } from './sign-in.js';
 export class SignInFilter extends ProblemFilter {
   private readonly allowed: ReadonlySet<string>;
 
-  constructor(config: AppConfig) {
+  constructor(
+    config: AppConfig,
+    private readonly advice: ReturnToAdvice,
+  ) {
     super();
     this.allowed = allowedOrigins(config);
   }
@@ -23,7 +27,7 @@ export class SignInFilter extends ProblemFilter {
       return super.catch(problem, host);
     }
     try {
-      const location = signInLocation(signIn, request.headers, this.allowed);
+      const location = signInLocation(signIn, request.headers, this.allowed, this.advice);
       void http.getResponse<FastifyReply>().redirect(location, 302);
     } catch (error) {
       super.catch(error, host);

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AppConfig } from '../config/config.js';
+import type { ReturnToAdvice } from '../http/return-to-advice.js';
 import { InvalidParametersError } from './forward-auth.errors.js';
 
 const RETURN_TO_MAX_LENGTH = 4096;
@@ -28,15 +29,23 @@ export const allowedOrigins = ({ publicUrl, returnToOrigins }: AppConfig): Reado
  * Where to sign in, with the address to return to where one is forwarded that is allowed. The page checks that address again.
  * Throws {@link InvalidParametersError} where the page itself is none of the allowed.
  */
-export function signInLocation(signIn: unknown, headers: IncomingHttpHeaders, allowed: ReadonlySet<string>): string {
-  const location = typeof signIn === 'string' ? urlAt(signIn, allowed) : null;
-  if (!location) {
+export function signInLocation(
+  signIn: unknown,
+  headers: IncomingHttpHeaders,
+  allowed: ReadonlySet<string>,
+  advice: Pick<ReturnToAdvice, 'on'>,
+): string {
+  const location = typeof signIn === 'string' ? pageAt(signIn) : null;
+  if (!location || !allowed.has(location.origin)) {
+    if (location) advice.on(location, false);
     const message = 'must be once, an address on the origin of PUBLIC_URL or on one of RETURN_TO_ORIGINS';
     throw new InvalidParametersError([{ field: 'sign_in', message }]);
   }
-  const returnTo = urlAt(forwardedUrl(headers), allowed);
+  const returnTo = pageAt(forwardedUrl(headers));
   if (returnTo) {
-    location.searchParams.set('return_to', returnTo.href);
+    const isAllowed = allowed.has(returnTo.origin);
+    advice.on(returnTo, isAllowed, location.host);
+    if (isAllowed) location.searchParams.set('return_to', returnTo.href);
   }
   return location.href;
 }
@@ -47,11 +56,11 @@ function forwardedUrl(headers: IncomingHttpHeaders): string {
   return original || `${proto}://${host}${uri}`;
 }
 
-function urlAt(text: string, allowed: ReadonlySet<string>): URL | null {
+function pageAt(text: string): URL | null {
   if (text.length > RETURN_TO_MAX_LENGTH || !URL.canParse(text)) {
     return null;
   }
   const url = new URL(text);
   // It begins so where there is no name or password before the host, and it is no `blob:`, which has the origin of its maker.
-  return allowed.has(url.origin) && url.href.startsWith(`${url.origin}/`) ? url : null;
+  return url.href.startsWith(`${url.origin}/`) ? url : null;
 }

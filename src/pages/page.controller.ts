@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { Language } from '../http/language.js';
 import { Public } from '../http/public.decorator.js';
+import { ReturnToAdvice } from '../http/return-to-advice.js';
 import { NotFoundError } from '../problems/http.errors.js';
 import { phrase } from '../texts/phrase.mjs';
 import { textsOf } from '../texts/texts.js';
@@ -42,6 +43,7 @@ export class PageController {
   constructor(
     private readonly brand: Brand,
     private readonly config: AppConfig,
+    private readonly advice: ReturnToAdvice,
   ) {}
 
   @Get()
@@ -49,7 +51,7 @@ export class PageController {
   @Header('Vary', 'Accept-Language')
   index(
     @Language() language: string,
-    @Req() { url }: FastifyRequest,
+    @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): string {
     void reply.headers({ 'Content-Language': language, 'Content-Security-Policy': csp(this.brand.imageSources) });
@@ -66,7 +68,7 @@ export class PageController {
     const data = {
       language,
       texts: page,
-      settings: { ...this.settings(), returnTo: returnToOf(url, this.config.returnToOrigins) },
+      settings: { ...this.settings(), returnTo: this.returnTo(request) },
     };
     return fill(BEFORE_DATA, values) + jsonForScript(data) + fill(AFTER_DATA, values);
   }
@@ -85,6 +87,12 @@ export class PageController {
       throw new NotFoundError();
     }
     return script;
+  }
+
+  private returnTo({ url, headers: { host } }: FastifyRequest): string | null {
+    return returnToOf(url, this.config.returnToOrigins, (address, isAllowed) =>
+      this.advice.on(address, isAllowed, host),
+    );
   }
 
   private settings() {

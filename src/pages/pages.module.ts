@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { ReturnToAdviceModule } from '../http/return-to-advice.js';
 import { BrandController } from './brand.controller.js';
 import { ClientFilesController } from './client-files.controller.js';
 import { Brand } from './brand.js';
@@ -18,5 +19,5 @@ export class ClientFilesModule {}
 export class MailLinksModule {}
 
 /** The page "Your devices". */
-@Module({ imports: [BrandModule], controllers: [PageController] })
+@Module({ imports: [BrandModule, ReturnToAdviceModule], controllers: [PageController] })
 export class AccountPageModule {}

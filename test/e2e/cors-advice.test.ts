@@ -64,7 +64,7 @@ it('Where an allowed page is at another name of this machine, the log says why i
   const origin = 'http://localhost:4000';
   expect((await logIn(development.api, origin)).status).toBe(401);
   expect(warnings(origin.replace('localhost', '127.0.0.1'))).toEqual([
-    expect.stringContaining('neither keeps nor sends the refresh cookie'),
+    expect.stringContaining('neither keeps nor sends cookies'),
   ]);
   expect((await logIn(development.api, ALLOWED)).status).toBe(401);
   expect(warnings(`at ${ALLOWED}`)).toEqual([]);
