@@ -3,6 +3,7 @@ import { DARK_PAPER, onDark } from '../config/brand-color.js';
 import { readLogo } from '../config/brand.config.js';
 import { AppConfig } from '../config/config.js';
 import { fill, read } from './html.js';
+import { type StaticFile, staticFile, style } from './static-file.js';
 
 const LOGO_PATH = '/page/logo';
 
@@ -13,9 +14,9 @@ export class Brand {
   /** Where pages load the logo from. */
   readonly logoUrl: string;
   /** The logo that the service serves itself: the one of the settings, or a key in the colour of the brand. */
-  readonly logo: { readonly type: string; readonly content: Buffer | string };
+  readonly logo: StaticFile;
   /** The colours of the brand as custom properties, for light and dark pages. */
-  readonly style: string;
+  readonly style: StaticFile;
   /** The sources of images for a Content-Security-Policy. */
   readonly imageSources: string;
 
@@ -24,12 +25,13 @@ export class Brand {
     this.name = brandName;
     this.logoUrl = brandLogoUrl ?? LOGO_PATH;
     this.imageSources = brandLogoUrl === undefined ? "'self'" : `'self' ${new URL(brandLogoUrl).origin}`;
-    this.style = styleOf(brandColor);
+    this.style = style(styleOf(brandColor));
     const key = {
       type: 'image/svg+xml',
       content: fill(read('key.svg'), { light: brandColor, dark: onDark(brandColor) }),
     };
-    this.logo = (brandLogoFile === undefined ? null : readLogo(brandLogoFile)) ?? key;
+    const { content, type } = (brandLogoFile === undefined ? null : readLogo(brandLogoFile)) ?? key;
+    this.logo = staticFile(content, type);
   }
 }
 

@@ -1,6 +1,6 @@
-import { Controller, Get, Header, Res } from '@nestjs/common';
+import { Controller, Get, Header, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { Language } from '../http/language.js';
 import { Public } from '../http/public.decorator.js';
@@ -9,15 +9,15 @@ import { phrase } from '../texts/phrase.mjs';
 import { textsOf } from '../texts/texts.js';
 import { Brand } from './brand.js';
 import { fill, PAGE_STYLE, read } from './html.js';
+import { script, send, style } from './static-file.js';
 
 const TEMPLATE = read('link.html');
-const SCRIPT = read('link.mjs');
-const PHRASE = read('../../texts/phrase.mjs');
+const SCRIPT = script(read('link.mjs'));
+const PHRASE = script(read('../../texts/phrase.mjs'));
 // With the look of the page at /, which the settings may turn off.
-const STYLE = PAGE_STYLE + read('link.css');
+const STYLE = style(PAGE_STYLE + read('link.css'));
 
 const HTML = 'text/html; charset=utf-8';
-const JAVASCRIPT = 'text/javascript; charset=utf-8';
 const csp = (imageSources: string): string =>
   `default-src 'none'; script-src 'self'; style-src 'self'; img-src ${imageSources}; connect-src 'self'; ` +
   "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
@@ -61,21 +61,18 @@ export class MailLinksController {
   }
 
   @Get('auth/link.js')
-  @Header('Content-Type', JAVASCRIPT)
-  script(): string {
-    return SCRIPT;
+  script(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Buffer | string {
+    return send(SCRIPT, request, reply);
   }
 
   @Get('texts/phrase.mjs')
-  @Header('Content-Type', JAVASCRIPT)
-  phrases(): string {
-    return PHRASE;
+  phrases(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Buffer | string {
+    return send(PHRASE, request, reply);
   }
 
   @Get('auth/link.css')
-  @Header('Content-Type', 'text/css; charset=utf-8')
-  style(): string {
-    return STYLE;
+  style(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Buffer | string {
+    return send(STYLE, request, reply);
   }
 
   // The title and the button are those of the first purpose until the page knows which one its link has.

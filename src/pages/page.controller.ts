@@ -11,10 +11,12 @@ import { textsOf } from '../texts/texts.js';
 import { Brand } from './brand.js';
 import { byPath, fill, jsonForScript, PAGE_STYLE, read } from './html.js';
 import { returnToOf } from './return-to.js';
+import { script, send, type StaticFile, style } from './static-file.js';
 
 const TEMPLATE = read('index.html').replace('{{account}}', () => read('account.html'));
 const [BEFORE_DATA = '', AFTER_DATA = ''] = TEMPLATE.split('{{data}}');
-const SCRIPTS: ReadonlyMap<string, string> = new Map(
+const STYLE = style(PAGE_STYLE);
+const SCRIPTS: ReadonlyMap<string, StaticFile> = new Map(
   [
     'page.mjs',
     'account.mjs',
@@ -27,7 +29,7 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map(
     'return-to.mjs',
     'signing-out.mjs',
     '../../texts/phrase.mjs',
-  ].map((path) => [path.replace(/^.*\//, ''), read(path)]),
+  ].map((path) => [path.replace(/^.*\//, ''), script(read(path))]),
 );
 
 // Nothing but what the service itself serves, and no text that becomes markup.
@@ -74,19 +76,21 @@ export class PageController {
   }
 
   @Get('page/page.css')
-  @Header('Content-Type', 'text/css; charset=utf-8')
-  style(): string {
-    return PAGE_STYLE;
+  style(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Buffer | string {
+    return send(STYLE, request, reply);
   }
 
   @Get('page/:name')
-  @Header('Content-Type', 'text/javascript; charset=utf-8')
-  script(@Param('name') name: string): string {
-    const script = SCRIPTS.get(name);
-    if (script === undefined) {
+  script(
+    @Param('name') name: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Buffer | string {
+    const file = SCRIPTS.get(name);
+    if (file === undefined) {
       throw new NotFoundError();
     }
-    return script;
+    return send(file, request, reply);
   }
 
   private returnTo({ url, headers: { host } }: FastifyRequest): string | null {
