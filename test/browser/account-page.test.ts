@@ -313,7 +313,11 @@ it('Who signs up is shown the way to the mail of a development server, where one
         page.context().waitForEvent('page'),
         page.locator('#mailbox').getByRole('link').click(),
       ]);
-      await mailbox.getByRole('link', { name: account.email }).waitFor();
+      // The mail may come after the page.
+      await until('the mail is listed', async () => {
+        await mailbox.reload();
+        return mailbox.getByRole('link', { name: account.email }).isVisible();
+      });
     }
     await page.context().close();
     await instance.kill('SIGTERM');
