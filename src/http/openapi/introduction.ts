@@ -63,7 +63,7 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
     `- First make a client, as staff: \`POST /admin/clients\` above authorizes this page with it. Or run
   \`npm run client:add -- NAME --scope introspect,verify,revoke\`, and enter what it prints under "Authorize".
 - \`POST /oauth/introspect\` says whether a token is active at this moment: yours is filled in. Log out, ask again: it is not.
-- \`POST /verify/batch\` says it of 500 access tokens at once. \`GET /.well-known/oauth-authorization-server\` has all the addresses.
+  \`POST /verify/batch\` says it of 500 access tokens at once. \`GET /.well-known/oauth-authorization-server\` has all the addresses.
 - \`POST /oauth/revoke\` ends the session of a token, and \`POST /oauth/global-token-revocation\` every session of a user.`,
   ],
   [
