@@ -1,6 +1,6 @@
 import type { DocumentedAuthentication } from '../http/openapi/operation.js';
 import { ApiRefusalHeader } from '../http/openapi/refusal-header.js';
-import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions/sessions.errors.js';
+import { ACCESS_TOKEN_REFUSALS } from '../sessions/sessions.errors.js';
 import { cookieNameOf } from './refresh-cookie.js';
 
 const refer = (name: 'RefreshCookie' | 'ClearedRefreshCookie' | 'ClearSiteData') => ({
@@ -13,7 +13,7 @@ export function documentedAuthentication(isCookieSecure: boolean): DocumentedAut
   const attributes = `HttpOnly; ${isCookieSecure ? 'Secure; ' : ''}SameSite=Strict`;
   return {
     refreshCookieName: name,
-    accessTokenProblems: [InvalidAccessTokenError, SessionRevokedError, SessionExpiredError],
+    accessTokenProblems: ACCESS_TOKEN_REFUSALS,
     headers: {
       RefreshCookie: {
         description: 'The refresh token, where it is delivered as a cookie. It lives as long as its session.',

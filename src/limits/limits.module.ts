@@ -12,30 +12,22 @@ import { RenameLimit } from './rename-limit.js';
 import { Turns } from './turns.js';
 
 const SPENT_FOR_HOURS = 1;
+const LIMITS = [
+  Limiters,
+  ExportLimit,
+  LoginThrottle,
+  RegistrationLimit,
+  MailedTokenLimit,
+  RenameLimit,
+  RefusalTrail,
+  Turns,
+];
 
 /** How often something may be asked, by account and by client network. */
 @Module({
   imports: [AuditModule],
-  providers: [
-    Limiters,
-    ExportLimit,
-    LoginThrottle,
-    RegistrationLimit,
-    MailedTokenLimit,
-    RenameLimit,
-    RefusalTrail,
-    Turns,
-  ],
-  exports: [
-    Limiters,
-    ExportLimit,
-    LoginThrottle,
-    RegistrationLimit,
-    MailedTokenLimit,
-    RenameLimit,
-    RefusalTrail,
-    Turns,
-  ],
+  providers: LIMITS,
+  exports: LIMITS,
 })
 export class LimitsModule {
   constructor(retention: Retention) {

@@ -69,3 +69,10 @@ export class InvalidAccessTokenError extends defineProblem(
     super(wasTokenSent ? {} : { headers: { 'WWW-Authenticate': 'Bearer realm="latchkey"' } });
   }
 }
+
+/** Why an access token is refused. Whatever else is thrown where one is looked at is no verdict about it. */
+export const ACCESS_TOKEN_REFUSALS = [InvalidAccessTokenError, SessionRevokedError, SessionExpiredError];
+
+/** Whether an error is such a verdict. */
+export const isAccessTokenRefusal = (error: unknown): boolean =>
+  ACCESS_TOKEN_REFUSALS.some((Refusal) => error instanceof Refusal);

@@ -5,7 +5,7 @@ import type { RequestSource } from '../../http/request-source.js';
 import { EndedSessionUses } from '../../sessions/check/ended-session-uses.js';
 import { SessionChecker, type SessionClaims } from '../../sessions/check/session-checker.js';
 import { RefreshService } from '../../sessions/refresh/refresh.service.js';
-import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../../sessions/sessions.errors.js';
+import { isAccessTokenRefusal, SessionRevokedError } from '../../sessions/sessions.errors.js';
 import { IntrospectionDto } from './introspection.dto.js';
 
 /**
@@ -38,19 +38,8 @@ export class Introspection {
    */
   async inspectAccessTokens(tokens: readonly string[], source: RequestSource): Promise<IntrospectionDto[]> {
     // Two steps, so that none begins to wait for the query before all do.
-    const claims = await Promise.all(tokens.map((token) => this.claimsOf(token)));
+    const claims = await Promise.all(tokens.map((token) => this.tokens.find(token)));
     return Promise.all(claims.map((one) => this.answer(one, source)));
-  }
-
-  private async claimsOf(token: string): Promise<SessionClaims | null> {
-    try {
-      return this.tokens.verified(token) ?? (await this.tokens.verify(token));
-    } catch (error) {
-      if (error instanceof InvalidAccessTokenError) {
-        return null;
-      }
-      throw error;
-    }
   }
 
   private async answer(claims: SessionClaims | null, source: RequestSource): Promise<IntrospectionDto> {
@@ -65,13 +54,10 @@ export class Introspection {
       if (error instanceof SessionRevokedError && error.session) {
         this.endedSessionUses.note(error.session, source);
       }
-      if (isVerdict(error)) {
+      if (isAccessTokenRefusal(error)) {
         return IntrospectionDto.INACTIVE;
       }
       throw error;
     }
   }
 }
-
-const isVerdict = (error: unknown): boolean =>
-  [InvalidAccessTokenError, SessionRevokedError, SessionExpiredError].some((Verdict) => error instanceof Verdict);

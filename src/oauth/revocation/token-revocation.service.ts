@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { AccessTokens } from '../../auth/access-tokens.js';
 import type { RequestSource } from '../../http/request-source.js';
-import { SessionChecker, type SessionClaims } from '../../sessions/check/session-checker.js';
+import { SessionChecker } from '../../sessions/check/session-checker.js';
 import { LogoutService } from '../../sessions/revoke/logout.service.js';
-import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../../sessions/sessions.errors.js';
+import { isAccessTokenRefusal } from '../../sessions/sessions.errors.js';
 import type { Revoker } from '../../sessions/sessions.sql.js';
 import type { ServiceClient } from '../clients/service-clients.repository.js';
 import { UnknownTokenLimit } from './unknown-token-limit.js';
@@ -37,31 +37,17 @@ export class TokenRevocation {
 
   // False where it is no access token of ours.
   private async revokeByAccessToken(token: string, revoker: Revoker, source: RequestSource): Promise<boolean> {
-    const claims = await this.findClaims(token);
+    const claims = await this.tokens.find(token);
     if (!claims) {
       return false;
     }
     try {
       await this.logouts.revokeOfCaller(await this.checker.require(claims), revoker, source);
     } catch (error) {
-      const isOver = [InvalidAccessTokenError, SessionRevokedError, SessionExpiredError].some(
-        (Refusal) => error instanceof Refusal,
-      );
-      if (!isOver) {
+      if (!isAccessTokenRefusal(error)) {
         throw error;
       }
     }
     return true;
-  }
-
-  private async findClaims(token: string): Promise<SessionClaims | null> {
-    try {
-      return await this.tokens.verify(token);
-    } catch (error) {
-      if (error instanceof InvalidAccessTokenError) {
-        return null;
-      }
-      throw error;
-    }
   }
 }
