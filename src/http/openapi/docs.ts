@@ -20,6 +20,7 @@ const FILES: readonly (readonly [folder: string, names: readonly string[]])[] = 
     ['docs.css', 'colours.css', 'route.css', 'docs.mjs'].concat(
       [
         'accessibility',
+        'answers',
         'document',
         'authorization',
         'clients',

@@ -1,3 +1,4 @@
+import { learningFromAnswers } from './answers.mjs';
 import { createStore } from './store.mjs';
 
 const ME = '/auth/me';
@@ -75,15 +76,7 @@ export function authorization({ React }) {
         props.schema.get('in') === 'cookie' ? h(CookieItem, props) : h(Original, props),
     },
     statePlugins: {
-      spec: {
-        wrapActions: {
-          setResponse: (original, system) => (path, method, response) => {
-            const action = original(path, method, response);
-            learn(system, path, method, response.err?.response ?? response);
-            return action;
-          },
-        },
-      },
+      ...learningFromAnswers(learn),
       auth: {
         wrapActions: {
           authorize: (original, system) => (payload) => {

@@ -1,3 +1,4 @@
+import { learningFromAnswers } from './answers.mjs';
 import { createStore } from './store.mjs';
 
 /**
@@ -36,15 +37,7 @@ export function clients({ React }) {
       authorizeBtn: (Original) => (props) => h(React.Fragment, null, h(Status), h(Original, props)),
     },
     statePlugins: {
-      spec: {
-        wrapActions: {
-          setResponse: (original, system) => (path, method, response) => {
-            const action = original(path, method, response);
-            learn(system, path, method, response);
-            return action;
-          },
-        },
-      },
+      ...learningFromAnswers(learn),
       auth: {
         wrapActions: {
           authorize: (original) => (payload) => {

@@ -1,3 +1,4 @@
+import { learningFromAnswers } from './answers.mjs';
 import { createStore } from './store.mjs';
 
 const MOST = 8;
@@ -76,15 +77,7 @@ export function ids({ React }) {
       JsonSchemaForm: (Original) => (props) => h(React.Fragment, null, h(Original, props), h(Chips, props)),
     },
     statePlugins: {
-      spec: {
-        wrapActions: {
-          setResponse: (original, system) => (path, method, response) => {
-            const action = original(path, method, response);
-            learn(system, path, method, response);
-            return action;
-          },
-        },
-      },
+      ...learningFromAnswers(learn),
     },
   };
 }
