@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { addClient, signUpStaff } from '../support/clients.js';
@@ -42,17 +42,6 @@ async function run(program: string, args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(program, args, { env });
   return stdout;
 }
-
-const hasPython = spawnSync('python3', ['--version']).status === 0;
-(hasPython ? it : it.skip)('The example in Python says whose an open token is, and nobody of any other', async () => {
-  const [example = ''] = pasted('python');
-  const open = await t.a.signUp();
-  const ended = await t.a.signUp();
-  await t.a.logout(ended.refreshToken);
-  const tokens = [open.accessToken, open.refreshToken, ended.accessToken];
-  const script = `${example}\nimport sys\nfor token in sys.argv[1:]: print(user_of(token))`;
-  expect(await run('python3', ['-c', script, ...tokens])).toBe(`${open.user.id}\nNone\nNone\n`);
-});
 
 it('The example of openid-client says whose an open token is, and nothing of one whose session has ended', async () => {
   const [example = ''] = pasted('js');
