@@ -7,9 +7,9 @@ const ASKED_BY_PROXY = 'askedByProxy';
 const EXTENSION = 'x-asked-by-proxy';
 
 /**
- * A route that a reverse proxy asks about a request that it has before it. Its method, its body's length, `Origin`,
- * `Sec-Fetch-Site` and what is forwarded are those of that other request, copied: nothing is refused, redirected or read for
- * them here, and no preflight answered. Such a route changes nothing.
+ * A route that a reverse proxy asks whether it may pass a request on. The method, the body's length, `Origin`,
+ * `Sec-Fetch-Site` and what is forwarded are copies of that request's: nothing is refused, redirected or read for them here,
+ * and no preflight answered. Such a route changes nothing.
  */
 export const AskedByProxy = () =>
   applyDecorators(RouteConfig({ [ASKED_BY_PROXY]: true }), ApiExtension(EXTENSION, true));
