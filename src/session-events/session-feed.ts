@@ -15,6 +15,9 @@ const POLLED_SECONDS = 60;
 // What is younger is on its way as a notification, and arrives in the order in which every instance receives it.
 const LEFT_TO_NOTIFICATIONS_SECONDS = 0.2;
 const RECENT_MOST = 10_000;
+// Nearly every change commits in less than this, and is found by any search. One search in two goes back as far as the
+// longest takes: where a thousand lines a second are written, that is ten thousand lines.
+const BRIEF_OVERLAP_SECONDS = 1;
 const RECEIVED_WITHIN_MS = 2000;
 const RECEIVED_ASKED_EVERY_MS = 20;
 
@@ -30,6 +33,7 @@ export class SessionFeed {
   private readonly listening = new BehaviorSubject(false);
   private readonly received = new ReceivedEvents(2 * RECENT_MOST);
   private isPolling = false;
+  private isBrief = false;
   private polledAtMs = performance.now();
 
   readonly events = this.subject.asObservable();
@@ -75,9 +79,11 @@ export class SessionFeed {
     this.isPolling = true;
     const startedAtMs = performance.now();
     try {
-      const seconds = Math.min((startedAtMs - this.polledAtMs) / 1000, POLLED_SECONDS) + OVERLAP_SECONDS;
+      const overlap = this.isBrief ? BRIEF_OVERLAP_SECONDS : OVERLAP_SECONDS;
+      const seconds = Math.min((startedAtMs - this.polledAtMs) / 1000, POLLED_SECONDS) + overlap;
       this.take(await this.repository.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST), false);
       this.polledAtMs = startedAtMs;
+      this.isBrief = !this.isBrief;
     } finally {
       this.isPolling = false;
     }

@@ -9,7 +9,7 @@ const ALL_CHECKED_EVERY_MS = 30_000;
 // Expiry is noticed, and a check that failed is tried again, within this.
 const OVERDUE_CHECKED_EVERY_MS = 250;
 // So that an end that was not notified is noticed within a second too.
-const POLL_EVERY_MS = 500;
+const POLL_EVERY_MS = 250;
 
 /** How a session ended: the reason of an aborted signal of {@link SessionWatcher}. */
 export class SessionEnd {
@@ -51,7 +51,7 @@ interface Watched {
  * Ends what stays open for a session, such as a socket or a long answer, together with the session. A guard can only
  * ask when something begins.
  *
- * The end comes as an event, which is notified and, twice a second, searched for in the audit trail. Events alone are
+ * The end comes as an event, which is notified and, four times a second, searched for in the audit trail. Events alone are
  * never trusted: all watched sessions are checked in one shared query whenever some may have been missed, every half a minute
  * besides, and each when its time is up.
  *

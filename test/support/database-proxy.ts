@@ -13,6 +13,10 @@ export interface DatabaseProxy {
   /** How many answers wait here. */
   held(): number;
   release(): void;
+  /** From now on a connection that sends a prepared statement of this name gets no further than that. */
+  keepBack(statement: string): void;
+  /** How many connections are kept so. */
+  keptBack(): number;
   /** Cuts every connection, and any that is opened until it is restored. */
   cut(): void;
   restore(): void;
@@ -25,6 +29,8 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   let delayMs = 0;
   let isHolding = false;
   let isCut = false;
+  let keptName: string | null = null;
+  let keptCount = 0;
   const waiting: (() => void)[] = [];
   const sockets = new Set<Socket>();
 
@@ -43,7 +49,16 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     upstream.on('close', () => client.destroy());
 
     const countIn = statementCounter();
-    client.on('data', (chunk) => {
+    let isKeptBack = false;
+    client.on('data', (chunk: Buffer) => {
+      // A name is followed by a zero, in Parse and in Bind; a query in whose text it stands is not.
+      if (!isKeptBack && keptName !== null && chunk.includes(`${keptName}\0`)) {
+        isKeptBack = true;
+        keptCount++;
+      }
+      if (isKeptBack) {
+        return;
+      }
       count += countIn(chunk);
       upstream.write(chunk);
     });
@@ -75,6 +90,10 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
       isHolding = false;
       waiting.splice(0).forEach((resolve) => resolve());
     },
+    keepBack(statement) {
+      keptName = statement;
+    },
+    keptBack: () => keptCount,
     cut() {
       isCut = true;
       sockets.forEach((socket) => socket.destroy());
