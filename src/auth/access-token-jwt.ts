@@ -1,8 +1,7 @@
-import { type JwtModuleOptions, JwtSecretRequestType } from '@nestjs/jwt';
+import type { JwtModuleOptions } from '@nestjs/jwt';
 import type { SecretOrKeyProvider, StrategyOptionsWithRequest } from 'passport-jwt';
 import type { AppConfig } from '../config/config.js';
 import type { SigningKeys } from '../keys/signing-keys.js';
-import { ServiceUnavailableError } from '../problems/problem.js';
 import { CLOCK_SKEW_SECONDS } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { AccessTokenKeys } from './access-token-keys.js';
@@ -13,21 +12,17 @@ import { Es256Keys } from './es256-keys.js';
 export const accessTokenKeys = (config: AppConfig, keys: SigningKeys): AccessTokenKeys =>
   config.jwtAlgorithm === 'HS256' ? new JwtSecrets(config) : new Es256Keys(keys);
 
-/** How access tokens are signed, and verified where they do not come with a request: for JwtModule. */
+/** How access tokens are verified where they do not come with a request: for JwtModule. */
 export function accessTokenJwt(config: AppConfig, signingKeys: SigningKeys): JwtModuleOptions {
   const keys = accessTokenKeys(config, signingKeys);
   return {
-    secretOrKeyProvider: async (type, token, options = {}) => {
-      const isToVerify = type === JwtSecretRequestType.VERIFY && typeof token === 'string';
-      const kid = 'header' in options ? options.header?.kid : undefined;
-      const key = await (isToVerify ? keys.verifying(token) : keys.signing(kid));
+    secretOrKeyProvider: async (_, token) => {
+      const key = typeof token === 'string' ? await keys.verifying(token) : null;
       if (!key) {
-        // One that was to sign was revoked at this moment: that is no fault of the client.
-        throw isToVerify ? new InvalidAccessTokenError() : new ServiceUnavailableError();
+        throw new InvalidAccessTokenError();
       }
       return key;
     },
-    signOptions: { algorithm: config.jwtAlgorithm },
     verifyOptions: verification(config),
   };
 }

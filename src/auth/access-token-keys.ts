@@ -1,20 +1,22 @@
 import type { KeyObject } from 'node:crypto';
+import type { JwtHeader } from '../keys/sign-jwt.js';
 import type { Moment } from '../keys/signing-keys.js';
 
-/** The header of an access token: these and no other member. */
-export interface AccessTokenHeader {
-  readonly alg: 'ES256' | 'HS256';
+/** The header of an access token: these and no other member. The id of the key is there under ES256. */
+export interface AccessTokenHeader extends JwtHeader {
   readonly typ: 'at+jwt';
-  /** The id of the key, under ES256. */
-  readonly kid?: string;
+}
+
+/** What signs an access token. */
+export interface AccessTokenSigner {
+  readonly header: AccessTokenHeader;
+  readonly key: KeyObject;
 }
 
 /** The keys of one algorithm. */
 export abstract class AccessTokenKeys {
-  /** The header of a token that is issued at a moment. It names the key that signs. */
-  abstract headerAt(moment: Moment): Promise<AccessTokenHeader>;
-  /** The key that signs what has this header. */
-  abstract signing(kid: string | undefined): Promise<KeyObject | null>;
+  /** The key that signs a token which is issued at a moment, and the header that names it. Throws as the keys do. */
+  abstract signing(moment: Moment): Promise<AccessTokenSigner>;
   /** The key that verifies a token. Null where its header is not exactly one that we write, or no key of ours is named. */
   abstract verifying(jwt: string): Promise<KeyObject | null>;
 }

@@ -4,6 +4,7 @@ import { JwtService } from '@nestjs/jwt';
 import { isUUID } from 'class-validator';
 import { LRUCache } from 'lru-cache';
 import { AppConfig } from '../config/config.js';
+import { signJwt } from '../keys/sign-jwt.js';
 import { Problem } from '../problems/problem.js';
 import { isStoreFailure } from '../problems/store-failure.js';
 import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
@@ -65,8 +66,8 @@ export class AccessTokens {
       exp,
       auth_time: secondsOf(session.authenticatedAt),
     };
-    const accessToken = await this.jwt.signAsync(claims, { header: await this.keys.headerAt(moment) });
-    return { accessToken, expiresIn: Math.max(0, exp - now) };
+    const { header, key } = await this.keys.signing(moment);
+    return { accessToken: signJwt(header, claims, key), expiresIn: Math.max(0, exp - now) };
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Moment, SigningKeys } from '../keys/signing-keys.js';
-import type { AccessTokenHeader, AccessTokenKeys } from './access-token-keys.js';
+import type { AccessTokenHeader, AccessTokenKeys, AccessTokenSigner } from './access-token-keys.js';
 import { headerOf, isExactly } from './jwt-header.js';
 
 // A thumbprint of SHA-256. For anything else the database is not asked.
@@ -12,12 +12,9 @@ const headerFor = (kid: string): AccessTokenHeader => ({ alg: 'ES256', typ: 'at+
 export class Es256Keys implements AccessTokenKeys {
   constructor(private readonly keys: Pick<SigningKeys, 'find' | 'signing'>) {}
 
-  async headerAt(moment: Moment): Promise<AccessTokenHeader> {
-    return headerFor((await this.keys.signing(moment)).id);
-  }
-
-  async signing(kid = ''): Promise<KeyObject | null> {
-    return (await this.keys.find(kid))?.privateKey ?? null;
+  async signing(moment: Moment): Promise<AccessTokenSigner> {
+    const { id, privateKey } = await this.keys.signing(moment);
+    return { header: headerFor(id), key: privateKey };
   }
 
   async verifying(jwt: string): Promise<KeyObject | null> {

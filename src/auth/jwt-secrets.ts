@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { AppConfig } from '../config/config.js';
-import type { AccessTokenHeader, AccessTokenKeys } from './access-token-keys.js';
+import type { AccessTokenHeader, AccessTokenKeys, AccessTokenSigner } from './access-token-keys.js';
 import { headerOf, isExactly } from './jwt-header.js';
 
 const HEADER: AccessTokenHeader = { alg: 'HS256', typ: 'at+jwt' };
@@ -15,12 +15,8 @@ export class JwtSecrets implements AccessTokenKeys {
     this.others = others.map(toKey);
   }
 
-  headerAt(): Promise<AccessTokenHeader> {
-    return Promise.resolve(HEADER);
-  }
-
-  signing(): Promise<KeyObject> {
-    return Promise.resolve(this.first);
+  signing(): Promise<AccessTokenSigner> {
+    return Promise.resolve({ header: HEADER, key: this.first });
   }
 
   /** The secret that signed the token, or else the first, by which it is refused. */

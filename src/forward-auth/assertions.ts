@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { SignJWT } from 'jose';
 import { AppConfig } from '../config/config.js';
+import { signJwt } from '../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../keys/signing-key.js';
 import { SigningKeys } from '../keys/signing-keys.js';
 import type { OpenSessionState } from '../sessions/caller.js';
@@ -25,14 +25,16 @@ export class Assertions {
     }
     const { id, privateKey } = await this.keys.signing(moment);
     const now = secondsOf(moment.readAt);
-    const claims = { sid: session.id, role: user.role, auth_time: secondsOf(session.authenticatedAt) };
-    return new SignJWT(claims)
-      .setProtectedHeader({ alg: SIGNING_ALGORITHM, typ: TYPE, kid: id })
-      .setIssuer(this.config.jwtIssuer)
-      .setAudience(audience)
-      .setSubject(user.id)
-      .setIssuedAt(now)
-      .setExpirationTime(Math.min(now + LIFE_SECONDS, secondsOf(session.idleExpiresAt), secondsOf(session.expiresAt)))
-      .sign(privateKey);
+    const claims = {
+      iss: this.config.jwtIssuer,
+      aud: audience,
+      sub: user.id,
+      sid: session.id,
+      role: user.role,
+      auth_time: secondsOf(session.authenticatedAt),
+      iat: now,
+      exp: Math.min(now + LIFE_SECONDS, secondsOf(session.idleExpiresAt), secondsOf(session.expiresAt)),
+    };
+    return signJwt({ alg: SIGNING_ALGORITHM, typ: TYPE, kid: id }, claims, privateKey);
   }
 }

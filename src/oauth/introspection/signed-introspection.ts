@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { SignJWT } from 'jose';
 import Negotiator from 'negotiator';
 import { AppConfig } from '../../config/config.js';
+import { signJwt } from '../../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
@@ -41,11 +41,12 @@ export class SignedIntrospection {
   async sign(answer: IntrospectionDto, { id: clientId }: { readonly id: string }): Promise<string> {
     const { key, readAt } = await this.keys.signingNow();
     // No `sub` and no `exp`, so that it is never taken for an access token (RFC 9701, section 5).
-    return new SignJWT({ token_introspection: { ...answer } })
-      .setProtectedHeader({ alg: SIGNING_ALGORITHM, typ: TYPE, kid: key.id })
-      .setIssuer(issuerOf(this.config))
-      .setAudience(clientId)
-      .setIssuedAt(secondsOf(readAt))
-      .sign(key.privateKey);
+    const claims = {
+      token_introspection: answer,
+      iss: issuerOf(this.config),
+      aud: clientId,
+      iat: secondsOf(readAt),
+    };
+    return signJwt({ alg: SIGNING_ALGORITHM, typ: TYPE, kid: key.id }, claims, key.privateKey);
   }
 }

@@ -1,0 +1,42 @@
+import { createHmac, type KeyObject, sign } from 'node:crypto';
+
+/** What the header of a JWT says of how it is signed, what it is, and by which key. */
+export interface JwtHeader {
+  readonly alg: 'ES256' | 'HS256';
+  readonly typ: string;
+  readonly kid?: string;
+}
+
+const INTEGER_BYTES = 32;
+
+/**
+ * A signed JWT (RFC 7519), with a key of the algorithm in its header. At once: another thread would take twice the time of
+ * the processor for it.
+ */
+export function signJwt(header: JwtHeader, claims: object, key: KeyObject): string {
+  const content = `${encoded(header)}.${encoded(claims)}`;
+  const signature = header.alg === 'HS256' ? hmac(content, key) : ecdsa(content, key);
+  return `${content}.${signature.toString('base64url')}`;
+}
+
+const encoded = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+
+const hmac = (content: string, key: KeyObject): Buffer => createHmac('sha256', key).update(content).digest();
+
+/**
+ * The two integers of the signature, each in 32 bytes (RFC 7518, section 3.4). Node writes them so too where asked to, but
+ * with OpenSSL 3.5 that costs as much again as the signature.
+ */
+function ecdsa(content: string, key: KeyObject): Buffer {
+  const der = sign('sha256', Buffer.from(content), key);
+  const signature = Buffer.alloc(2 * INTEGER_BYTES);
+  // A sequence of two integers, each behind its type and its length in bytes: as few as hold it and its sign.
+  let at = 2;
+  for (const end of [INTEGER_BYTES, 2 * INTEGER_BYTES]) {
+    const next = at + 2 + der.readUInt8(at + 1);
+    const integer = der.subarray(at + 2, next).subarray(-INTEGER_BYTES);
+    signature.set(integer, end - integer.length);
+    at = next;
+  }
+  return signature;
+}
