@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Pool, type PoolConfig, type QueryResultRow } from 'pg';
+import { type CustomTypesConfig, Pool, type PoolConfig, type QueryResultRow } from 'pg';
 import sql, { type Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/config.js';
@@ -29,7 +29,7 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
       max: CONNECTIONS,
       min: CONNECTIONS,
       // Checks are given up after half of this, so the first is free again by when the other one is.
-      sessionSettings: { ...options.sessionSettings, statement_timeout: sessionCheckTimeoutMs },
+      sessionSettings: { ...options.sessionSettings, statement_timeout: sessionCheckTimeoutMs, timezone: 'UTC' },
       query_timeout: sessionCheckTimeoutMs,
     };
     this.pool = new Pool(settings);
@@ -43,9 +43,13 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
     await Promise.allSettled(opened);
   }
 
-  /** As `Database.prepared`. Statements must be short, and few at a time. */
-  prepared<Row extends QueryResultRow>(name: string, { text, values }: Sql): Promise<Answer<Row>> {
-    return sendTo<Row>(this.pool, { name, text, values });
+  /** As `Database.prepared`. Statements must be short, and few at a time. Times are written in UTC. */
+  prepared<Row extends QueryResultRow>(
+    name: string,
+    { text, values }: Sql,
+    types?: CustomTypesConfig,
+  ): Promise<Answer<Row>> {
+    return sendTo<Row>(this.pool, { name, text, values, types });
   }
 
   async onApplicationShutdown(): Promise<void> {

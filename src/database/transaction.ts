@@ -16,9 +16,11 @@ export interface Queryable {
 /** Sends a statement on one connection. Throws what the driver throws. */
 export async function answerOf<Row extends QueryResultRow>(
   client: ClientBase,
-  { name, text, values }: QueryConfig,
+  { name, text, values, types }: QueryConfig,
 ): Promise<Answer<Row>> {
-  const { rows, rowCount } = await client.query<Row>(name === undefined ? { text, values } : { name, text, values });
+  const { rows, rowCount } = await client.query<Row>(
+    name === undefined ? { text, values } : { name, text, values, types },
+  );
   return { rows, rowCount: rowCount ?? 0 };
 }
 

@@ -1,3 +1,4 @@
+import type { Time } from '../database/time.js';
 import type { StoredKey } from './keys.sql.js';
 import type { Decrypted, KeyCipher } from './key-cipher.js';
 import { type KeyPair, readKey } from './signing-key.js';
@@ -63,5 +64,5 @@ function pairIn({ content }: Decrypted): KeyPair | null {
  * The key that signs at a time: the one that began last. The first one where none has: the clock may be behind the one that
  * a sole key was made by, after a failover. Undefined where there is no key.
  */
-export const signingAt = (keys: readonly OpenedKey[], time: Date): OpenedKey | undefined =>
-  keys.findLast(({ signsFrom }) => signsFrom <= time) ?? keys[0];
+export const signingAt = (keys: readonly OpenedKey[], time: Time): OpenedKey | undefined =>
+  keys.findLast(({ signsFrom }) => signsFrom.getTime() <= time.getTime()) ?? keys[0];

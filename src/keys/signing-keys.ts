@@ -3,6 +3,7 @@ import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } fro
 import { Subject } from 'rxjs';
 import { AppConfig } from '../config/config.js';
 import { Notifications } from '../database/notifications.js';
+import type { Time } from '../database/time.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { isStoreFailure } from '../problems/store-failure.js';
 import { within } from '../problems/within.js';
@@ -27,7 +28,7 @@ const WHY: Readonly<Record<RotationReason, string>> = {
 
 /** What a statement saw that a token is issued for. */
 export interface Moment {
-  readonly readAt: Date;
+  readonly readAt: Time;
   /** The ids of the keys that were accepted then. */
   readonly keyIds: string;
 }

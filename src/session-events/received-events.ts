@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Time } from '../database/time.js';
 import type { SessionEvent, SessionEventKey } from '../sessions/session-event.js';
 
 const RESUMABLE_MS = 3_600_000;
@@ -85,7 +86,7 @@ export const eventIdOf = (event: SessionEventKey): string => `${event.at}.${keyO
 const keyOf = ({ eventId, sessionId }: SessionEventKey): string => eventId ?? sessionId;
 
 /** The position that an id names. Null where it is no such id, or over an hour ago by the database's clock. */
-export function positionOf(lastEventId: string, now: Date): FeedPosition | null {
+export function positionOf(lastEventId: string, now: Time): FeedPosition | null {
   const [, time, id = null] = EVENT_ID.exec(lastEventId) ?? [];
   const at = Number(time);
   // Not a number where there is none.

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
+import type { Time } from '../database/time.js';
 import { isSessionEvent, SESSION_CHANNEL, type SessionEvent, type SessionEventKey } from '../sessions/session-event.js';
 import { ReceivedEvents, OVERLAP_SECONDS, positionOf } from './received-events.js';
 import { listening, listeningLost } from './session-events.measurements.js';
@@ -108,7 +109,7 @@ export class SessionFeed {
    *   of it was received here too
    */
   async findMissed(
-    { userId, readAt }: { readonly userId: string; readonly readAt: Date },
+    { userId, readAt }: { readonly userId: string; readonly readAt: Time },
     lastEventId: string,
     before: readonly SessionEventKey[],
   ): Promise<SessionEvent[] | null> {

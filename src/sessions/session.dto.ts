@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { namedType } from '../http/openapi/named-type.js';
+import type { Timed } from '../database/time.js';
 import { PageOf } from '../http/pagination.js';
 import { DEVICE_TYPES, describeDevice } from './device-label.js';
 import { type OpenSession, REVOCATION_REASONS, type Session, TOKEN_DELIVERIES } from './session.entity.js';
@@ -95,7 +96,7 @@ export class SessionDto {
   })
   readonly idleExpiresAt!: string;
 
-  static from(session: OpenSession, currentId: string): SessionDto {
+  static from(session: Timed<OpenSession>, currentId: string): SessionDto {
     const { label, browser, os, type } = describeDevice(session.userAgent);
     return {
       id: session.id,

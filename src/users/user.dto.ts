@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import type { Timed } from '../database/time.js';
 import { namedType } from '../http/openapi/named-type.js';
 import { ROLES, type UserProfile } from './user.entity.js';
 
@@ -32,7 +33,7 @@ export class UserDto {
   })
   readonly createdAt!: string;
 
-  static from({ id, email, name, role, emailVerifiedAt, createdAt }: UserProfile): UserDto {
+  static from({ id, email, name, role, emailVerifiedAt, createdAt }: Timed<UserProfile>): UserDto {
     return { id, email, name, role, emailVerified: emailVerifiedAt !== null, createdAt: createdAt.toISOString() };
   }
 }

@@ -3,6 +3,7 @@ import sql from 'sql-template-tag';
 import type { RequestSource } from '../../http/request-source.js';
 import { Database } from '../../database/database.js';
 import { ReservedConnections } from '../../database/reserved-connections.js';
+import { type Time, type Timed, TIMES_AS_WRITTEN } from '../../database/time.js';
 import type { UserProfile } from '../../users/user.entity.js';
 import { OPEN_SESSION_COLUMNS, type OpenSessionRow } from '../session-with-user.js';
 import type { OpenSession } from '../session.entity.js';
@@ -10,10 +11,10 @@ import { type State, STATE } from '../sessions.sql.js';
 
 /** The state of a session, with all that a protected request must know. */
 export interface SessionState extends State {
-  readonly session: OpenSession;
-  readonly user: UserProfile;
+  readonly session: Timed<OpenSession>;
+  readonly user: Timed<UserProfile>;
   /** When, by the database's clock. */
-  readonly readAt: Date;
+  readonly readAt: Time;
   /** The ids of the signing keys that are accepted. */
   readonly keyIds: string;
   /** Last seen more than a minute ago. */
@@ -26,7 +27,7 @@ export interface EndedSessionUse extends RequestSource {
   readonly userId: string;
 }
 
-type StateRow = OpenSessionRow & State & Pick<SessionState, 'isSeenLongAgo'>;
+type StateRow = Timed<OpenSessionRow> & State & Pick<SessionState, 'isSeenLongAgo'>;
 
 @Injectable()
 export class ChecksRepository {
@@ -45,6 +46,7 @@ export class ChecksRepository {
       sql`
         SELECT ${OPEN_SESSION_COLUMNS}, ${STATE}, s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
         FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(${ids}::uuid[])`,
+      TIMES_AS_WRITTEN,
     );
     return rows.map(toState);
   }

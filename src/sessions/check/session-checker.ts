@@ -3,6 +3,7 @@ import type { Caller, OpenSessionState } from '../caller.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
 import { within } from '../../problems/within.js';
 import { AppConfig } from '../../config/config.js';
+import type { Time } from '../../database/time.js';
 import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions.errors.js';
 import { CHECK_REFUSALS, checkRefused, checksAnswered } from '../sessions.measurements.js';
@@ -183,7 +184,7 @@ export class SessionChecker {
 }
 
 /** A time as JWTs write it. */
-export const secondsOf = (date: Date): number => Math.floor(date.getTime() / 1000);
+export const secondsOf = (time: Time): number => Math.floor(time.getTime() / 1000);
 
 // By the clock that all instances share: that of the one which signed may be minutes off, and so may ours.
 const isCurrent = ({ issuedAt, expiresAt }: SessionClaims, now: number): boolean =>
