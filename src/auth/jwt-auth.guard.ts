@@ -1,8 +1,8 @@
-import { type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
-import { AuthGuard } from '@nestjs/passport';
+import { type ExecutionContext, Injectable } from '@nestjs/common';
+import { AuthGuard, type IAuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { Problem, ServiceUnavailableError } from '../problems/problem.js';
+import { HandlerMark } from '../http/handler-mark.js';
 import { IS_PUBLIC } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { EndedSessionUses } from '../sessions/check/ended-session-uses.js';
@@ -10,25 +10,24 @@ import { InvalidAccessTokenError, SessionRevokedError } from '../sessions/sessio
 import { JwtStrategy } from './jwt.strategy.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
-const TAKES_REFRESH_TOKEN = Symbol('takesRefreshToken');
+const TAKES_REFRESH_TOKEN = new HandlerMark<true>();
 
 /** A route that accepts a refresh token too: where one is sent, a missing or refused access token does not matter. */
-export const TakesRefreshToken = () => SetMetadata(TAKES_REFRESH_TOKEN, true);
+export const TakesRefreshToken = () => TAKES_REFRESH_TOKEN.set(true);
 
 /** Requires an access token on every route that is not marked `@Public()`. */
 @Injectable()
 export class JwtAuthGuard extends AuthGuard() {
   constructor(
     strategy: JwtStrategy,
-    private readonly reflector: Reflector,
     private readonly cookie: RefreshCookie,
     private readonly endedSessionUses: EndedSessionUses,
   ) {
     super({ defaultStrategy: strategy.name });
   }
 
-  override async canActivate(context: ExecutionContext): Promise<boolean> {
-    return this.has(IS_PUBLIC, context) || (await super.canActivate(context)) === true;
+  override canActivate(context: ExecutionContext): ReturnType<IAuthGuard['canActivate']> {
+    return IS_PUBLIC.of(context) ?? super.canActivate(context);
   }
 
   override handleRequest<TCaller>(
@@ -49,13 +48,9 @@ export class JwtAuthGuard extends AuthGuard() {
     const failure = error ?? (reason instanceof ServiceUnavailableError ? reason : null);
     const refusal = failure ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
     const isRefusal = refusal instanceof Problem && refusal.status === 401;
-    if (isRefusal && this.has(TAKES_REFRESH_TOKEN, context) && this.cookie.isRefreshTokenSent(request)) {
+    if (isRefusal && TAKES_REFRESH_TOKEN.of(context) && this.cookie.isRefreshTokenSent(request)) {
       return caller;
     }
     throw refusal;
-  }
-
-  private has(mark: symbol, context: ExecutionContext): boolean {
-    return this.reflector.getAllAndOverride<boolean>(mark, [context.getHandler(), context.getClass()]) ?? false;
   }
 }

@@ -62,7 +62,7 @@ export class JwtAuthGuard implements CanActivate {
     if (acceptedBy.get(context) === this.service) {
       return true;
     }
-    const isAccepted = await this.tokens.canActivate(context);
+    const isAccepted = (await this.tokens.canActivate(context)) === true;
     if (isAccepted) {
       acceptedBy.set(context, this.service);
     }

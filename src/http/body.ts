@@ -4,23 +4,22 @@ import {
   type CanActivate,
   type ExecutionContext,
   Injectable,
-  SetMetadata,
   type Type,
   UseGuards,
 } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { BodyTooLargeError } from '../problems/http.errors.js';
 import { Problem } from '../problems/problem.js';
 import { isAskedByProxy } from './asked-by-proxy.js';
 import { parseForm, readableForm } from './form.js';
+import { HandlerMark } from './handler-mark.js';
 import { UnreadBody } from './large-json.js';
 import { MalformedBodyError, MAX_MEMBERS, readableJson, readBody } from './route-body.js';
 import { ForeignFieldError, foreignNameIn } from './validation.js';
 
 const MAX_DEPTH = 8;
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(;.*)?$/;
-const ADMITS_BY_ITSELF = Symbol('admitsByItself');
+const ADMITS_BY_ITSELF = new HandlerMark<true>();
 
 /**
  * Reads request bodies, and never refuses one on the spot: a body that cannot be read becomes a {@link Problem} in
@@ -31,17 +30,18 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
 
   fastify.addHook('onRequest', (request, _reply, done) => {
-    const { headers } = request;
+    const { headers, method } = request;
+    const type = headers['content-type'];
     // Fastify itself would refuse what is no media type at all, and a QUERY without one, before any guard asked who is calling.
-    const isRefused = headers['content-type'] !== undefined && !MEDIA_TYPE.test(headers['content-type']);
-    if (isRefused || isAskedByProxy(request)) {
+    const isRefused = type === undefined ? method === 'QUERY' : !MEDIA_TYPE.test(type) || isAskedByProxy(request);
+    if (isRefused) {
       headers['content-type'] = 'application/octet-stream';
     }
     done();
   });
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     const { body, raw } = request;
-    const isUnread = (body instanceof UnreadBody && body.isOpenEnded) || (isAskedByProxy(request) && !raw.complete);
+    const isUnread = (body instanceof UnreadBody && body.isOpenEnded) || (!raw.complete && isAskedByProxy(request));
     if (isUnread || body instanceof BodyTooLargeError) {
       // Whatever the answer is: a connection whose body was not read to its end cannot carry another request.
       reply.header('Connection', 'close');
@@ -96,9 +96,9 @@ export function registerBodyParser(fastify: FastifyInstance, limitBytes: number)
 @Injectable()
 class UnreadBodyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    const { body, routeOptions } = context.switchToHttp().getRequest<FastifyRequest>();
-    if (body instanceof Problem && routeOptions.config.bodyRule === undefined) {
-      throw body;
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    if (request.body instanceof Problem && request.routeOptions.config.bodyRule === undefined) {
+      throw request.body;
     }
     return true;
   }
@@ -110,19 +110,14 @@ class UnreadBodyGuard implements CanActivate {
  */
 @Injectable()
 export class BodyGuard extends UnreadBodyGuard {
-  constructor(private readonly reflector: Reflector) {
-    super();
-  }
-
   override canActivate(context: ExecutionContext): boolean {
-    const isLater = this.reflector.get<boolean | undefined>(ADMITS_BY_ITSELF, context.getHandler());
-    return isLater === true || super.canActivate(context);
+    return ADMITS_BY_ITSELF.of(context) ?? super.canActivate(context);
   }
 }
 
 /** A route with a guard of its own for who may be here, which is to refuse before its body is. */
 export const AdmittedBy = (guard: Type<CanActivate>) =>
-  applyDecorators(SetMetadata(ADMITS_BY_ITSELF, true), UseGuards(guard, UnreadBodyGuard));
+  applyDecorators(ADMITS_BY_ITSELF.set(true), UseGuards(guard, UnreadBodyGuard));
 
 // What validation must not see: it walks a body recursively, pays for every member of it, and takes names
 // that every object has for known.

@@ -4,13 +4,12 @@ import {
   createParamDecorator,
   type ExecutionContext,
   Injectable,
-  SetMetadata,
 } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import { ApiSecurity } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { AdmittedBy } from '../../http/body.js';
 import { formFieldsOf } from '../../http/form.js';
+import { HandlerMark } from '../../http/handler-mark.js';
 import { OPTIONAL, Public } from '../../http/public.decorator.js';
 import { sourceOf } from '../../http/request-source.js';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
@@ -33,18 +32,19 @@ interface Requirement {
   readonly isOptional: boolean;
 }
 
-const REQUIREMENT = Symbol('requiredServiceClient');
+const REQUIREMENT = new HandlerMark<Requirement>();
 
 /** Requires a service client with the scope, as the database has it after the request arrived. */
 @Injectable()
 class ServiceClientGuard implements CanActivate {
-  constructor(
-    private readonly reflector: Reflector,
-    private readonly authentication: ClientAuthentication,
-  ) {}
+  constructor(private readonly authentication: ClientAuthentication) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const { scope, isOptional } = this.reflector.get<Requirement>(REQUIREMENT, context.getHandler());
+    const requirement = REQUIREMENT.of(context);
+    if (!requirement) {
+      throw new Error('This route has the guard of service clients, and no scope.');
+    }
+    const { scope, isOptional } = requirement;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const { authorization } = request.headers;
     const credentials = readClientCredentials({ authorization, form: formFieldsOf(request) });
@@ -65,7 +65,7 @@ export const ForAnyoneOrServiceClient = (scope: ServiceClientScope) => admitting
 const admitting = (requirement: Requirement) =>
   applyDecorators(
     Public(),
-    SetMetadata(REQUIREMENT, requirement),
+    REQUIREMENT.set(requirement),
     AdmittedBy(ServiceClientGuard),
     ApiSecurity('serviceClient', [requirement.scope]),
     ...(requirement.isOptional ? [ApiSecurity(OPTIONAL)] : []),
