@@ -7,7 +7,7 @@ import { AppConfig } from '../config/config.js';
 import { signJwt } from '../keys/sign-jwt.js';
 import { Problem } from '../problems/problem.js';
 import { isStoreFailure } from '../problems/store-failure.js';
-import { CLOCK_SKEW_SECONDS, secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
+import { secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import type { SessionWithUser } from '../sessions/session-with-user.js';
 import { AccessTokenKeys } from './access-token-keys.js';
@@ -39,7 +39,6 @@ export class AccessTokens {
       max: VERIFIED_MAX_TOKENS,
       maxSize: VERIFIED_MAX_BYTES,
       sizeCalculation: (_claims, token) => token.length + CLAIMS_BYTES,
-      ttl: (config.accessTokenTtlSeconds + CLOCK_SKEW_SECONDS) * 1000,
     });
   }
 

@@ -13,17 +13,20 @@ const PROBLEM_OF_PARSER_ERROR: Readonly<Record<string, ProblemClass>> = {
   ERR_HTTP_REQUEST_TIMEOUT: RequestTimeoutError,
 };
 
-/** What every answer carries, errors included: nothing is cached, framed, sniffed or passed on (HDR-01, HDR-02). */
+/**
+ * What every answer carries, errors included: nothing is cached, framed, sniffed or passed on (HDR-01, HDR-02). In lower case,
+ * as Fastify keeps them.
+ */
 export const answerHeaders = (requestId: string) => ({
-  'X-Request-Id': requestId,
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'no-referrer',
-  'Strict-Transport-Security': 'max-age=63072000; includeSubDomains',
-  'X-Content-Type-Options': 'nosniff',
-  'X-Frame-Options': 'DENY',
+  'x-request-id': requestId,
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=63072000; includeSubDomains',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
 });
 
 /** Answers what no route could be found for, since its address is broken. */

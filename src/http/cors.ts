@@ -42,11 +42,11 @@ export function explainRefusals(fastify: FastifyInstance, advice: CorsAdvice, co
     const { method, headers } = request;
     const { origin, host, 'sec-fetch-site': site } = headers;
     if (
-      isAskedByProxy(request) ||
       origin === undefined ||
       site === 'same-origin' ||
       origin === ownOrigin ||
-      isSameHost(origin, host)
+      isSameHost(origin, host) ||
+      isAskedByProxy(request)
     ) {
       done();
       return;

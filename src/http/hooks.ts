@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { trace } from '@opentelemetry/api';
+import { type Span, trace } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { BadRequestError, UriTooLongError } from '../problems/http.errors.js';
 import type { Problem } from '../problems/problem.js';
@@ -11,7 +11,10 @@ import { requestContext } from './request-context.js';
 /** What happens around every request, before and after its controller. */
 export function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
   fastify.addHook('onRequest', (request, reply, done) => {
-    nameSpan(request);
+    const span = trace.getActiveSpan();
+    if (span) {
+      nameSpan(request, span);
+    }
     reply.headers(answerHeaders(request.id));
     requestContext.run(request.id, done, refusalOf(request));
   });
@@ -40,9 +43,9 @@ export function registerHooks(fastify: FastifyInstance, readiness: Readiness): v
 }
 
 // Where the process is traced, the span of the request; instrumentation of HTTP knows no routes.
-function nameSpan({ method, routeOptions: { url } }: FastifyRequest): void {
+function nameSpan({ method, routeOptions: { url } }: FastifyRequest, span: Span): void {
   if (url !== undefined) {
-    trace.getActiveSpan()?.setAttribute('http.route', url).updateName(`${method} ${url}`);
+    span.setAttribute('http.route', url).updateName(`${method} ${url}`);
   }
 }
 

@@ -7,4 +7,5 @@ const STAYS_OPEN = 'staysOpen';
 export const StaysOpen = () => RouteConfig({ [STAYS_OPEN]: true });
 
 /** Whether the route of a request is such a one. */
-export const staysOpen = ({ routeOptions }: FastifyRequest): boolean => STAYS_OPEN in routeOptions.config;
+export const staysOpen = ({ routeOptions }: Pick<FastifyRequest, 'routeOptions'>): boolean =>
+  STAYS_OPEN in routeOptions.config;

@@ -25,7 +25,7 @@ export class RequestMetrics implements OnApplicationShutdown {
       const { method, routeOptions } = request;
       const status = reply.statusCode;
       answers.inc({ class: `${Math.floor(status / 100)}xx` });
-      if (!staysOpen(request) || status !== 200) {
+      if (!staysOpen({ routeOptions }) || status !== 200) {
         // The pattern, never the address itself: a client must not be able to make up labels.
         seconds.observe({ method, route: routeOptions.url ?? 'none', status }, reply.elapsedTime / 1000);
       }
