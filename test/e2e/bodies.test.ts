@@ -69,6 +69,17 @@ it.each([
   expectProblem(await login(body, headers), 415, 'unsupported_media_type');
 });
 
+it('A QUERY without a media type is answered like any other method that its address does not have', async () => {
+  for (const [path, status, code] of [
+    ['/nowhere', 404, 'not_found'],
+    ['/auth/login', 405, 'method_not_allowed'],
+  ] as const) {
+    const answer = await raw(`QUERY ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`);
+    expect(answer).toContain(`HTTP/1.1 ${status} `);
+    expect(answer).toContain(`"code":"${code}"`);
+  }
+});
+
 it('A body of more than 16 kB is refused with 413, whether its length is announced or not', async () => {
   const big = JSON.stringify({ email: 'x'.repeat(17_000) });
   expectProblem(await login(big), 413, 'body_too_large');

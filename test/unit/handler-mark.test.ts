@@ -6,16 +6,16 @@ const SIZE = new HandlerMark<number>();
 const OTHER = new HandlerMark<number>();
 
 class Base {
-  unmarked(): void {}
+  unmarked(this: void): void {}
 
   @SIZE.set(1)
-  small(): void {}
+  small(this: void): void {}
 }
 
 @SIZE.set(7)
 class Marked extends Base {
   @SIZE.set(0)
-  none(): void {}
+  none(this: void): void {}
 }
 
 class Unmarked extends Base {}
@@ -41,7 +41,7 @@ it('A mark says nothing of another one', () => {
 });
 
 it('A mark is read once for each handler, also where there is none', () => {
-  const contexts = [contextOf(class A extends Marked {}, small), contextOf(class B {}, unmarked)];
+  const contexts = [contextOf(class A extends Marked {}, small), contextOf(class B extends Base {}, unmarked)];
   const first = contexts.map((context) => SIZE.of(context));
   const read = jest.spyOn(Reflect, 'getMetadata');
   expect(contexts.map((context) => SIZE.of(context))).toEqual(first);
