@@ -1,17 +1,23 @@
-// npm run bench [-- --quick] [-- --json FILE] [-- --guard] [-- --soak]
+// npm run bench [-- --quick] [--json FILE] [--beside FILE] [--readme] [--guard] [--soak] [--profile]
 //
 // What Latchkey costs, measured beside what a user would pick instead. Nothing needs to be set up: PostgreSQL is the
-// embedded one, the peers are installed into test/bench/peers. `--guard` fails where a ratio is far from what it was,
-// `--soak` asks a million times and looks at the heap.
+// embedded one, the peers are installed into test/bench/peers. README.md says what the options do.
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { benchCalls, benchRefreshStatement } from './calls.js';
+import { benchCalls } from './calls.js';
+import { failures, guardRatios } from './guard.js';
 import { benchIsolation, benchLife, soak } from './life.js';
-import { describeMachine, hasWrk, leaveServerCore } from './machine.js';
+import { describeMachine, hasWrk, leaveServerCore, watchOthers } from './machine.js';
+import { seedBetterAuth, seedExpressSession } from './peer-stores.js';
+import { benchCommits, benchRefreshStatement } from './pgbench.js';
+import { profileProtected, profileTable } from './profile.js';
 import { benchProtected } from './protected.js';
-import { failures, report } from './report.js';
-import { seedLatchkey, startStore } from './store.js';
+import { besideTable, headline, type Results, tables } from './report.js';
+import { benchScale } from './scale.js';
+import { seedLatchkey, startStore, writeCallers } from './store.js';
+import { replaceTables } from './tables.js';
 import { benchStreamEnds, benchStreams } from './streams.js';
 
 const { values: options } = parseArgs({
@@ -19,13 +25,17 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     guard: { type: 'boolean', default: false },
     soak: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
+    readme: { type: 'boolean', default: false },
     json: { type: 'string' },
+    beside: { type: 'string' },
   },
 });
 const sizes = options.quick
-  ? { sessions: 100_000, rounds: 2, seconds: 1 }
-  : { sessions: 1_000_000, rounds: 3, seconds: 3 };
+  ? { sessions: 100_000, rounds: 2, seconds: 1, firstSeen: 20_000, isQuick: true }
+  : { sessions: 1_000_000, rounds: 3, seconds: 3, firstSeen: 100_000, isQuick: false };
 const streamSizes = { idle: 10_000, churned: 20_000 };
+const README = 'test/bench/README.md';
 const SOAK_REQUESTS = 1_000_000;
 
 if (!existsSync('test/bench/peers/node_modules')) {
@@ -34,51 +44,87 @@ if (!existsSync('test/bench/peers/node_modules')) {
 }
 leaveServerCore();
 const store = await startStore();
+const startedAt = performance.now();
+const step = (name: string) => console.error(`${((performance.now() - startedAt) / 1000).toFixed(0)} s: ${name} …`);
 try {
-  const step = (name: string) => console.error(`${name} …`);
   step(`${sizes.sessions.toLocaleString('en')} sessions`);
   const url = await seedLatchkey(store, 'latchkey', sizes.sessions);
-  step('protected requests');
-  const protectedGet = await benchProtected(store, url, sizes);
-  step('calls');
-  const calls = await benchCalls(store, url, sizes.seconds);
-  const pgbench = await benchRefreshStatement(store, url, sizes.seconds);
-  step('logins beside protected requests');
-  const isolation = await benchIsolation(store, url, sizes.rounds, sizes.seconds);
-  step('start and memory');
-  const life = await benchLife(store, sizes.seconds);
-  step('event streams');
-  const streamEnds = await benchStreamEnds(url);
-  const streams = options.quick ? null : await benchStreams(store, url, streamSizes.idle, streamSizes.churned);
-  if (options.soak) step(`${SOAK_REQUESTS.toLocaleString('en')} requests`);
-  const soaked = options.soak ? await soak(store, url, SOAK_REQUESTS) : null;
-
-  const results = {
-    date: new Date().toISOString().slice(0, 10),
-    machine: describeMachine(),
-    postgres: store.version,
-    load: hasWrk ? 'wrk' : 'autocannon',
-    sizes,
-    contestants: Object.fromEntries(protectedGet.contestants),
-    byConnections: Object.fromEntries(protectedGet.byConnections),
-    size: { few: protectedGet.few, many: protectedGet.many, bytesPerSession: protectedGet.bytesPerSession },
-    onAllCores: { oneProcess: protectedGet.oneProcess, twoWorkers: protectedGet.twoWorkers },
-    calls,
-    pgbench,
-    isolation,
-    life,
-    streams,
-    streamEnds,
-    soak: soaked,
-  };
-  console.log(report(results));
-  if (options.json) {
-    writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
-  }
-  const broken = options.guard ? failures(results) : [];
-  for (const complaint of broken) console.error(`✕ ${complaint}`);
-  process.exitCode = broken.length > 0 ? 1 : 0;
+  await (options.profile ? profileAlone(url) : measureAll(url));
 } finally {
   await store.stop();
 }
 process.exit();
+
+async function profileAlone(url: string): Promise<void> {
+  await writeCallers(url, join(store.folder, 'callers'));
+  console.log(profileTable(await profileProtected(store, url)));
+}
+
+async function measureAll(url: string): Promise<void> {
+  const othersTook = watchOthers();
+  const results = await measure(url);
+  const beside: Results[] = options.beside ? [JSON.parse(readFileSync(options.beside, 'utf8'))] : [];
+  const all = [...tables(results), ...(beside.length > 0 ? [besideTable([results, ...beside])] : [])];
+  console.log([headline(results), ...all].join('\n\n'));
+  if (options.readme) {
+    const page = readFileSync(README, 'utf8').replace(/^20.* Node .*rounds of.*$/m, headline(results));
+    writeFileSync(README, replaceTables(page, all));
+  }
+  if (options.json) {
+    writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
+  }
+  if (options.guard) {
+    const found = failures(results, othersTook());
+    step('ratios');
+    const ratios = await guardRatios(store, url);
+    for (const warning of [...found.warnings, ...ratios.warnings]) console.error(`! ${warning}`);
+    const complaints = [...found.complaints, ...ratios.complaints];
+    for (const complaint of complaints) console.error(`✕ ${complaint}`);
+    process.exitCode = complaints.length > 0 ? 1 : 0;
+  }
+}
+
+async function measure(url: string): Promise<Results> {
+  const peers = {
+    betterAuth: await seedBetterAuth(store, sizes.sessions),
+    expressSession: await seedExpressSession(store, sizes.sessions),
+  };
+  step('protected requests');
+  const contestants = await benchProtected(store, url, peers, sizes);
+  const scale = await benchScale(store, url, sizes);
+  const profile = options.quick ? null : await profileProtected(store, url);
+  step('calls');
+  const urls = { latchkey: url, betterAuth: peers.betterAuth.url, expressSession: peers.expressSession.url };
+  const rounds = options.quick ? 1 : sizes.rounds;
+  const calls = await benchCalls(store, urls, { rounds, seconds: sizes.seconds });
+  step('statements without the service');
+  const pgbench = await benchRefreshStatement(store, url, sizes.seconds);
+  const commits = await benchCommits(store, rounds, sizes.seconds);
+  step('logins beside protected requests');
+  const isolation = await benchIsolation(store, url, rounds, sizes.seconds);
+  step('start and memory');
+  const life = await benchLife(store, sizes.seconds);
+  step('event streams');
+  const streamEnds = await benchStreamEnds(url, options.quick ? 30 : 100);
+  const streams = options.quick ? null : await benchStreams(store, url, streamSizes.idle, streamSizes.churned);
+  if (options.soak) step(`${SOAK_REQUESTS.toLocaleString('en')} requests`);
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    machine: describeMachine(),
+    node: process.versions.node,
+    postgres: store.version,
+    load: hasWrk ? 'wrk' : 'autocannon',
+    sizes,
+    contestants: Object.fromEntries(contestants),
+    scale,
+    calls,
+    pgbench,
+    commits,
+    profile,
+    isolation,
+    life,
+    streams,
+    streamEnds,
+    soak: options.soak ? await soak(store, url, SOAK_REQUESTS) : null,
+  };
+}

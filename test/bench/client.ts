@@ -1,5 +1,12 @@
 import { Agent, request } from 'node:http';
 
+interface Contents {
+  readonly bearer?: string;
+  readonly cookie?: string;
+  readonly origin?: string;
+  readonly body?: unknown;
+}
+
 /** A client for calls that differ each time, which load generators cannot make. */
 export class Client {
   private readonly agent: Agent;
@@ -11,10 +18,12 @@ export class Client {
     this.agent = new Agent({ keepAlive: true, maxSockets: connections });
   }
 
-  call(method: string, path: string, { bearer, body }: { bearer?: string; body?: unknown } = {}) {
+  call(method: string, path: string, { bearer, cookie, origin, body }: Contents = {}) {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers = {
       ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
+      ...(cookie !== undefined && { cookie }),
+      ...(origin !== undefined && { origin }),
       ...(payload !== undefined && {
         'content-type': 'application/json',
         'content-length': String(Buffer.byteLength(payload)),

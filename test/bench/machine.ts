@@ -1,6 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { childrenOf } from '../support/postgres.js';
 
 const CORES = availableParallelism();
@@ -30,14 +31,28 @@ export function leaveServerCore(): void {
   }
 }
 
-/** Starts node on given cores. */
+/** Starts node on given cores. Its standard output is that of a server in production: a pipe that another process reads. */
 export function spawnNode(args: readonly string[], env: Record<string, string>, cores = SERVER_CORE): ChildProcess {
   const command = canPin ? ['taskset', '-c', cores, process.execPath, ...args] : [process.execPath, ...args];
+  logPipe ??= openLogPipe();
   return spawn(command[0]!, command.slice(1), {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-    // Standard output is the report's.
-    stdio: ['ignore', 2, 2, 'ipc'],
+    stdio: ['ignore', logPipe, 2, 'ipc'],
   });
+}
+
+let logPipe: number | undefined;
+
+// A real pipe, which only a shell or a name makes: what Node calls one is a socket. Its reader ends with the last writer.
+function openLogPipe(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-log-'));
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  spawn('cat', [path], { stdio: ['ignore', 'ignore', 2] }).unref();
+  // Waits for the reader, so both have it open.
+  const writable = openSync(path, 'w');
+  rmSync(folder, { recursive: true });
+  return writable;
 }
 
 /**
@@ -53,6 +68,36 @@ export function cpuMicroseconds(pid: number, { withChildren = false } = {}): num
   return withChildren ? living + goneChildren(pid) : living;
 }
 
+/** Begins to count, and answers which share of the machine others have taken since then. Null where nobody counts. */
+export function watchOthers(): () => number | null {
+  const takenBefore = busyMicroseconds();
+  const oursBefore = ourMicroseconds();
+  const startedAt = performance.now();
+  return () => {
+    const taken = busyMicroseconds();
+    if (taken === null || takenBefore === null) return null;
+    const others = taken - takenBefore - (ourMicroseconds() - oursBefore);
+    return Math.max(0, others / (performance.now() - startedAt) / 1000 / CORES);
+  };
+}
+
+// All cores together.
+function busyMicroseconds(): number | null {
+  if (!existsSync('/proc/stat')) {
+    return null;
+  }
+  const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8').split(/\s+/).map(Number);
+  return (user! + nice! + system! + irq! + softirq!) * 10_000;
+}
+
+// This process and all that it started.
+function ourMicroseconds(pid = process.pid): number {
+  return childrenOf(pid).reduce(
+    (sum, child) => sum + ourMicroseconds(child),
+    (cpuMicroseconds(pid) ?? 0) + goneChildren(pid),
+  );
+}
+
 function threadsOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).map((thread) =>
@@ -66,8 +111,13 @@ function threadsOf(pid: number): number[] {
 
 // In hundredths of a second: the user's and the system's share.
 function goneChildren(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
-  return (Number(fields[13]) + Number(fields[14])) * 10_000;
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+    return (Number(fields[13]) + Number(fields[14])) * 10_000;
+  } catch {
+    // Ended meanwhile.
+    return 0;
+  }
 }
 
 /** Megabytes a process holds in memory. */

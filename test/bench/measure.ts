@@ -37,13 +37,23 @@ export async function compare(
   for (let round = 0; round < rounds; round++) {
     for (const { name, server, target } of contestants) {
       if (round === 0) {
-        // Until its code is compiled and its connections are there.
-        await load(target, connections, seconds);
+        await warmUp(target, connections, seconds);
       }
       found.get(name)!.push(await measureOnce(store, server, () => load(target, connections, seconds)));
     }
   }
   return new Map([...found].map(([name, figures]) => [name, medianOf(figures)]));
+}
+
+// Until its code is compiled, its connections are there, and each caller was seen.
+const WARM_AFTER_REQUESTS = 6000;
+const WARM_AFTER_RUNS = 3;
+
+export async function warmUp(target: Target, connections: number, seconds: number): Promise<void> {
+  let requests = 0;
+  for (let run = 0; run < WARM_AFTER_RUNS && requests < WARM_AFTER_REQUESTS; run++) {
+    requests += (await load(target, connections, seconds)).requests;
+  }
 }
 
 /** Runs a load, and counts what it costs the server and PostgreSQL. */
@@ -66,7 +76,7 @@ export async function measureOnce(
   };
 }
 
-function medianOf(figures: readonly Figures[]): Figures {
+export function medianOf(figures: readonly Figures[]): Figures {
   const of = (pick: (one: Figures) => number | null) =>
     figures.some((one) => pick(one) === null) ? null : median(figures.map((one) => pick(one)!));
   return {

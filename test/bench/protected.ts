@@ -1,22 +1,15 @@
 // What a protected GET costs, beside what a user would pick instead.
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { ALL_CORES } from './machine.js';
 import { compare, type Contestant, type Figures } from './measure.js';
-import { type Server, serveBetterAuth, serveExpressSession, serveLatchkey, serveRaw, serveWorkers } from './servers.js';
-import {
-  query,
-  seedBetterAuth,
-  seedExpressSession,
-  seedLatchkey,
-  type Store,
-  writeCallers,
-  writeHeaders,
-} from './store.js';
+import { type Server, serveBetterAuth, serveExpressSession, serveLatchkey, serveRaw } from './servers.js';
+import type { PeerStore } from './peer-stores.js';
+import { type Store, writeCallers, writeHeaders } from './store.js';
 
 const CONNECTIONS = 64;
 export const STRICT = 'Latchkey';
-export const STUB = 'Latchkey, check replaced by a stub';
+export const LOG_OFF = 'Latchkey, log off';
+const STUB = 'Latchkey, check replaced by a stub';
 export const RAW = 'raw node:http, the same bytes';
 export const BETTER_AUTH = 'better-auth, asking its database';
 export const BETTER_AUTH_CACHE = 'better-auth, cookie cache';
@@ -26,22 +19,20 @@ export interface Sizes {
   readonly sessions: number;
   readonly rounds: number;
   readonly seconds: number;
+  /** What tells least is left out. */
+  readonly isQuick: boolean;
+  /** How many tokens are seen for the first time: many more than the service remembers, so that none ever is. */
+  readonly firstSeen: number;
 }
 
-export interface ProtectedFigures {
-  readonly contestants: Map<string, Figures>;
-  readonly byConnections: Map<number, Figures>;
-  /** With a thousand sessions and with all of them. */
-  readonly few: Figures;
-  readonly many: Figures;
-  readonly bytesPerSession: number;
-  readonly oneProcess: Figures;
-  readonly twoWorkers: Figures;
-}
-
-export async function benchProtected(store: Store, url: string, sizes: Sizes): Promise<ProtectedFigures> {
-  const { sessions, ...rounds } = sizes;
-  const plan = { connections: CONNECTIONS, ...rounds };
+/** Figures by the name of the contestant. */
+export async function benchProtected(
+  store: Store,
+  url: string,
+  { betterAuth, expressSession }: Record<'betterAuth' | 'expressSession', PeerStore>,
+  sizes: Sizes,
+): Promise<Map<string, Figures>> {
+  const plan = { connections: CONNECTIONS, rounds: sizes.rounds, seconds: sizes.seconds };
   const file = (name: string) => join(store.folder, name);
   const latchkey = (name: string, server: Server, headers = file('callers')): Contestant => ({
     name,
@@ -49,8 +40,6 @@ export async function benchProtected(store: Store, url: string, sizes: Sizes): P
     target: { url: `${server.url}/auth/me`, headers },
   });
   const [caller] = await writeCallers(url, file('callers'));
-  const betterAuth = await seedBetterAuth(store, sessions);
-  const expressSession = await seedExpressSession(store, sessions);
   writeHeaders(file('better-auth'), betterAuth.headers);
   writeHeaders(file('express-session'), expressSession.headers);
 
@@ -66,6 +55,7 @@ export async function benchProtected(store: Store, url: string, sizes: Sizes): P
     peer(RAW, await serveRaw(`${strict.url}/auth/me`, caller!), '/', 'callers'),
     latchkey(STUB, await serveLatchkey(url, 'stub')),
     latchkey(STRICT, strict),
+    latchkey(LOG_OFF, await serveLatchkey(url, 'strict', { logsRequests: false })),
     latchkey('Latchkey, a query for each request (pg)', await serveLatchkey(url, 'pg')),
     latchkey('Latchkey, a query for each request (TypeORM)', await serveLatchkey(url, 'typeorm')),
     peer(BETTER_AUTH, await serveBetterAuth(betterAuth.url, 'off'), '/', 'better-auth'),
@@ -79,39 +69,38 @@ export async function benchProtected(store: Store, url: string, sizes: Sizes): P
     ),
   ];
   const figures = await compare(store, contestants, plan);
-  await Promise.all(contestants.filter(({ server }) => server !== strict).map(({ server }) => server.stop()));
+  await stopAll(contestants);
+  const byTokens = await compareTokens(store, url, sizes);
+  return inOrder(figures, byTokens);
+}
 
-  const byConnections = new Map<number, Figures>();
-  for (const connections of [1, 8, CONNECTIONS, 256]) {
-    const short = { connections, rounds: 1, seconds: rounds.seconds };
-    byConnections.set(connections, (await compare(store, [latchkey(STRICT, strict)], short)).get(STRICT)!);
-  }
-
-  const fewUrl = await seedLatchkey(store, 'few', 1000);
-  await writeCallers(fewUrl, file('few'));
-  const few = latchkey('few', await serveLatchkey(fewUrl), file('few'));
-  const sized = await compare(store, [few, latchkey('many', strict)], plan);
-  await Promise.all([few.server.stop(), strict.stop()]);
-
-  // Load, PostgreSQL and servers on all cores here, as on a machine of one's own.
-  const alone = latchkey('one', await serveLatchkey(url, 'strict', { cores: ALL_CORES }));
-  const shared = latchkey('two', await serveWorkers(url, 2));
-  const onAllCores = await compare(store, [alone, shared], plan);
-  await Promise.all([alone.server.stop(), shared.server.stop()]);
-
-  const [size] = await query<{ bytes: number }>(
-    url,
-    `SELECT pg_total_relation_size('sessions')::float8 / count(*) AS bytes FROM sessions`,
-  );
-  return {
-    contestants: figures,
-    byConnections,
-    few: sized.get('few')!,
-    many: sized.get('many')!,
-    bytesPerSession: size!.bytes,
-    oneProcess: onAllCores.get('one')!,
-    twoWorkers: onAllCores.get('two')!,
+// In turns of their own: PostgreSQL has connections for so many servers at a time.
+async function compareTokens(store: Store, url: string, { firstSeen, isQuick, ...rounds }: Sizes) {
+  const file = (name: string) => join(store.folder, name);
+  const contestant = async (name: string, headers: string, count: number | undefined, isHs256: boolean) => {
+    await writeCallers(url, file(headers), { isHs256, ...(count !== undefined && { count }) });
+    const server = await serveLatchkey(url, 'strict', { isHs256 });
+    return { name, server, target: { url: `${server.url}/auth/me`, headers: file(headers) } };
   };
+  const contestants = [await contestant('Latchkey, tokens seen for the first time', 'first-seen', firstSeen, false)];
+  if (!isQuick) {
+    contestants.push(
+      await contestant('Latchkey, HS256', 'hs256', undefined, true),
+      await contestant('Latchkey, HS256, tokens seen for the first time', 'first-seen-hs256', firstSeen, true),
+    );
+  }
+  const figures = await compare(store, contestants, { connections: CONNECTIONS, ...rounds });
+  await stopAll(contestants);
+  return figures;
+}
+
+const stopAll = (contestants: readonly Contestant[]) => Promise.all(contestants.map(({ server }) => server.stop()));
+
+/** The peers last. */
+function inOrder(...all: Map<string, Figures>[]): Map<string, Figures> {
+  const isPeer = (name: string) => !name.startsWith('Latchkey') && name !== RAW;
+  const entries = all.flatMap((figures) => [...figures]);
+  return new Map([...entries.filter(([name]) => !isPeer(name)), ...entries.filter(([name]) => isPeer(name))]);
 }
 
 /** The cookies of better-auth together with the one that caches its session. */

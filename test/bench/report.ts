@@ -1,22 +1,27 @@
 import type { CallFigures } from './calls.js';
 import type { Isolation, Life, Soak } from './life.js';
 import type { Figures } from './measure.js';
+import type { Commits } from './pgbench.js';
+import { type Profile, profileTable } from './profile.js';
+import { LOG_OFF, RAW, type Sizes, STRICT } from './protected.js';
+import type { Scale } from './scale.js';
 import type { StreamEnds, Streams } from './streams.js';
-import { BETTER_AUTH, BETTER_AUTH_CACHE, EXPRESS_SESSION, RAW, type Sizes, STRICT, STUB } from './protected.js';
+import { micro, table, whole } from './tables.js';
 
 export interface Results {
   readonly date: string;
   readonly machine: string;
+  readonly node: string;
   readonly postgres: string;
   readonly load: string;
   readonly sizes: Sizes;
   readonly contestants: Readonly<Record<string, Figures>>;
-  readonly byConnections: Readonly<Record<string, Figures>>;
-  readonly size: { readonly few: Figures; readonly many: Figures; readonly bytesPerSession: number };
-  readonly onAllCores: { readonly oneProcess: Figures; readonly twoWorkers: Figures };
+  readonly scale: Scale;
   readonly calls: readonly CallFigures[];
   /** Refreshes a second. */
   readonly pgbench: number | null;
+  readonly commits: Commits | null;
+  readonly profile: Profile | null;
   readonly isolation: Isolation;
   readonly life: Life;
   readonly streams: Streams | null;
@@ -24,16 +29,19 @@ export interface Results {
   readonly soak: Soak | null;
 }
 
-/** The figures for people, in Markdown. */
-export function report(results: Results): string {
-  const { contestants, byConnections, size, onAllCores, calls, isolation, life, sizes } = results;
+/** What was measured, and where. */
+export const headline = ({ date, machine, postgres, load, sizes }: Results): string =>
+  `${date}, ${machine}, PostgreSQL ${postgres}, ${load}; ${sizes.sessions.toLocaleString('en')} sessions, ` +
+  `medians of ${sizes.rounds} rounds of ${sizes.seconds} s`;
+
+/** The figures for people: the tables of README.md, in its order. */
+export function tables(results: Results): string[] {
+  const { contestants, scale, calls, isolation, life, sizes, profile, commits } = results;
   const strict = contestants[STRICT]!;
   const refresh = calls.find(({ name }) => name === 'refresh')!;
   return [
-    `${results.date}, ${results.machine}, PostgreSQL ${results.postgres}, ${results.load}; ` +
-      `${sizes.sessions.toLocaleString('en')} sessions, medians of ${sizes.rounds} rounds of ${sizes.seconds} s`,
     table(
-      ['protected GET, 64 connections', ...COLUMNS, 'Latchkey is'],
+      ['protected request', ...COLUMNS, 'Latchkey is'],
       Object.entries(contestants).map(([name, figures]) => [
         name,
         ...cells(figures),
@@ -42,30 +50,31 @@ export function report(results: Results): string {
     ),
     table(
       ['Latchkey, connections', ...COLUMNS],
-      Object.entries(byConnections).map(([connections, figures]) => [connections, ...cells(figures)]),
+      Object.entries(scale.byConnections).map(([connections, figures]) => [connections, ...cells(figures)]),
     ),
     table(
       ['Latchkey, 64 connections', ...COLUMNS],
       [
-        ['1,000 sessions', ...cells(size.few)],
-        [`${sizes.sessions.toLocaleString('en')} sessions`, ...cells(size.many)],
-        ['one process, load and PostgreSQL on all cores', ...cells(onAllCores.oneProcess)],
-        ['two workers, load and PostgreSQL on all cores', ...cells(onAllCores.twoWorkers)],
+        ['1,000 sessions', ...cells(scale.few)],
+        [`${sizes.sessions.toLocaleString('en')} sessions`, ...cells(scale.many)],
+        ...(scale.onAllCores === null ? [] : coreRows(scale.onAllCores)),
       ],
     ),
+    ...(profile === null ? [] : [profileTable(profile)]),
     table(
       ['call', 'connections', 'statements', ...COLUMNS],
       calls.map(({ name, connections, statements, ...figures }) => [name, connections, statements, ...cells(figures)]),
     ),
     table(
-      ['', ''],
+      ['what', ''],
       [
-        ['storage per session, row and indexes', `${Math.round(size.bytesPerSession)} bytes`],
+        ['storage for each session, row and indexes', `${Math.round(scale.bytesPerSession)} bytes`],
         [
           'refreshes a second by pgbench, same SQL',
           results.pgbench === null ? 'no pgbench here' : whole(results.pgbench),
         ],
         ...(results.pgbench === null ? [] : [['refresh / pgbench', (refresh.perSecond / results.pgbench).toFixed(2)]]),
+        ...(commits === null ? [] : commitRows(commits)),
         ['p99 of protected GETs, quiet', `${isolation.quietP99.toFixed(1)} ms`],
         [
           `p99 while 50 clients log in (${whole(isolation.loginsPerSecond)} logins a second)`,
@@ -83,8 +92,40 @@ export function report(results: Results): string {
         ...(results.soak === null ? [] : [soakRow(results.soak)]),
       ],
     ),
-  ].join('\n\n');
+  ];
 }
+
+/** The same service on two versions of Node.js, from two runs. */
+export function besideTable(all: readonly Results[]): string {
+  const rows: [what: string, pick: (results: Results) => string][] = [
+    ['protected requests a second', ({ contestants }) => whole(contestants[STRICT]!.perSecond)],
+    ['protected request, µs', ({ contestants }) => micro(contestants[STRICT]!.serverCpu)],
+    ['protected request, log off, µs', ({ contestants }) => micro(contestants[LOG_OFF]!.serverCpu)],
+    ['raw node:http, µs', ({ contestants }) => micro(contestants[RAW]!.serverCpu)],
+    [
+      'throughput as a multiple of raw node:http',
+      ({ contestants }) => (contestants[STRICT]!.perSecond / contestants[RAW]!.perSecond).toFixed(2),
+    ],
+    ...['login', 'refresh', 'logout'].map((name): [string, (results: Results) => string] => [
+      `${name}, µs`,
+      ({ calls }) => micro(calls.find((call) => call.name.startsWith(name))!.serverCpu),
+    ]),
+  ];
+  return table(
+    ['Latchkey on', ...all.map(({ node }) => `Node.js ${node}`)],
+    rows.map(([what, pick]) => [what, ...all.map(pick)]),
+  );
+}
+
+const coreRows = ({ oneProcess, twoWorkers }: NonNullable<Scale['onAllCores']>) => [
+  ['one process, load and PostgreSQL on all cores', ...cells(oneProcess)],
+  ['two workers, load and PostgreSQL on all cores', ...cells(twoWorkers)],
+];
+
+const commitRows = ({ now, notifying }: Commits) => [
+  ['logouts a second by pgbench, 32 at once, same SQL', whole(now)],
+  ['the same with NOTIFY inside the transaction', whole(notifying)],
+];
 
 const streamRows = ({ count, kilobytesEach, serverPercent, storePercent, ...churn }: Streams) => [
   [`memory for each of ${count.toLocaleString('en')} idle event streams`, `${kilobytesEach.toFixed(0)} kB`],
@@ -107,39 +148,7 @@ const soakRow = ({ requests, startMegabytes, endMegabytes }: Soak) => [
   `${startMegabytes.toFixed(1)}, ${endMegabytes.toFixed(1)} MB`,
 ];
 
-/**
- * What must not get much worse: ratios and statements, never times, with margins wide enough for a busy machine. Empty
- * where all is well.
- */
-export function failures({ contestants, size, calls, byConnections }: Results): string[] {
-  const strict = contestants[STRICT]!;
-  const many = byConnections[64];
-  const atLeast = (what: string, ratio: number, least: number) =>
-    ratio >= least ? [] : [`${what} is ${ratio.toFixed(2)}, and should be at least ${least}`];
-  const against = (name: string, least: number) =>
-    atLeast(`throughput as a multiple of "${name}"`, strict.perSecond / contestants[name]!.perSecond, least);
-  const statements = (name: string) => calls.find((call) => call.name.startsWith(name))!.statements;
-  const isOne = (name: string) => (statements(name) === 1 ? [] : [`${name} asks ${statements(name)} statements`]);
-  return [
-    ...against(RAW, 0.08),
-    ...against(STUB, 0.6),
-    ...against(BETTER_AUTH, 3),
-    ...against(BETTER_AUTH_CACHE, 2),
-    ...against(EXPRESS_SESSION, 1.3),
-    ...atLeast('1,000 sessions as a multiple of all', size.many.perSecond / size.few.perSecond, 0.6),
-    // Both of one table, measured one right after the other: in a short run the contestants are still cold, and PostgreSQL
-    // is busy with what was seeded.
-    ...(many?.storeCpu && many.serverCpu
-      ? atLeast('processor time of the server as a multiple of PostgreSQL', many.serverCpu / many.storeCpu, 3)
-      : []),
-    ...(byConnections[1]?.storeCpu && many?.storeCpu
-      ? atLeast('PostgreSQL at 1 connection as a multiple of 64', byConnections[1].storeCpu / many.storeCpu, 3)
-      : []),
-    ...['refresh', 'logout', 'logout-all, 10,000'].flatMap(isOne),
-  ];
-}
-
-const COLUMNS = ['per second', 'server CPU µs', 'PostgreSQL CPU µs', 'p50 ms', 'p99 ms'];
+const COLUMNS = ['per second', 'server', 'PostgreSQL', 'p50 ms', 'p99 ms'];
 
 const cells = ({ perSecond, serverCpu, storeCpu, p50, p99 }: Figures) => [
   whole(perSecond),
@@ -148,11 +157,3 @@ const cells = ({ perSecond, serverCpu, storeCpu, p50, p99 }: Figures) => [
   p50.toFixed(2),
   p99.toFixed(2),
 ];
-
-const whole = (value: number): string => Math.round(value).toLocaleString('en');
-const micro = (value: number | null): string => (value === null ? '–' : value < 100 ? value.toFixed(1) : whole(value));
-
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const lines = [head, head.map((_, i) => (i === 0 ? '---' : '--:')), ...rows];
-  return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
-}

@@ -15,13 +15,15 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** One that tells how many bytes are on its heap after a forced collection. */
 export interface Latchkey extends Server {
+  /** How many bytes are on its heap after a forced collection. */
   heapBytes(): Promise<number>;
+  /** Writes a profile of its processor time during a load, as V8 makes it. */
+  profile(file: string, load: () => Promise<unknown>): Promise<void>;
 }
 
 interface Options {
-  readonly cores?: string;
+  readonly cores?: string | undefined;
   readonly nodeOptions?: readonly string[];
 }
 
@@ -29,12 +31,18 @@ async function serve(script: string, args: string[], env: Record<string, string>
   const { cores = SERVER_CORE, nodeOptions = [] } = options;
   const child = spawnNode([...nodeOptions, `test/bench/${script}`, ...args], env, cores);
   const { port } = await nextMessage<{ port: number }>(child, script);
+  const ask = <Answer>(question: { ask: string; file?: string }) => {
+    child.send(question);
+    return nextMessage<Answer>(child, script);
+  };
   return {
     url: `http://127.0.0.1:${port}`,
     pid: child.pid!,
-    async heapBytes() {
-      child.send('heap');
-      return (await nextMessage<{ heapBytes: number }>(child, script)).heapBytes;
+    heapBytes: async () => (await ask<{ heapBytes: number }>({ ask: 'heap' })).heapBytes,
+    async profile(file: string, load: () => Promise<unknown>) {
+      await ask({ ask: 'profile' });
+      await load();
+      await ask({ ask: 'profiled', file });
     },
     stop: () => stop(child),
   };
@@ -56,23 +64,41 @@ async function nextMessage<Message>(child: ChildProcess, name: string): Promise<
   return message;
 }
 
-/** The service on a database, in production's manner: metrics on, requests not logged, as with all others. */
+interface LatchkeyOptions extends Options {
+  /** Whether requests are logged, which is the default. */
+  readonly logsRequests?: boolean;
+  readonly isHs256?: boolean;
+}
+
+/** The service on a database as it is deployed: every setting at its default for production, and metrics on. */
 export const serveLatchkey = async (
   databaseUrl: string,
   variant: 'strict' | 'stub' | 'pg' | 'typeorm' = 'strict',
-  options?: Options,
+  options: LatchkeyOptions = {},
 ): Promise<Latchkey> =>
-  serve('servers/latchkey.mjs', [variant], latchkeyEnvironment(databaseUrl, await freePort()), {
+  serve('servers/latchkey.mjs', [variant], latchkeyEnvironment(databaseUrl, await freePort(), options), {
     ...options,
-    nodeOptions: [...LATCHKEY_NODE_OPTIONS, ...(options?.nodeOptions ?? [])],
+    nodeOptions: [...LATCHKEY_NODE_OPTIONS, ...(options.nodeOptions ?? [])],
   });
 
-const latchkeyEnvironment = (databaseUrl: string, metricsPort: number): Record<string, string> => ({
+const latchkeyEnvironment = (
+  databaseUrl: string,
+  metricsPort: number,
+  { logsRequests = true, isHs256 = false }: LatchkeyOptions = {},
+): Record<string, string> => ({
   ...SECRETS,
+  NODE_ENV: 'production',
   DATABASE_URL: databaseUrl,
-  LOG_LEVEL: 'warn',
-  RATE_LIMIT: 'off',
   METRICS_PORT: String(metricsPort),
+  // Limits count as ever. Those for one address and one session would refuse a load that comes from one.
+  LOGIN_FAILURES_PER_ADDRESS: '1000000',
+  REFRESHES_PER_SESSION: '1000000',
+  // A machine that is busy with something else makes the figures worse, and fails no request.
+  SESSION_CHECK_TIMEOUT_MS: '60000',
+  DATABASE_CONNECT_TIMEOUT_MS: '60000',
+  DATABASE_STATEMENT_TIMEOUT_MS: '60000',
+  ...(!logsRequests && { LOG_LEVEL: 'warn' }),
+  ...(isHs256 && { JWT_ALGORITHM: 'HS256' }),
 });
 
 /** The service as an operator runs it, with workers on all cores. */
@@ -107,20 +133,25 @@ const FRAMING = new Set(['connection', 'date', 'keep-alive', 'transfer-encoding'
 
 export const PEER_SECRET = 'a-secret-of-the-benchmark-0123456789';
 
-export const serveBetterAuth = (databaseUrl: string, cookieCache: 'on' | 'off'): Promise<Server> =>
-  serve('peers/better-auth.mjs', ['serve'], {
-    NODE_ENV: 'production',
-    DATABASE_URL: databaseUrl,
-    SECRET: PEER_SECRET,
-    COOKIE_CACHE: cookieCache,
-  });
+const peerEnvironment = (databaseUrl: string) => ({
+  NODE_ENV: 'production',
+  DATABASE_URL: databaseUrl,
+  SECRET: PEER_SECRET,
+});
 
-/** The same, with its routes for its own client. */
-export const serveBetterAuthRoutes = (databaseUrl: string, cores: string): Promise<Server> =>
+/** One that answers with the session alone. */
+export const serveBetterAuth = (databaseUrl: string, cookieCache: 'on' | 'off'): Promise<Server> =>
+  serve('peers/better-auth.mjs', ['serve'], { ...peerEnvironment(databaseUrl), COOKIE_CACHE: cookieCache });
+
+/** The same with all of its own routes. Sessions are extended once a day, or at each request. */
+export const serveBetterAuthRoutes = (
+  databaseUrl: string,
+  { cores, extendsAlways = false }: Options & { readonly extendsAlways?: boolean } = {},
+): Promise<Server> =>
   serve(
     'peers/better-auth.mjs',
     ['handle'],
-    { NODE_ENV: 'production', DATABASE_URL: databaseUrl, SECRET: PEER_SECRET, COOKIE_CACHE: 'off' },
+    { ...peerEnvironment(databaseUrl), COOKIE_CACHE: 'off', ...(extendsAlways && { UPDATE_AGE: '0' }) },
     { cores },
   );
 
@@ -133,9 +164,4 @@ export const serveBetterAuthClient = ({ url }: Server): Promise<Server> =>
   serve('peers/better-auth-client.mjs', [], { NODE_ENV: 'production', ASKED_URL: url });
 
 export const serveExpressSession = (databaseUrl: string, touch: 'on' | 'off'): Promise<Server> =>
-  serve('peers/express-session.mjs', [], {
-    NODE_ENV: 'production',
-    DATABASE_URL: databaseUrl,
-    SECRET: PEER_SECRET,
-    TOUCH: touch,
-  });
+  serve('peers/express-session.mjs', [], { ...peerEnvironment(databaseUrl), TOUCH: touch });

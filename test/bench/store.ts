@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,13 +11,14 @@ import { startEmbeddedPostgres } from '../../src/database/embedded/embedded-post
 import { migrate } from '../../src/database/migrate.js';
 import { PASSWORD } from '../support/api.js';
 import { forgeRefreshToken, makeSigningKey, signed } from '../support/forge.js';
+import { SECRETS } from '../support/secrets.js';
 import { cpuMicroseconds } from './machine.js';
-import { PEER_SECRET } from './servers.js';
 
-const SESSIONS_PER_USER = 10;
-const CALLERS = 5000;
-const REFRESHERS = 2000;
-const USER_AGENTS = [
+export const SESSIONS_PER_USER = 10;
+export const CALLERS = 5000;
+/** How many sessions at a time are refreshed or ended. */
+export const ENDING = 2000;
+export const USER_AGENTS = [
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36',
   'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1',
   'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0',
@@ -77,11 +77,15 @@ export async function query<Row extends QueryResultRow>(
   }
 }
 
+/** Of {@link PASSWORD}, as the service hashes it. */
+export const hashOfPassword = (): Promise<string> =>
+  hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+
 /** A database of the service's with so many sessions, one in ten of them ended. */
 export async function seedLatchkey(store: Store, name: string, sessions: number): Promise<string> {
   const url = await store.createDatabase(name);
   await migrate(databaseOptions(onDatabase(new AppConfig(), url)));
-  const passwordHash = await hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+  const passwordHash = await hashOfPassword();
   await query(
     url,
     // The rows are right by themselves; checking each against the users would take most of the time.
@@ -127,10 +131,15 @@ const pickSessions = (url: string, where: string, order: 'ASC' | 'DESC', count: 
   ]);
 
 /** An access token for each of many sessions, as a file of headers. */
-export async function writeCallers(url: string, file: string): Promise<string[]> {
+export async function writeCallers(
+  url: string,
+  file: string,
+  { count = CALLERS, isHs256 = false }: { count?: number; isHs256?: boolean } = {},
+): Promise<string[]> {
   const now = Math.floor(Date.now() / 1000);
-  const key = await makeSigningKey({ query: (sql, values = []) => query(url, [sql, values]) });
-  const callers = await pickSessions(url, 'true', 'ASC', CALLERS);
+  const database = { query: (sql: string, values: unknown[] = []) => query<any>(url, [sql, values]) };
+  const key = isHs256 ? SECRETS.JWT_SECRET : await makeSigningKey(database);
+  const callers = await pickSessions(url, 'true', 'ASC', count);
   return writeHeaders(
     file,
     callers.map(({ id, user_id: userId, authenticated }) => {
@@ -143,7 +152,7 @@ export async function writeCallers(url: string, file: string): Promise<string[]>
 
 /** Gives some sessions refresh tokens that are known here. */
 export async function seedRefreshTokens(url: string): Promise<string[]> {
-  const callers = await pickSessions(url, `delivery = 'body'`, 'DESC', REFRESHERS);
+  const callers = await pickSessions(url, `delivery = 'body'`, 'DESC', ENDING);
   const tokens = callers.map(({ id }) =>
     forgeRefreshToken({ sessionId: id, generation: 1, nonce: randomBytes(32).toString('base64url') }),
   );
@@ -153,66 +162,6 @@ export async function seedRefreshTokens(url: string): Promise<string[]> {
     [callers.map(({ id }) => id), tokens.map((token) => createHash('sha256').update(token).digest())],
   ]);
   return tokens;
-}
-
-/** The same number of sessions in better-auth's tables. Returns the database and a cookie for each of many of them. */
-export async function seedBetterAuth(store: Store, sessions: number): Promise<{ url: string; headers: string[] }> {
-  const url = await store.createDatabase('better_auth');
-  execFileSync(process.execPath, ['test/bench/peers/better-auth.mjs', 'migrate'], {
-    env: { ...process.env, NODE_ENV: 'production', DATABASE_URL: url, SECRET: PEER_SECRET },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const tokens = await query<{ token: string }>(
-    url,
-    'SET session_replication_role = replica',
-    [
-      `INSERT INTO "user" (id, name, email, "emailVerified", "createdAt", "updatedAt")
-       SELECT md5('user' || i), 'User ' || i, 'user-' || i || '@example.com', false, now(), now()
-       FROM generate_series(1, $1::integer) i`,
-      [Math.ceil(sessions / SESSIONS_PER_USER)],
-    ],
-    [
-      `INSERT INTO "session" (id, token, "userId", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent")
-       SELECT md5('session' || i), md5(random()::text || i), md5('user' || 1 + i / ${SESSIONS_PER_USER}),
-         now() + interval '7 days', now(), now(), '203.0.113.' || i % 251, ($2::text[])[1 + i % 3]
-       FROM generate_series(1, $1::integer) i`,
-      [sessions - SESSIONS_PER_USER, USER_AGENTS],
-    ],
-    'VACUUM ANALYZE',
-    'CHECKPOINT',
-    `SELECT token FROM "session" ORDER BY id LIMIT ${CALLERS}`,
-  );
-  const headers = tokens.map(({ token }) => {
-    const signature = createHmac('sha256', PEER_SECRET).update(token).digest('base64');
-    return `Cookie: better-auth.session_token=${encodeURIComponent(`${token}.${signature}`)}`;
-  });
-  return { url, headers };
-}
-
-/** The same number of sessions in connect-pg-simple's table. */
-export async function seedExpressSession(store: Store, sessions: number): Promise<{ url: string; headers: string[] }> {
-  const url = await store.createDatabase('express_session');
-  const ids = await query<{ sid: string }>(
-    url,
-    readFileSync('test/bench/peers/node_modules/connect-pg-simple/table.sql', 'utf8'),
-    [
-      `INSERT INTO session (sid, expire, sess)
-       SELECT md5(random()::text || i), now() + interval '30 days', json_build_object(
-         'cookie', json_build_object('originalMaxAge', 2592000000, 'expires', now() + interval '30 days',
-           'httpOnly', true, 'path', '/', 'sameSite', 'lax'),
-         'user', json_build_object('id', gen_random_uuid(), 'email', 'user-' || i || '@example.com', 'role', 'user'))
-       FROM generate_series(1, $1::integer) i`,
-      [sessions],
-    ],
-    'VACUUM ANALYZE',
-    'CHECKPOINT',
-    `SELECT sid FROM session ORDER BY sid LIMIT ${CALLERS}`,
-  );
-  const headers = ids.map(({ sid }) => {
-    const signature = createHmac('sha256', PEER_SECRET).update(sid).digest('base64').replace(/=+$/, '');
-    return `Cookie: connect.sid=${encodeURIComponent(`s:${sid}.${signature}`)}`;
-  });
-  return { url, headers };
 }
 
 export function writeHeaders(file: string, headers: string[]): string[] {

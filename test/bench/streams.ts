@@ -63,10 +63,9 @@ export interface StreamEnds {
   readonly slowest: number;
 }
 
-const ENDS = 100;
 const ENDS_AT_ONCE = 10;
 
-export async function benchStreamEnds(url: string): Promise<StreamEnds[]> {
+export async function benchStreamEnds(url: string, count: number): Promise<StreamEnds[]> {
   const servers = [await serveLatchkey(url), await serveLatchkey(url)] as const;
   const [a, b] = servers.map((server) => new Api(server.url)) as [Api, Api];
   const database: Pick<TestDatabase, 'query'> = { query: (sql, values = []) => query(url, [sql, values]) };
@@ -82,7 +81,7 @@ export async function benchStreamEnds(url: string): Promise<StreamEnds[]> {
   const figures: StreamEnds[] = [];
   for (const [what, end] of Object.entries(endings)) {
     const times: number[] = [];
-    while (times.length < ENDS) {
+    while (times.length < count) {
       const some = await Promise.all(
         Array.from({ length: ENDS_AT_ONCE }, async (_, i) => lasted(await watched(t), end, i % 2 ? a : b)),
       );

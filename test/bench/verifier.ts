@@ -12,12 +12,15 @@ import { load } from './load.js';
 import { cpuMicroseconds, describeMachine, leaveServerCore, LOAD_CORES } from './machine.js';
 import { type Figures, measureOnce } from './measure.js';
 import { type Server, serveBetterAuthClient, serveBetterAuthRoutes, serveLatchkey, serveProtected } from './servers.js';
-import { seedBetterAuth, seedLatchkey, startStore, type Store, writeCallers, writeHeaders } from './store.js';
+import { seedBetterAuth } from './peer-stores.js';
+import { seedLatchkey, startStore, type Store, writeCallers, writeHeaders } from './store.js';
+import { micro, table } from './tables.js';
 
 const CONNECTIONS = 64;
 // Each of the 5,000 callers twice; those that ask for each request remember none.
 const WARM_UP_REQUESTS = { remembers: 10_000, asks: 1000 };
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const LOCAL = 'local verification (`jose`)';
 const sizes = options.quick
   ? { sessions: 10_000, rounds: 3, seconds: 2 }
   : { sessions: 100_000, rounds: 7, seconds: 3 };
@@ -61,7 +64,7 @@ async function contestantsOn(store: Store): Promise<Contestant[]> {
   const env = { ASKED_URL: latchkey.url, CLIENT_ID: id, CLIENT_SECRET: secret };
 
   const seeded = await seedBetterAuth(store, sizes.sessions);
-  const betterAuth = await serveBetterAuthRoutes(seeded.url, LOAD_CORES);
+  const betterAuth = await serveBetterAuthRoutes(seeded.url, { cores: LOAD_CORES });
   const cookies = join(store.folder, 'better-auth');
   writeHeaders(cookies, seeded.headers);
 
@@ -74,9 +77,9 @@ async function contestantsOn(store: Store): Promise<Contestant[]> {
   });
   return [
     await withTokens('not protected', 'open'),
-    await withTokens('local verification (jose)', 'jose'),
-    await withTokens('latchkey/verifier, signature', 'signature'),
-    await withTokens('latchkey/verifier, strict', 'strict'),
+    await withTokens(LOCAL, 'jose'),
+    await withTokens('`latchkey/verifier`, `signature`', 'signature'),
+    await withTokens('`latchkey/verifier`, `strict`', 'strict'),
     await withTokens('introspection for each request', 'introspect', 'asks'),
     {
       name: "better-auth's client asks its server",
@@ -88,22 +91,18 @@ async function contestantsOn(store: Store): Promise<Contestant[]> {
   ];
 }
 
-function table(rows: ReadonlyMap<string, Row>): string {
-  const local = rows.get('local verification (jose)')!;
-  const lines = [...rows].map(([name, row]) =>
-    [
+function report(rows: ReadonlyMap<string, Row>): string {
+  const local = rows.get(LOCAL)?.serverCpu ?? 1;
+  return table(
+    ['protected route', 'service', 'of local', 'who is asked', 'PostgreSQL'],
+    [...rows].map(([name, { serverCpu, storeCpu, askedCpu }]) => [
       name,
-      Math.round(row.perSecond).toLocaleString('en'),
-      (row.serverCpu ?? 0).toFixed(1),
-      `${((row.serverCpu ?? 0) / (local.serverCpu ?? 1)).toFixed(2)} ×`,
-      row.askedCpu.toFixed(1),
-      (row.storeCpu ?? 0).toFixed(1),
-      row.p50.toFixed(2),
-      row.p99.toFixed(2),
-    ].join(' | '),
+      micro(serverCpu),
+      `${((serverCpu ?? 0) / local).toFixed(2)} ×`,
+      // What goes on anyway is no cost of a route that asks nobody.
+      ...(askedCpu < 1 ? ['', ''] : [micro(askedCpu), micro(storeCpu)]),
+    ]),
   );
-  const head = ['protected route', 'per second', 'service', 'of local', 'asked', 'PostgreSQL', 'p50 ms', 'p99 ms'];
-  return [head.join(' | '), head.map(() => '---').join(' | '), ...lines].map((line) => `| ${line} |`).join('\n');
 }
 
 if (!existsSync('test/bench/peers/node_modules')) {
@@ -134,12 +133,11 @@ try {
       p99: of(rows, (row) => row.p99),
     },
   ]);
+  console.log(report(new Map(medians)));
   console.log(
-    `${new Date().toISOString().slice(0, 10)}, ${describeMachine()}, PostgreSQL ${store.version}; ${CONNECTIONS} connections, ` +
-      `${sizes.sessions.toLocaleString('en')} sessions, medians of ${sizes.rounds} rounds of ${sizes.seconds} s. ` +
-      'Microseconds of processor time for each request.\n',
+    `\n${new Date().toISOString().slice(0, 10)}, ${describeMachine()}, PostgreSQL ${store.version}; ` +
+      `${sizes.sessions.toLocaleString('en')} sessions, medians of ${sizes.rounds} rounds of ${sizes.seconds} s.`,
   );
-  console.log(table(new Map(medians)));
 } finally {
   await store.stop();
 }

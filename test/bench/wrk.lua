@@ -1,12 +1,13 @@
--- Each request with the next of the given headers, so that callers differ as they do in life.
+-- Each request with the next of the given headers, after so many that were sent before: callers differ as they do in life.
 local requests = {}
-local last = 0
+local last
 
 function init(args)
   for line in io.lines(args[1]) do
     local name, value = line:match("^(%S+): (.*)$")
     requests[#requests + 1] = wrk.format(nil, wrk.path, { [name] = value, Host = wrk.host })
   end
+  last = tonumber(args[2]) % #requests
 end
 
 function request()

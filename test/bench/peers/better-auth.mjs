@@ -1,5 +1,6 @@
 // better-auth as its documentation sets it up for production on node-postgres: node better-auth.mjs serve|handle|migrate
 import { createServer } from 'node:http';
+import { hash, verify } from '@node-rs/argon2';
 import { betterAuth } from 'better-auth';
 import { getMigrations } from 'better-auth/db/migration';
 import { fromNodeHeaders, toNodeHandler } from 'better-auth/node';
@@ -9,10 +10,21 @@ const options = {
   database: new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 }),
   baseURL: 'http://localhost:3000',
   secret: process.env.SECRET,
-  emailAndPassword: { enabled: true },
+  emailAndPassword: {
+    enabled: true,
+    // As Latchkey hashes, with Latchkey's own package.
+    password: {
+      hash: (password) => hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 }),
+      verify: (stored) => verify(stored.hash, stored.password),
+    },
+  },
   telemetry: { enabled: false },
   rateLimit: { enabled: false },
-  session: { cookieCache: { enabled: process.env.COOKIE_CACHE === 'on', maxAge: 5 * 60 } },
+  session: {
+    cookieCache: { enabled: process.env.COOKIE_CACHE === 'on', maxAge: 5 * 60 },
+    // How old a session is before a request extends it.
+    ...(process.env.UPDATE_AGE && { updateAge: Number(process.env.UPDATE_AGE) }),
+  },
 };
 
 if (process.argv[2] === 'migrate') {

@@ -1,8 +1,8 @@
-// As wrk.lua, for machines without wrk: node load.mjs <url> <file of headers> <connections> <seconds>
+// As wrk.lua, for machines without wrk: node load.mjs <url> <file of headers> <connections> <seconds> <sent before>
 import { readFileSync } from 'node:fs';
 import autocannon from 'autocannon';
 
-const [url, file, connections, seconds] = process.argv.slice(2);
+const [url, file, connections, seconds, sent] = process.argv.slice(2);
 const requests = readFileSync(file, 'utf8')
   .trim()
   .split('\n')
@@ -15,7 +15,7 @@ const result = await autocannon({
   connections: Number(connections),
   duration: Number(seconds),
   setupClient: (client) => {
-    const from = share * next++;
+    const from = (Number(sent) + share * next++) % requests.length;
     client.setRequests([...requests.slice(from), ...requests.slice(0, from)]);
   },
 });

@@ -1,5 +1,7 @@
 // The service, with its session check replaced where a comparison asks for it. No setting of the service can do that:
 // node latchkey.mjs strict|stub|pg|typeorm
+import { writeFileSync } from 'node:fs';
+import { Session as Inspector } from 'node:inspector/promises';
 import { createApp } from '../../../dist/app.js';
 import { DATA_SOURCE_TOKEN } from '../../../dist/database/data-source.js';
 import { createLogger } from '../../../dist/process/logger.js';
@@ -62,9 +64,25 @@ const config = loadConfig(process.env);
 const app = await createApp(config, createLogger({ level: config.logLevel, isReadable: false }));
 await app.listen({ port: 0, host: '127.0.0.1' });
 process.send({ port: app.getHttpServer().address().port });
-process.on('message', () => {
-  globalThis.gc?.();
-  process.send({ heapBytes: process.memoryUsage().heapUsed });
-});
+const inspector = new Inspector();
+inspector.connect();
+const answers = {
+  heap() {
+    globalThis.gc?.();
+    return { heapBytes: process.memoryUsage().heapUsed };
+  },
+  async profile() {
+    await inspector.post('Profiler.enable');
+    await inspector.post('Profiler.start');
+    return {};
+  },
+  async profiled({ file }) {
+    const { profile } = await inspector.post('Profiler.stop');
+    writeFileSync(file, JSON.stringify(profile));
+    return {};
+  },
+};
+const answer = async (question) => process.send(await answers[question.ask](question));
+process.on('message', (question) => void answer(question));
 // The benchmark is over, however it ended.
 process.once('disconnect', () => process.exit());
