@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { transformSync } from '@swc/core';
 import { Api, type AuthResult } from '../support/api.js';
@@ -8,10 +8,10 @@ import { runClientAdd } from '../support/clients.js';
 import { freePort } from '../support/free-port.js';
 import { useInstances } from '../support/instances.js';
 import { until } from '../support/until.js';
+import { onFastify, printedService } from '../support/verifier-page.js';
 
 // The services of src/verifier/README.md, as they are printed there.
 const t = useInstances(1);
-const page = readFileSync('src/verifier/README.md', 'utf8');
 let folder: string;
 let env: Record<string, string>;
 
@@ -25,10 +25,6 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The first block of code below a heading. */
-const blockOf = (heading: string): string =>
-  new RegExp(`^## ${heading}\n[^]*?\`\`\`[jt]s\n([^]*?)\`\`\``, 'm').exec(page)![1]!;
-
 // Decorators, which Node does not know.
 const compiled = (source: string): string =>
   transformSync(source, {
@@ -39,13 +35,6 @@ const compiled = (source: string): string =>
     },
     module: { type: 'es6' },
   }).code;
-
-// The adapter that is installed here.
-const onFastify = (source: string): string =>
-  `import { FastifyAdapter } from '@nestjs/platform-fastify';\n${source.replace(
-    'NestFactory.create(AppModule)',
-    'NestFactory.create(AppModule, new FastifyAdapter(), { logger: false })',
-  )}`;
 
 async function run(name: string, source: string, port: number): Promise<ChildProcess> {
   const path = join(folder, `${name}.mjs`);
@@ -58,10 +47,11 @@ async function run(name: string, source: string, port: number): Promise<ChildPro
 it.each([
   ['Express', (source: string) => source],
   ['Fastify', (source: string) => source],
+  // On the adapter that is installed here; test/package has it as it is printed, on Express.
   ['Nest', (source: string) => compiled(onFastify(source))],
 ])('The service of the page for %s works as it is printed', async (heading, prepare) => {
   const port = await freePort();
-  const service = await run(heading, prepare(blockOf(heading)), port);
+  const service = await run(heading, prepare(printedService(heading)), port);
   const api = new Api(`http://127.0.0.1:${port}`);
   const login: AuthResult = await t.a.signUp();
   const orders = () => api.call('GET', '/orders', { bearer: login.accessToken });

@@ -1,13 +1,17 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
+import { Api } from '../support/api.js';
 import { EventStream } from '../support/event-stream.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { type OwnPostgres, startPostgres, temporaryFolder } from '../support/postgres.js';
+import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
+import { until } from '../support/until.js';
+import { onFastify, printedService } from '../support/verifier-page.js';
 
 const run = promisify(execFile);
 const INSTALL = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
@@ -27,6 +31,9 @@ beforeAll(async () => {
   });
   [postgres] = await Promise.all([startPostgres(), packed]);
   cpSync('test/examples/consumers', join(app, 'consumers'), { recursive: true });
+  const printed = printedService('Nest');
+  writeFileSync(join(app, 'src/orders-express.ts'), printed);
+  writeFileSync(join(app, 'src/orders-fastify.ts'), onFastify(printed));
 }, 4 * MINUTES);
 
 afterAll(async () => {
@@ -83,6 +90,12 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
     await database?.end();
     await Promise.all((instances ?? []).map((instance) => instance.kill('SIGTERM')));
   }, MINUTES);
+
+  const command = (path: string, ...args: string[]) =>
+    run(process.execPath, [join('node_modules/latchkey/dist', path), ...args], {
+      cwd: app,
+      env: { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: url, DATABASE_SCHEMA: 'auth' },
+    });
 
   it('guards its routes, and a logout at a route of Latchkey refuses them at once, on every instance', async () => {
     const { accessToken, credentials } = await a.signUp();
@@ -150,12 +163,37 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
     const { accessToken: bearer, credentials } = await a.signUp();
     const refused = await a.call('GET', '/notes/all', { bearer });
     expect(refused).toMatchObject({ status: 403, body: { statusCode: 403, code: 'forbidden' } });
-    await run(process.execPath, ['node_modules/latchkey/dist/bin/admin-grant.js', credentials.email], {
-      cwd: app,
-      env: { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: url, DATABASE_SCHEMA: 'auth' },
-    });
+    await command('bin/admin-grant.js', credentials.email);
     expect((await b.call('GET', '/notes/all', { bearer })).status).toBe(200);
   });
+
+  it.each(['orders-express.js', 'orders-fastify.js'])(
+    'protects the service of the page about the verifier (%s), which compiles and runs as it is printed',
+    async (service) => {
+      const { stdout } = await command('oauth/clients/client-add.js', service, '--scope', 'verify');
+      const [, id = '', secret = ''] = /client_id: (\S+)\s+client_secret: (\S+)/.exec(stdout) ?? [];
+      const port = await freePort();
+      const compiled = join(app, 'dist', service);
+      writeFileSync(compiled, readFileSync(compiled, 'utf8').replace(/listen\(\d+\)/, `listen(${port})`));
+      const child = spawn(process.execPath, [compiled], {
+        env: { LATCHKEY_URL: a.url, LATCHKEY_CLIENT_ID: id, LATCHKEY_CLIENT_SECRET: secret },
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      const orders = new Api(`http://127.0.0.1:${port}`);
+      await until('it listens', () => orders.call('GET', '/').catch(() => child.exitCode !== null));
+
+      const { accessToken: bearer, user } = await a.signUp();
+      expect((await orders.call('GET', '/')).status).toBe(200);
+      expect((await orders.call('GET', '/orders')).status).toBe(401);
+      expect(await orders.call('GET', '/orders', { bearer })).toMatchObject({ status: 200, body: { of: user.id } });
+      await b.call('POST', '/auth/logout', { bearer });
+      expect((await orders.call('GET', '/orders', { bearer })).status).toBe(401);
+
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      expect(await gone).toEqual([null, 'SIGTERM']);
+    },
+  );
 
   it('streams what happens to the sessions of an account, and closes with streams open', async () => {
     const account = await a.signUp();
