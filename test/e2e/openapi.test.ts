@@ -148,7 +148,7 @@ it('The file openapi.json is the document that the service serves: where it is n
   expect(JSON.parse(readFileSync('openapi.json', 'utf8'))).toEqual(document);
 });
 
-it('The types of the client are those of openapi.json: where they are not, run "npm run client:types" and commit them', () => {
+it('The types of the client are those of openapi.json: where they are not, run "npm run openapi" and commit them', () => {
   const written = execFileSync('node_modules/.bin/openapi-typescript', ['openapi.json'], { encoding: 'utf8' });
   expect(readFileSync('src/client/openapi.d.mts', 'utf8').trim() === written.trim()).toBe(true);
 });
