@@ -2,25 +2,19 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { type Answer, type AuthResult, cookieOf } from '../support/api.js';
 import { startInstance } from '../support/instance.js';
-import { useInstances } from '../support/instances.js';
-import { Mailbox } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 import { SECRETS } from '../support/secrets.js';
 
 const STAFF_MAIL = 'Our staff logged you out';
 let staff: AuthResult & { credentials: { email: string } };
-let mailbox: Mailbox;
-beforeAll(async () => {
-  mailbox = await Mailbox.open();
-});
-const t = useInstances(2, {
+const t = useMailedInstances(2, {
   // Patient, for a machine that is busy with something else: refusals come 60 at once here.
-  env: () => ({ SMTP_URL: mailbox.url, SESSION_CHECK_TIMEOUT_MS: '20000' }),
+  env: { SESSION_CHECK_TIMEOUT_MS: '20000' },
 });
 beforeAll(async () => {
   staff = await t.a.signUp();
   expect(grant(staff.credentials.email.toUpperCase())).toContain('is an admin');
 });
-afterAll(() => mailbox?.stop());
 
 const grant = (email: string) =>
   execFileSync(process.execPath, ['dist/bin/admin-grant.js', email], {
@@ -174,7 +168,7 @@ it("Staff end all sessions of one user alone, with or without a reason, and the 
     expect(await actionsOf(user.user.id)).toEqual([
       { type: 'sessions_revoked_by_staff', actor_id: staff.user.id, note: body?.reason ?? null },
     ]);
-    await mailbox.await(user.credentials.email, STAFF_MAIL);
+    await t.mailbox.await(user.credentials.email, STAFF_MAIL);
 
     // The user's own history says that it was not them.
     const { accessToken } = await t.a.signIn(user.credentials);
@@ -283,7 +277,7 @@ it('A password reset by staff mails the user a link and leaves the session activ
   const { status, body } = await asStaff('POST', `/admin/users/${user.user.id}/password/reset`, { reason: 'Asked' });
   expect([status, body]).toEqual([202, null]);
   expect((await t.b.me(user.accessToken)).status).toBe(200);
-  await mailbox.tokenFor(user.credentials.email, 'Set a new password');
+  await t.mailbox.tokenFor(user.credentials.email, 'Set a new password');
   expect(await actionsOf(user.user.id)).toMatchObject([{ type: 'password_reset_by_staff', note: 'Asked' }]);
 });
 

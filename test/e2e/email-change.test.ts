@@ -1,23 +1,18 @@
 import { type Api, type AuthResult, type Credentials, PASSWORD, someone } from '../support/api.js';
-import { useInstances } from '../support/instances.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
 const CONFIRM = 'Confirm your new e-mail address';
 const REQUESTED = 'Your e-mail address is about to change';
 const CHANGED = 'Your e-mail address was changed';
 
-let mailbox: Mailbox;
-beforeAll(async () => {
-  mailbox = await Mailbox.open();
-});
-const t = useInstances(2, { env: () => ({ SMTP_URL: mailbox.url }) });
-afterAll(() => mailbox?.stop());
+const t = useMailedInstances(2);
 
 const change = (api: Api, { accessToken }: AuthResult, body: Record<string, unknown>) =>
   api.call('POST', '/auth/email/change', { bearer: accessToken, body });
 const verify = (api: Api, token: string) => api.call('POST', '/auth/email/verify', { body: { token } });
 const mailsTo = (to: string, subject: string) =>
-  mailbox.mails.filter((mail) => mail.to === to && mail.subject === subject);
+  t.mailbox.mails.filter((mail) => mail.to === to && mail.subject === subject);
 const logsInWith = async (credentials: Credentials) => (await t.b.login(credentials)).status === 200;
 
 /** A session whose password was given so long ago, and an access token that says so. */
@@ -36,14 +31,14 @@ it('A change of address takes effect once the new address is confirmed, and both
   const other = await t.b.signIn(account.credentials);
   const { email: former } = account.credentials;
   // Before that its mails have no word of the person who gave the address.
-  await verify(t.a, await mailbox.tokenFor(former, SUBJECTS.verification));
+  await verify(t.a, await t.mailbox.tokenFor(former, SUBJECTS.verification));
   const { email } = someone();
   expect(await change(t.a, account, { email: email.toUpperCase(), password: PASSWORD })).toMatchObject({
     status: 202,
     body: null,
   });
-  const token = await mailbox.tokenFor(email, CONFIRM);
-  const [told] = await mailbox.await(former, REQUESTED);
+  const token = await t.mailbox.tokenFor(email, CONFIRM);
+  const [told] = await t.mailbox.await(former, REQUESTED);
   expect(told!.text).toContain(email);
   expect([await logsInWith(account.credentials), await logsInWith({ email, password: PASSWORD })]).toEqual([
     true,
@@ -57,17 +52,17 @@ it('A change of address takes effect once the new address is confirmed, and both
   ]);
   expect((await t.a.me(account.accessToken)).body).toMatchObject({ email, emailVerified: true });
   expect((await t.b.me(other.accessToken)).body).toMatchObject({ email });
-  await mailbox.await(former, CHANGED);
+  await t.mailbox.await(former, CHANGED);
   expect((await verify(t.a, token)).body.code).toBe('invalid_verification_token');
 });
 
 it('A change to a taken address is answered like any other and mails its owner no confirmation', async () => {
   const [account, owner] = [await t.a.signUp(), await t.a.signUp()];
   const taken = await change(t.a, account, { email: owner.user.email, password: PASSWORD });
-  await mailbox.await(account.user.email, REQUESTED);
+  await t.mailbox.await(account.user.email, REQUESTED);
   const free = await change(t.a, account, { email: someone().email, password: PASSWORD });
   expect([taken.status, taken.body]).toEqual([free.status, free.body]);
-  await mailbox.await(account.user.email, REQUESTED, 2);
+  await t.mailbox.await(account.user.email, REQUESTED, 2);
   expect(mailsTo(owner.user.email, CONFIRM)).toEqual([]);
 });
 
@@ -77,7 +72,7 @@ it('When two accounts confirm the same new address at once, only one of them get
   for (const account of [first, second]) {
     expect((await change(t.a, account, { email, password: PASSWORD })).status).toBe(202);
   }
-  const mails = await mailbox.await(email, CONFIRM, 2);
+  const mails = await t.mailbox.await(email, CONFIRM, 2);
   const tokens = mails.map(({ text }) => /token=([\w-]+)/.exec(text)![1]!);
   const answers = await Promise.all(tokens.map((token, i) => verify([t.a, t.b][i]!, token)));
   expect(answers.map(({ status }) => status).toSorted((x, y) => x - y)).toEqual([204, 409]);
@@ -89,9 +84,9 @@ it('Only the last requested change of address can be confirmed, and none after a
   const account = await t.a.signUp();
   const [first, last] = [someone(), someone()];
   await change(t.a, account, { email: first.email, password: PASSWORD });
-  const stale = await mailbox.tokenFor(first.email, CONFIRM);
+  const stale = await t.mailbox.tokenFor(first.email, CONFIRM);
   await change(t.a, account, { email: last.email, password: PASSWORD });
-  const current = await mailbox.tokenFor(last.email, CONFIRM);
+  const current = await t.mailbox.tokenFor(last.email, CONFIRM);
   expect((await verify(t.a, stale)).body.code).toBe('invalid_verification_token');
 
   const body = { currentPassword: PASSWORD, newPassword: 'another passphrase of a test' };
@@ -102,12 +97,12 @@ it('Only the last requested change of address can be confirmed, and none after a
 it('A confirmed change of address withdraws the former reset link, but not the "this was not me" link', async () => {
   const account = await t.a.signUp();
   const thief = (await t.a.login(account.credentials, { headers: { 'user-agent': 'curl/8.0' } })).body;
-  const disown = await mailbox.tokenFor(account.user.email, SUBJECTS.newDevice);
+  const disown = await t.mailbox.tokenFor(account.user.email, SUBJECTS.newDevice);
   await t.a.call('POST', '/auth/password/forgot', { body: { email: account.user.email } });
-  const reset = await mailbox.tokenFor(account.user.email, SUBJECTS.reset);
+  const reset = await t.mailbox.tokenFor(account.user.email, SUBJECTS.reset);
   const { email } = someone();
   await change(t.a, thief, { email, password: PASSWORD });
-  await verify(t.a, await mailbox.tokenFor(email, CONFIRM));
+  await verify(t.a, await t.mailbox.tokenFor(email, CONFIRM));
 
   const body = { token: reset, newPassword: 'another passphrase of a test' };
   expect((await t.a.call('POST', '/auth/password/reset', { body })).body.code).toBe('invalid_reset_token');

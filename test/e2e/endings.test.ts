@@ -1,8 +1,8 @@
 import { type Api, type AuthResult, PASSWORD } from '../support/api.js';
 import { addClient, basic, postForm, type TestClient } from '../support/clients.js';
 import { type Devices, seedDevices } from '../support/devices.js';
-import { useInstances } from '../support/instances.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 import { leaveUnseen } from '../support/time.js';
 
 const DEVICES = 20;
@@ -10,13 +10,9 @@ const NEW_PASSWORD = 'another passphrase of a test';
 
 let staff: AuthResult;
 let client: TestClient;
-let mailbox: Mailbox;
-beforeAll(async () => {
-  mailbox = await Mailbox.open();
-});
-const t = useInstances(2, {
+const t = useMailedInstances(2, {
   // Two more may sign in before the cap ends one.
-  env: () => ({ SMTP_URL: mailbox.url, MAX_SESSIONS_PER_USER: String(DEVICES + 2) }),
+  env: { MAX_SESSIONS_PER_USER: String(DEVICES + 2) },
   // Accounts are deleted here.
   hasMissingRows: true,
 });
@@ -25,7 +21,6 @@ beforeAll(async () => {
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [staff.user.id]);
   client = await addClient(t.a, staff, 'revoke');
 });
-afterAll(() => mailbox?.stop());
 
 /** Ends sessions at one instance. What it answered must be a success. */
 type End = (devices: Devices, api: Api) => Promise<{ status: number }>;
@@ -67,7 +62,7 @@ const withAndWithoutReason = (path: (devices: Devices) => string): Record<string
 });
 
 /** The token of the latest mail to a user. */
-const mailed = ([{ user }]: Devices, subject: string) => mailbox.tokenFor(user.email, subject);
+const mailed = ([{ user }]: Devices, subject: string) => t.mailbox.tokenFor(user.email, subject);
 const loginFrom = ([{ user }]: Devices, api: Api, userAgent: string) =>
   api.login({ email: user.email, password: PASSWORD }, { headers: { 'user-agent': userAgent } });
 const seenLast = ([, second]: Devices) => leaveUnseen(t.database, second.session.id, '1 day');

@@ -1,17 +1,12 @@
 import { type AuthResult, type Credentials, cookieOf, PASSWORD, someone } from '../support/api.js';
-import { useInstances } from '../support/instances.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
 const NEW_PASSWORD = 'another passphrase of a test';
 const PUBLIC_URL = 'https://id.example.com';
 
 // Two instances and a real mail server.
-let mailbox: Mailbox;
-beforeAll(async () => {
-  mailbox = await Mailbox.open();
-});
-const t = useInstances(2, { env: () => ({ SMTP_URL: mailbox.url, SMTP_TIMEOUT_MS: '1000', PUBLIC_URL }) });
-afterAll(() => mailbox?.stop());
+const t = useMailedInstances(2, { env: { SMTP_TIMEOUT_MS: '1000', PUBLIC_URL } });
 
 const change = (bearer: string, newPassword = NEW_PASSWORD, currentPassword = PASSWORD, api = t.a) =>
   api.call('POST', '/auth/password/change', { bearer, body: { currentPassword, newPassword } });
@@ -22,7 +17,7 @@ const verify = (token: string) => t.a.call('POST', '/auth/email/verify', { body:
 
 async function resetTokenFor(email: string, count = 1): Promise<string> {
   expect((await forgot(email)).status).toBe(202);
-  return mailbox.tokenFor(email, SUBJECTS.reset, count);
+  return t.mailbox.tokenFor(email, SUBJECTS.reset, count);
 }
 
 /** Twenty devices in both deliveries, at both instances. */
@@ -72,7 +67,7 @@ describe('changing a password', () => {
 
     expect((await t.b.login(me.credentials)).status).toBe(401);
     expect((await t.b.login({ ...me.credentials, password: NEW_PASSWORD })).status).toBe(200);
-    const [mail] = await mailbox.await(me.credentials.email, SUBJECTS.changed);
+    const [mail] = await t.mailbox.await(me.credentials.email, SUBJECTS.changed);
     expect(mail!.text).toContain('every device was logged out');
   });
 
@@ -168,7 +163,7 @@ describe('a forgotten password', () => {
       body: { email: credentials.email },
       headers: { 'x-forwarded-host': 'evil.example', forwarded: 'host=evil.example' },
     });
-    const [mail] = await mailbox.await(credentials.email, SUBJECTS.reset);
+    const [mail] = await t.mailbox.await(credentials.email, SUBJECTS.reset);
     expect(mail!.text).toMatch(/https:\/\/id\.example\.com\/auth\/password\/reset\?token=[\w-]{43}\n/);
     expect(mail!.html).toContain('href="https://id.example.com/auth/password/reset?token=');
     expect(mail!.text + mail!.html).not.toContain('evil');
@@ -248,7 +243,7 @@ describe('an address', () => {
   it('An address is confirmed by the token of its mail, once, and a confirmed address gets no further mail', async () => {
     const { credentials, accessToken, user } = await t.a.signUp();
     expect(user.emailVerified).toBe(false);
-    const token = await mailbox.tokenFor(credentials.email, SUBJECTS.verification);
+    const token = await t.mailbox.tokenFor(credentials.email, SUBJECTS.verification);
     expect((await verify(token)).status).toBe(204);
     expect((await t.b.me(accessToken)).body.emailVerified).toBe(true);
     expect((await verify(token)).body.code).toBe('invalid_verification_token');
@@ -259,9 +254,9 @@ describe('an address', () => {
 
   it('A user can ask for another mail that confirms the address', async () => {
     const { credentials, accessToken } = await t.a.signUp();
-    await mailbox.tokenFor(credentials.email, SUBJECTS.verification);
+    await t.mailbox.tokenFor(credentials.email, SUBJECTS.verification);
     expect((await t.b.call('POST', '/auth/email/resend', { bearer: accessToken })).status).toBe(202);
-    expect((await verify(await mailbox.tokenFor(credentials.email, SUBJECTS.verification, 2))).status).toBe(204);
+    expect((await verify(await t.mailbox.tokenFor(credentials.email, SUBJECTS.verification, 2))).status).toBe(204);
   });
 });
 
@@ -276,7 +271,7 @@ describe('a sign-in from a new device', () => {
     const { credentials, user } = await t.a.signUp();
     await t.a.signIn(credentials);
     await signIn(credentials);
-    const [mail] = await mailbox.await(credentials.email, SUBJECTS.newDevice);
+    const [mail] = await t.mailbox.await(credentials.email, SUBJECTS.newDevice);
     expect(mail!.text).toMatch(
       /^Device: Safari on iOS\nInternet address: 127\.0\.0\.1\nWhen: \w+ \d+, \d{4} at \d\d:\d\d \(UTC/m,
     );
@@ -291,13 +286,13 @@ describe('a sign-in from a new device', () => {
       user.id,
     ]);
     await signIn(credentials);
-    await mailbox.await(credentials.email, SUBJECTS.newDevice, 2);
+    await t.mailbox.await(credentials.email, SUBJECTS.newDevice, 2);
   });
 
   it('The token of a new-device mail revokes every session, invalidates the password and offers a reset', async () => {
     const me = await t.a.signUp();
     const thief = await signIn(me.credentials);
-    const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
+    const token = await t.mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
     const { status, body } = await t.b.call('POST', '/sessions/disown', { body: { token } });
     expect([status, body.revoked]).toEqual([200, 2]);
     await expectAllEnded([thief, me]);
@@ -311,7 +306,7 @@ describe('a sign-in from a new device', () => {
   it('Opening a link of a mail changes nothing', async () => {
     const me = await t.a.signUp();
     const thief = await signIn(me.credentials);
-    const token = await mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
+    const token = await t.mailbox.tokenFor(me.credentials.email, SUBJECTS.newDevice);
     for (const path of ['/sessions/disown', '/auth/password/reset', '/auth/email/verify']) {
       const page = await fetch(`${t.a.url}${path}?token=${token}`);
       expect(page.status).toBe(200);
@@ -331,7 +326,7 @@ it('The reuse of a spent refresh token is reported to its user by mail, with the
   const second = (await t.a.refresh(refreshToken)).body;
   await t.a.refresh(second.refreshToken);
   expect((await t.a.refresh(refreshToken)).body.code).toBe('refresh_token_reused');
-  const mails = await mailbox.await(credentials.email, SUBJECTS.reused);
+  const mails = await t.mailbox.await(credentials.email, SUBJECTS.reused);
   expect(mails).toHaveLength(1);
   expect(mails[0]!.text).toContain('Logged out: Firefox on Windows');
   expect(mails[0]!.text).toMatch(/The old key was used by: (?!Firefox)/);

@@ -4,15 +4,10 @@ import { addClient, basic, postForm, signUpStaff, type TestClient } from '../sup
 import { EventStream } from '../support/event-stream.js';
 import { forgeRefreshToken, resign, signingKeyOf } from '../support/forge.js';
 import { holdUsers } from '../support/held-rows.js';
-import { useInstances } from '../support/instances.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
-let mailbox: Mailbox;
-beforeAll(async () => {
-  mailbox = await Mailbox.open();
-});
-afterAll(() => mailbox?.stop());
-const t = useInstances(2, { env: () => ({ SMTP_URL: mailbox.url, PUBLIC_URL: 'https://login.example.com' }) });
+const t = useMailedInstances(2, { env: { PUBLIC_URL: 'https://login.example.com' } });
 let staff: AuthResult;
 let client: TestClient;
 beforeAll(async () => {
@@ -340,7 +335,7 @@ describe('POST /oauth/global-token-revocation', () => {
   it('Links that were mailed before do not work any more', async () => {
     const { credentials, user } = await t.a.signUp();
     await t.a.call('POST', '/auth/password/forgot', { body: { email: credentials.email } });
-    const token = await mailbox.tokenFor(credentials.email, SUBJECTS.reset);
+    const token = await t.mailbox.tokenFor(credentials.email, SUBJECTS.reset);
     expect((await revokeAll({ format: 'email', email: user.email })).status).toBe(204);
     const reset = { token, newPassword: 'another passphrase of a test' };
     expect((await t.b.call('POST', '/auth/password/reset', { body: reset })).body.code).toBe('invalid_reset_token');

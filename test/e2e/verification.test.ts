@@ -1,37 +1,23 @@
 import { type Answer, type Api, PASSWORD, someone } from '../support/api.js';
-import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, PRODUCTION_LIMITS, startInstance } from '../support/instance.js';
-import { expectInvariants } from '../support/invariants.js';
-import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { SUBJECTS } from '../support/mailbox.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 
 const EXISTS = 'You already have an account';
-let database: TestDatabase;
-let mailbox: Mailbox;
-let quiet: Instance;
-let open: Instance;
-let limited: Instance;
 
 // One that must not tell who has an account, one that may, and one of the former with limits, on one database: all want
 // addresses confirmed.
-beforeAll(async () => {
-  database = await createDatabase();
-  mailbox = await Mailbox.open();
-  const env = { DATABASE_URL: database.url, SMTP_URL: mailbox.url };
-  [quiet, open, limited] = await Promise.all([
-    startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off' } }),
-    startInstance({ env: { ...env, EMAIL_VERIFICATION: 'required' } }),
-    startInstance({ env: { ...env, REGISTRATION_DISCLOSURE: 'off', ...PRODUCTION_LIMITS, TRUST_PROXY: '1' } }),
-  ]);
-}, 60_000);
-
-afterAll(async () => {
-  try {
-    await expectInvariants(database, { api: quiet.api });
-  } finally {
-    await Promise.all([quiet, open, limited].map((instance) => instance?.kill('SIGTERM')));
-    await mailbox?.stop();
-    await database.drop();
-  }
+const SETTINGS: Record<string, string>[] = [
+  { REGISTRATION_DISCLOSURE: 'off' },
+  { EMAIL_VERIFICATION: 'required' },
+  { REGISTRATION_DISCLOSURE: 'off', ...PRODUCTION_LIMITS, TRUST_PROXY: '1' },
+];
+const t = useMailedInstances(SETTINGS.length, { env: (index) => SETTINGS[index]! });
+let quiet: Instance;
+let open: Instance;
+let limited: Instance;
+beforeAll(() => {
+  [quiet, open, limited] = t.instances as [Instance, Instance, Instance];
 });
 
 const verify = (api: Api, token: string, password?: string) =>
@@ -50,9 +36,9 @@ it('Where addresses must be confirmed, only a login after the confirmation makes
     expect([registered.status, registered.body, registered.headers.getSetCookie()]).toEqual([202, null, []]);
     expect((await api.login(me)).status).not.toBe(200);
     expect(
-      await database.query('SELECT FROM sessions s JOIN users u ON u.id = s.user_id WHERE email = $1', [me.email]),
+      await t.database.query('SELECT FROM sessions s JOIN users u ON u.id = s.user_id WHERE email = $1', [me.email]),
     ).toEqual([]);
-    expect((await verify(api, await mailbox.tokenFor(me.email, SUBJECTS.verification))).status).toBe(204);
+    expect((await verify(api, await t.mailbox.tokenFor(me.email, SUBJECTS.verification))).status).toBe(204);
     const login = await api.login(me);
     expect([login.status, login.body.user.emailVerified]).toEqual([200, true]);
   }
@@ -75,7 +61,7 @@ it('The owner of a taken address gets 3 mails an hour, and no answer discloses t
     );
   const [taken, free] = [someone(), someone()];
   await quiet.api.register(taken);
-  await verify(quiet.api, await mailbox.tokenFor(taken.email, SUBJECTS.verification));
+  await verify(quiet.api, await t.mailbox.tokenFor(taken.email, SUBJECTS.verification));
 
   const answers = [];
   for (let i = 0; i < 12; i++) answers.push(await register(taken.email), await register(free.email));
@@ -84,9 +70,9 @@ it('The owner of a taken address gets 3 mails an hour, and no answer discloses t
   // Mails go out in their order: behind the last of these there is none left.
   const last = someone();
   await register(last.email);
-  await mailbox.await(last.email, SUBJECTS.verification);
+  await t.mailbox.await(last.email, SUBJECTS.verification);
   const sent = (to: string, subject: string) =>
-    mailbox.mails.filter((mail) => mail.to === to && mail.subject === subject);
+    t.mailbox.mails.filter((mail) => mail.to === to && mail.subject === subject);
   expect(sent(taken.email, EXISTS)).toHaveLength(3);
   // One that was not sent yet is withdrawn for the next.
   expect([1, 2, 3]).toContain(sent(free.email, SUBJECTS.verification).length);
@@ -95,7 +81,7 @@ it('The owner of a taken address gets 3 mails an hour, and no answer discloses t
 it('A registration answers alike for a taken, a waiting and a free address, and mails the owner of the taken one', async () => {
   const taken = someone();
   await quiet.api.register(taken);
-  await verify(quiet.api, await mailbox.tokenFor(taken.email, SUBJECTS.verification));
+  await verify(quiet.api, await t.mailbox.tokenFor(taken.email, SUBJECTS.verification));
   const waiting = someone();
   await quiet.api.register(waiting);
 
@@ -108,7 +94,7 @@ it('A registration answers alike for a taken, a waiting and a free address, and 
   // Nothing about the account changed.
   expect((await quiet.api.login({ ...taken, password: 'a stranger wants in' })).status).toBe(401);
   expect((await quiet.api.login(taken)).status).toBe(200);
-  const [mail] = await mailbox.await(taken.email, EXISTS);
+  const [mail] = await t.mailbox.await(taken.email, EXISTS);
   expect(mail!.text).toContain('/auth/password/reset?token=');
   expect((await open.api.register(taken)).body.code).toBe('email_taken');
 });
@@ -120,9 +106,9 @@ it.each([
   const { email } = someone();
   const [first, last] = both;
   await quiet.api.register({ email, password: first!, name: 'Call 555 0100 to keep it' });
-  const early = await mailbox.tokenFor(email, SUBJECTS.verification);
+  const early = await t.mailbox.tokenFor(email, SUBJECTS.verification);
   await quiet.api.register({ email, password: last! });
-  const late = await mailbox.tokenFor(email, SUBJECTS.verification, 2);
+  const late = await t.mailbox.tokenFor(email, SUBJECTS.verification, 2);
   expect((await verify(quiet.api, early)).body.code).toBe('invalid_verification_token');
 
   // Whose password is it? The one who registered last need not be the one who reads this.
@@ -143,14 +129,14 @@ it.each([
 
 it('An account in use stays with its owner when a stranger registers its address', async () => {
   // From a time when confirming was optional.
-  const instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
+  const instance = await startInstance({ env: { DATABASE_URL: t.database.url, SMTP_URL: t.mailbox.url } });
   const me = await instance.api.signUp();
   await instance.kill('SIGTERM');
   const { email } = me.credentials;
   expect((await quiet.api.register({ email, password: 'a stranger wants in' })).status).toBe(202);
-  await mailbox.await(email, EXISTS);
+  await t.mailbox.await(email, EXISTS);
   expect((await quiet.api.me(me.accessToken)).status).toBe(200);
-  const token = await mailbox.tokenFor(email, SUBJECTS.verification);
+  const token = await t.mailbox.tokenFor(email, SUBJECTS.verification);
   expect((await verify(quiet.api, token)).status).toBe(204);
   expect((await quiet.api.login(me.credentials)).status).toBe(200);
 });
