@@ -6,13 +6,17 @@ import { Public } from '../http/public.decorator.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { ApiVerdict } from './documented-verdict.js';
 import { ForwardAuthService } from './forward-auth.service.js';
+import { ForwardedAddress } from './forwarded-address.js';
 import { SignInFilter } from './sign-in.filter.js';
 
 @ApiTags('Reverse proxies')
 @Public()
 @Controller('verify')
 export class ForwardAuthController {
-  constructor(private readonly forwardAuth: ForwardAuthService) {}
+  constructor(
+    private readonly forwardAuth: ForwardAuthService,
+    private readonly forwardedAddress: ForwardedAddress,
+  ) {}
 
   @All()
   @AskedByProxy()
@@ -20,11 +24,11 @@ export class ForwardAuthController {
   @HttpCode(HttpStatus.OK)
   @ApiVerdict()
   async verify(
-    @Req() { headers, query }: FastifyRequest,
+    @Req() request: FastifyRequest,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    reply.headers(await this.forwardAuth.verify({ headers, query, isQueryOwn: true }, source));
+    reply.headers(await this.answer(request, true, source));
   }
 
   /** For proxies that append the path that they were asked for. */
@@ -33,10 +37,16 @@ export class ForwardAuthController {
   @HttpCode(HttpStatus.OK)
   @ApiExcludeEndpoint()
   async verifyBelow(
-    @Req() { headers, query }: FastifyRequest,
+    @Req() request: FastifyRequest,
     @Source() source: RequestSource,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    reply.headers(await this.forwardAuth.verify({ headers, query, isQueryOwn: false }, source));
+    reply.headers(await this.answer(request, false, source));
+  }
+
+  private answer(request: FastifyRequest, isQueryOwn: boolean, source: RequestSource) {
+    this.forwardedAddress.look(request);
+    const { headers, query } = request;
+    return this.forwardAuth.verify({ headers, query, isQueryOwn }, source);
   }
 }

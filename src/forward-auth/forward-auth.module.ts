@@ -9,6 +9,7 @@ import { SessionsModule } from '../sessions/sessions.module.js';
 import { Assertions } from './assertions.js';
 import { ForwardAuthController } from './forward-auth.controller.js';
 import { ForwardAuthService } from './forward-auth.service.js';
+import { ForwardedAddress } from './forwarded-address.js';
 import { VisitCookie } from './visit-cookie.js';
 import { Visitors } from './visitors.js';
 
@@ -16,7 +17,7 @@ import { Visitors } from './visitors.js';
 @Module({
   imports: [AuthModule, KeysModule, LimitsModule, ReturnToAdviceModule, SessionsModule],
   controllers: [ForwardAuthController],
-  providers: [ForwardAuthService, Visitors, Assertions, VisitCookie],
+  providers: [ForwardAuthService, ForwardedAddress, Visitors, Assertions, VisitCookie],
 })
 export class ForwardAuthModule {
   constructor(refreshCookie: RefreshCookie, visitCookie: VisitCookie, { hasVisitCookie, returnToOrigins }: AppConfig) {
