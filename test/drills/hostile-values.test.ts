@@ -1,5 +1,6 @@
-import { someone } from '../support/api.js';
+import { type Answer, type AuthResult, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
+import { addClient, basic, postForm } from '../support/clients.js';
 import { EventStream } from '../support/event-stream.js';
 import { raw } from '../support/raw.js';
 
@@ -59,11 +60,36 @@ const IDS = [
 const NUMBERS = ['-1', '0', '1e9', '2147483648', '9007199254740993', '9'.repeat(40), 'NaN', '0x1f', '1.5', ' 1'];
 const CURSORS = [...TIMES, ...TEXTS].map((time) => Buffer.from(`${time} ${UUID}`).toString('base64url'));
 const VALUES = [...TEXTS, ...TIMES, ...IDS, ...NUMBERS];
+// As they stand in a body, where what is percent-encoded need be no text.
+const FORMS = [
+  '',
+  '&',
+  '=',
+  '&=&=&',
+  'token',
+  'token=%',
+  'token=%f',
+  'token=%ff',
+  'token=%u0041',
+  'token=%00',
+  'token=%ed%a0%80',
+  'token=%c0%ae',
+  'token=a=b=c',
+  'token=a&token=b',
+  'token[]=a',
+  'token[a][b]=c',
+  '%74oken=a&token=b',
+  '__proto__=a&constructor=b&token=c',
+  'token=\u0000\u00ff😀',
+  `token=${'%41'.repeat(2000)}`,
+  'a=b&'.repeat(3000),
+  `${'a'.repeat(9000)}=b`,
+];
 const JSON_VALUES = [...TEXTS, '\ud800', '\udc00a', null, true, 0, -1, 1e300, [], ['x'], {}, { $ne: null }];
 
 interface Operation {
   readonly parameters?: readonly { name: string; in: string }[];
-  readonly requestBody?: { content: { 'application/json'?: { schema: { $ref?: string } } } };
+  readonly requestBody?: { content: Record<string, { schema: { $ref?: string } }> };
   readonly security: readonly Record<string, unknown>[];
 }
 
@@ -147,6 +173,40 @@ it('No hostile value in a body field makes a route answer with a 5xx status', as
     }
   }
   expect(found).toEqual([]);
+  expect((await t.api.me(user)).status).toBe(200);
+}, 120_000);
+
+it('No hostile value in a field of a form, and no hostile form, makes a route answer with a 5xx status', async () => {
+  const staffs = { accessToken: staff } as AuthResult;
+  const client = await addClient(t.api, staffs, 'introspect', 'revoke');
+  const credentials: Record<string, string>[] = [{}, { authorization: basic(client) }];
+  const found: string[] = [];
+  const answered = new Set<number>();
+  const note = (form: string, { status }: Answer) => {
+    answered.add(status);
+    if (status >= 500) found.push(`${form.slice(0, 200)}: ${status}`);
+  };
+  const asked = operations.flatMap(({ path, operation }) => {
+    const { $ref } = operation.requestBody?.content['application/x-www-form-urlencoded']?.schema ?? {};
+    return $ref === undefined ? [] : [{ path, fields: Object.keys(schemas[$ref.split('/').at(-1)!]!.properties!) }];
+  });
+  expect(asked.map(({ path }) => path)).toEqual(['/oauth/introspect', '/oauth/revoke']);
+  for (const { path, fields } of asked) {
+    for (const headers of credentials) {
+      for (const field of [...fields, 'client_id', 'client_secret', 'client_assertion']) {
+        for (const value of VALUES) {
+          const form = { token: 'x', [field]: value };
+          note(`${path} ${JSON.stringify(form)}`, await postForm(t.api, path, form, headers));
+        }
+      }
+      for (const body of FORMS) {
+        const type = { 'content-type': 'application/x-www-form-urlencoded' };
+        note(`${path} ${body}`, await t.api.call('POST', path, { headers: { ...type, ...headers }, body }));
+      }
+    }
+  }
+  expect(found).toEqual([]);
+  expect([...answered].toSorted((x, y) => x - y)).toEqual([200, 400, 401]);
   expect((await t.api.me(user)).status).toBe(200);
 }, 120_000);
 
