@@ -27,12 +27,15 @@ export class HttpsGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const { headers, protocol, socket } = request;
-    const isFromProxy = headers['x-forwarded-proto'] !== undefined && this.isTrusted(socket.remoteAddress ?? '', 0);
-    if (this.isSecure && isFromProxy && !isAskedByProxy(request) && protocol !== 'https') {
+    if (this.isSecure && this.isPlain(context.switchToHttp().getRequest<FastifyRequest>())) {
       throw new HttpsRequiredError();
     }
     return true;
+  }
+
+  private isPlain(request: FastifyRequest): boolean {
+    const isFromProxy =
+      request.headers['x-forwarded-proto'] !== undefined && this.isTrusted(request.socket.remoteAddress ?? '', 0);
+    return isFromProxy && !isAskedByProxy(request) && request.protocol !== 'https';
   }
 }

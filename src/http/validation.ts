@@ -36,8 +36,13 @@ export class ForeignFieldError extends InvalidFieldError {
 }
 
 class StrictValidationPipe extends ValidationPipe {
-  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    if (typeof value === 'object' && value !== null && metadata.type !== 'custom') {
+  override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    // What a decorator of ours takes from a request, such as its caller, is no input.
+    return metadata.type === 'custom' ? Promise.resolve(value) : this.transformInput(value, metadata);
+  }
+
+  private async transformInput(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (typeof value === 'object' && value !== null) {
       const foreign = foreignNameIn(value);
       if (foreign !== undefined) {
         throw new ForeignFieldError(foreign);
