@@ -1,6 +1,8 @@
 import type { LoggerService } from '@nestjs/common';
-import { destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { isoTime } from './iso-time.js';
+import { standardOutput } from './standard-output.js';
 
 const SECRETS = [
   'authorization',
@@ -18,14 +20,11 @@ const SECRETS = [
   'client_assertion',
 ];
 
-// What is not yet written; beyond it lines are dropped.
-const BACKLOG_MAX_BYTES = 1_048_576;
-
 /** What a record is: secrets are removed, wherever it may carry one. */
 export const loggerOptions = (level: string): LoggerOptions => ({
   level,
   base: null,
-  timestamp: stdTimeFunctions.isoTime,
+  timestamp: isoTime,
   redact: {
     paths: SECRETS.flatMap((name) => [`["${name}"]`, `*["${name}"]`, `*.headers["${name}"]`]),
     censor: '[redacted]',
@@ -34,14 +33,17 @@ export const loggerOptions = (level: string): LoggerOptions => ({
 
 /** JSON lines, or lines for people while developing. */
 export function createLogger({ level, isReadable }: { level: string; isReadable: boolean }): Logger {
-  const options = loggerOptions(level);
-  const stdout = destination({ fd: process.stdout.fd, sync: true, maxLength: BACKLOG_MAX_BYTES });
-  // Closed, or on a full disk: requests go on without a log rather than not at all.
-  stdout.on('error', () => undefined);
-  const colorize = process.stdout.isTTY;
-  return isReadable
-    ? pino(options, pretty({ destination: stdout, colorize, translateTime: 'HH:MM:ss', singleLine: true }))
-    : pino(options, stdout);
+  const stdout = standardOutput((count) => logger.warn(`${count} lines of the log could not be written, and are lost`));
+  const textOf = pretty.prettyFactory({
+    colorize: process.stdout.isTTY,
+    translateTime: 'HH:MM:ss',
+    singleLine: true,
+  });
+  const logger = pino(
+    loggerOptions(level),
+    isReadable ? { write: (line: string) => void stdout.write(textOf(line)) } : stdout,
+  );
+  return logger;
 }
 
 /** Lets Nest and the service's own modules write into the same log. */

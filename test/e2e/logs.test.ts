@@ -1,18 +1,24 @@
-import { closeSync, openSync } from 'node:fs';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Api, cookieOf, someone } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { freePort } from '../support/free-port.js';
 import { spawnInstance, startInstance, withoutLimits } from '../support/instance.js';
+import { raw } from '../support/raw.js';
 import { SECRETS } from '../support/secrets.js';
 import { holdUsers } from '../support/held-rows.js';
 import { until } from '../support/until.js';
 
 let database: TestDatabase;
+const started: ChildProcess[] = [];
 
 beforeAll(async () => {
   database = await createDatabase();
 });
+afterEach(() => started.splice(0).forEach((child) => child.kill('SIGKILL')));
 afterAll(() => database.drop());
 
 const jsonLog = () => ({
@@ -125,33 +131,73 @@ it.each(['production', 'development'])(
   },
 );
 
+/** Starts an instance whose output goes to an open file, and waits until it answers. */
+async function startInto(output: number, environment: string) {
+  const port = await freePort();
+  const child = spawn(process.execPath, ['dist/main.js'], {
+    env: {
+      PATH: process.env['PATH'],
+      ...withoutLimits(environment),
+      ...jsonLog(),
+      NODE_ENV: environment,
+      PORT: String(port),
+    },
+    stdio: ['ignore', output, output],
+  });
+  started.push(child);
+  const api = new Api(`http://127.0.0.1:${port}`);
+  await until('it answers', () =>
+    api.call('GET', '/health/ready').then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  return { child, api };
+}
+
 it.each(['production', 'development'])(
   'In %s the service goes on serving when its log goes to a full disk',
   async (environment) => {
-    const port = await freePort();
     const full = openSync('/dev/full', 'w');
-    const child = spawn(process.execPath, ['dist/main.js'], {
-      env: {
-        PATH: process.env['PATH'],
-        ...withoutLimits(environment),
-        ...jsonLog(),
-        NODE_ENV: environment,
-        PORT: String(port),
-      },
-      stdio: ['ignore', full, full],
-    });
-    const api = new Api(`http://127.0.0.1:${port}`);
-    await until('it answers', () =>
-      api.call('GET', '/health/ready').then(
-        ({ status }) => status === 200,
-        () => false,
-      ),
-    );
+    const { child, api } = await startInto(full, environment);
     for (let i = 0; i < 20; i++) {
       expect((await api.me((await api.signUp()).accessToken)).status).toBe(200);
     }
     expect(child.exitCode).toBeNull();
-    child.kill('SIGKILL');
     closeSync(full);
+  },
+);
+
+// More than fits into the pipe and the backlog together.
+const MANY = 8000;
+
+it.each(['production', 'development'])(
+  'In %s the service goes on serving when the reader of its log stops, and says how many lines that cost when it goes on',
+  async (environment) => {
+    const folder = mkdtempSync(join(tmpdir(), 'latchkey-log-'));
+    const path = join(folder, 'pipe');
+    execFileSync('mkfifo', [path]);
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writer = openSync(path, 'w');
+    const { api } = await startInto(writer, environment);
+    const request = 'GET /health/live HTTP/1.1\r\nHost: x\r\n';
+    const answers = await raw(api.url, `${`${request}\r\n`.repeat(MANY)}${request}Connection: close\r\n\r\n`);
+    expect(answers.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(MANY + 1);
+    expect((await api.me((await api.signUp()).accessToken)).status).toBe(200);
+
+    let log = '';
+    const pipe = new Socket({ fd: reader, readable: true, writable: false });
+    pipe.on('data', (chunk) => (log += chunk.toString()));
+    const lost = await until('the loss is logged', () => /(\d+) lines of the log could not be written/.exec(log)?.[1]);
+    await api.call('GET', '/health/live', { headers: { 'x-request-id': 'read-again' } });
+    await until('the log goes on', () => log.includes('read-again'));
+    // Between the first one and the last, each is there or counted.
+    const written = log.match(/"route":"\/health\/live"/g)!.length;
+    expect(Number(lost)).toBeGreaterThan(500);
+    expect(written + Number(lost)).toBeGreaterThanOrEqual(MANY + 2);
+    expect(written + Number(lost)).toBeLessThan(MANY + 20);
+    pipe.destroy();
+    closeSync(writer);
+    rmSync(folder, { recursive: true });
   },
 );

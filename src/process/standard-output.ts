@@ -1,0 +1,41 @@
+import { destination } from 'pino';
+
+// What is not yet written; beyond it lines are dropped.
+const BACKLOG_MAX_BYTES = 1_048_576;
+// A pipe takes as much as a whole or not at all, so that the lines of several workers do not mix (PIPE_BUF).
+const WRITE_MAX_BYTES = 4096;
+const RETRY_AFTER_MS = 100;
+
+/**
+ * Standard output that stops nobody. A line is written before the call returns. If it cannot be, since nobody reads, the disk
+ * is full or the pipe is closed, it is kept for later, and beyond a mebibyte dropped: `onDropped` is then called, when the
+ * rest is out, with how many were.
+ */
+export function standardOutput(onDropped: (count: number) => void) {
+  const stdout = destination({
+    // Reading this property also makes a pipe refuse what it has no room for, instead of stopping the process.
+    fd: process.stdout.fd,
+    sync: true,
+    maxLength: BACKLOG_MAX_BYTES,
+    maxWrite: WRITE_MAX_BYTES,
+    // Trying again at once is sleeping.
+    retryEAGAIN: () => false,
+  });
+  let dropped = 0;
+  let retry: NodeJS.Timeout | undefined;
+  const writeRest = () => {
+    retry = undefined;
+    // Nothing new, so that a full backlog does not drop it.
+    stdout.write('');
+    if (retry === undefined && dropped > 0) {
+      const count = dropped;
+      dropped = 0;
+      onDropped(count);
+    }
+  };
+  stdout.on('drop', () => dropped++);
+  stdout.on('error', () => {
+    retry ??= setTimeout(writeRest, RETRY_AFTER_MS).unref();
+  });
+  return stdout;
+}
