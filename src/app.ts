@@ -15,6 +15,7 @@ import { collectMethods, refuseOtherMethods } from './http/methods.js';
 import { keepToOneHost } from './http/one-host.js';
 import { serveDocs } from './http/openapi/docs.js';
 import { Readiness } from './http/readiness.js';
+import { logRequests } from './http/request-log.js';
 import { validationPipe } from './http/validation.js';
 import { NestLogger } from './process/logger.js';
 
@@ -41,6 +42,8 @@ export async function createApp(config: AppConfig, logger: Logger): Promise<Nest
 export async function setUpApp(app: NestFastifyApplication, config: AppConfig): Promise<string[]> {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   acceptEveryRequest(fastify);
+  // First, so that what another hook refuses is logged too.
+  logRequests(fastify, config);
   allowOrigins(app, config);
   registerBodyParser(fastify, config.bodyLimitBytes);
   registerHooks(fastify, app.get(Readiness));

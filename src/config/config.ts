@@ -219,6 +219,10 @@ export class AppConfig extends LimitsConfig {
   @TextSetting('LOG_LEVEL', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
   readonly logLevel: string = 'info';
 
+  /** Which requests the log has a line of. */
+  @TextSetting('LOG_REQUESTS', ['all', 'errors', 'off'])
+  readonly loggedRequests: 'all' | 'errors' | 'off' = 'all';
+
   get isProduction(): boolean {
     return this.environment === 'production';
   }

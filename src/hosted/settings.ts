@@ -10,6 +10,7 @@ const OF_THE_PROCESS = [
   'metricsPort',
   'metricsHost',
   'logLevel',
+  'loggedRequests',
   'requestTimeoutMs',
   'shutdownDelayMs',
 ] as const;

@@ -25,21 +25,6 @@ export function registerHooks(fastify: FastifyInstance, readiness: Readiness): v
     }
     done();
   });
-  fastify.addHook('onResponse', (request, reply, done) => {
-    const { method, routeOptions, user } = request;
-    request.log.info(
-      {
-        requestId: request.id,
-        method,
-        route: routeOptions.url ?? null,
-        status: reply.statusCode,
-        milliseconds: Math.round(reply.elapsedTime),
-        ...(user && { userId: user.userId, sessionId: user.sessionId }),
-      },
-      'request',
-    );
-    done();
-  });
 }
 
 // Where the process is traced, the span of the request; instrumentation of HTTP knows no routes.

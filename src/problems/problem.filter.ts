@@ -27,7 +27,9 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
 
     const problem = toProblem(exception);
-    if (problem.status >= 500) {
+    // A client that leaves in the middle of its body is no failure of ours; the line of the request says that it did.
+    const hasClientLeft = exception === request.raw.errored;
+    if (problem.status >= 500 && !hasClientLeft) {
       const where = `${request.method} ${request.routeOptions?.url ?? '(no route)'} ${request.id}`;
       this.logger.error(`${problem.code}: ${where}`, exception instanceof Error ? exception.stack : exception);
     }

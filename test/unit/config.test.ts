@@ -203,6 +203,7 @@ describe('bad values', () => {
     ['TRUST_PROXY', '10.0.0.0/33'],
     ['PUBLIC_URL', 'ftp://example.com'],
     ['LOG_LEVEL', 'loud'],
+    ['LOG_REQUESTS', 'on'],
     ['CLEAR_SITE_DATA', 'cookies'],
     ['CLEAR_SITE_DATA', 'everything'],
   ])('A bad value of %s such as %s stops the start', (name, value) => {
