@@ -1,7 +1,7 @@
 import { cookieOf, someone } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { resign, signingKeyOf } from '../support/forge.js';
-import { expireIdleIn } from '../support/time.js';
+import { asIfRevokedEarlier, expireIdleIn } from '../support/time.js';
 import { holdSessions } from '../support/held-rows.js';
 import { until } from '../support/until.js';
 
@@ -18,17 +18,9 @@ async function revocationsOf(sessionId: string) {
   );
 }
 
-/** Asks as if the session had ended a minute ago: the trail, which nobody changes, has the true time. */
-async function aMinuteLater<T>(sessionId: string, ask: () => Promise<T>): Promise<T> {
-  const shift = (sign: string) =>
-    t.database.query(`UPDATE sessions SET revoked_at = revoked_at ${sign} interval '1 minute' WHERE id = $1`, [
-      sessionId,
-    ]);
-  await shift('-');
-  const answer = await ask();
-  await shift('+');
-  return answer;
-}
+/** Asks as if the session had ended a minute ago. */
+const aMinuteLater = <T>(sessionId: string, ask: () => Promise<T>): Promise<T> =>
+  asIfRevokedEarlier(t.database, sessionId, '1 minute', ask);
 
 describe('logout', () => {
   it('A logout by refresh token revokes that session alone, at once', async () => {

@@ -11,6 +11,7 @@ import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age
 import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
 import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-keys.js';
 import { CreateServiceClients1795600000000 } from './1795600000000-create-service-clients.js';
+import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -27,4 +28,5 @@ export const migrations = [
   AddLanguages1795560000000,
   CreateSigningKeys1795580000000,
   CreateServiceClients1795600000000,
+  KeepRevokedSessionsRevoked1795640000000,
 ];
