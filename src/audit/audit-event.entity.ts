@@ -3,6 +3,9 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 export const AUDIT_EVENT_TYPES = [
   'service_started',
   'service_stopped',
+  'database_promoted',
+  'database_went_back',
+  'database_restored',
   'login_succeeded',
   'login_failed',
   'login_throttled',
@@ -18,6 +21,7 @@ export const AUDIT_EVENT_TYPES = [
   'password_changed',
   'password_change_failed',
   'password_reset',
+  'password_withdrawn',
   'password_reset_requested',
   'password_reset_throttled',
   'mailed_token_throttled',

@@ -677,7 +677,7 @@ export interface paths {
         };
         /**
          * Can it serve requests?
-         * @description Asks the database, and whether its schema is the one this release knows or a later one. 503 as soon as the process is asked to stop, so that no new requests are sent to it.
+         * @description Asks the database, and whether its schema is the one this release knows or a later one. `database_went_back` says that it lacks what it had, as after a restore from a backup, and no request is served. 503 as soon as the process is asked to stop, so that no new requests are sent to it.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -1039,7 +1039,7 @@ export interface components {
          * @description Why a session ended: the reason of its revocation, or `expired`.
          * @enum {string}
          */
-        EndReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "expired";
+        EndReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "backup_restored" | "expired";
         /**
          * @description Who ended a session: its user, staff, or the system, by its own rules or for another service.
          * @enum {string}
@@ -1313,7 +1313,7 @@ export interface components {
          * @description Why a session was revoked.
          * @enum {string}
          */
-        RevocationReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted";
+        RevocationReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "backup_restored";
         ExportedSession: {
             /**
              * Format: uuid
@@ -1381,7 +1381,7 @@ export interface components {
          * @description What happened, in the audit trail.
          * @enum {string}
          */
-        AuditEventType: "service_started" | "service_stopped" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
+        AuditEventType: "service_started" | "service_stopped" | "database_promoted" | "database_went_back" | "database_restored" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_withdrawn" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
         /**
          * @description Whether what was tried was done or refused.
          * @enum {string}
@@ -2179,7 +2179,7 @@ export interface components {
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
+        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
     };
     responses: {
         /** @description Any other refusal. */
@@ -2602,6 +2602,21 @@ export interface components {
         ForbiddenOrInsufficientUserAuthentication403OrValidationFailed403: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `database_went_back`: The database lacks what it had answered, as after a restore from a backup, so no request is served. The log of the service says what to do.
+         *
+         *     `service_unavailable`: The service cannot answer right now and the outcome is unknown. Try again with the same tokens.
+         */
+        DatabaseWentBackOrServiceUnavailable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
                 [name: string]: unknown;
             };
             content: {
@@ -3979,7 +3994,7 @@ export interface operations {
                 };
             };
             500: components["responses"]["InternalError"];
-            503: components["responses"]["ServiceUnavailable"];
+            503: components["responses"]["DatabaseWentBackOrServiceUnavailable"];
             default: components["responses"]["AnyOther"];
         };
     };

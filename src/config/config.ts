@@ -55,6 +55,10 @@ export class AppConfig extends LimitsConfig {
   @TextSetting('DATABASE_SCHEMA')
   readonly databaseSchema: string = DEFAULT_SCHEMA;
 
+  /** Whether a database that lacks what it had is served all the same. */
+  @TextSetting('RESTORED', ['acknowledged'])
+  readonly restored?: 'acknowledged';
+
   @IntegerSetting('DATABASE_POOL_SIZE', { min: 2, max: 1000 })
   readonly databasePoolSize: number = 10;
 

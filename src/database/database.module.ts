@@ -2,12 +2,17 @@ import { Global, Logger, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import sql from 'sql-template-tag';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { AppConfig } from '../config/config.js';
+import { AppConfig, DEFAULT_SCHEMA } from '../config/config.js';
 import { DATA_SOURCE } from './data-source.js';
 import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
+import { HistoryCheck } from './history/history-check.js';
+import { HistoryKeeper } from './history/history-keeper.js';
+import { DatabaseRestoredError } from './history/history.errors.js';
+import { joinHistory } from './history/join-history.js';
+import { historyOf, poolOf } from './pool.js';
 import { throughPooler } from './pooling.js';
 import { ReservedConnections } from './reserved-connections.js';
 import { Retention } from './retention.js';
@@ -29,7 +34,7 @@ const POOLED =
       name: DATA_SOURCE,
       inject: [AppConfig],
       useFactory: (config: AppConfig) => ({
-        ...databaseOptions(config),
+        ...servingOptions(config),
         autoLoadEntities: true,
         retryAttempts: CONNECT_ATTEMPTS,
         retryDelay: CONNECT_AGAIN_AFTER_MS,
@@ -38,10 +43,16 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Database, Notifications, ReservedConnections, Retention, Schema],
+  providers: [Database, HistoryKeeper, Notifications, ReservedConnections, Retention, Schema],
   exports: [Database, Notifications, ReservedConnections, Retention, Schema],
 })
 export class DatabaseModule {}
+
+function servingOptions(config: AppConfig) {
+  const options = databaseOptions(config);
+  const history = new HistoryCheck(config.restored === 'acknowledged');
+  return { ...options, extra: { ...options.extra, history } };
+}
 
 async function connect(options?: DataSourceOptions): Promise<DataSource> {
   if (options?.type !== 'postgres') {
@@ -57,10 +68,30 @@ async function connect(options?: DataSourceOptions): Promise<DataSource> {
       new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
     }
     const dataSource = await new DataSource(reachable).initialize();
-    await warnOfClock(dataSource);
+    try {
+      await requireHistory(dataSource, options.schema);
+      await warnOfClock(dataSource);
+    } catch (error) {
+      await dataSource.destroy();
+      throw error;
+    }
     return dataSource;
   } catch (error) {
     throw startErrorOf(error, options);
+  }
+}
+
+/** Throws {@link DatabaseRestoredError} where the database lacks what it had when it was served last. */
+async function requireHistory(dataSource: DataSource, schema = DEFAULT_SCHEMA): Promise<void> {
+  const check = historyOf(poolOf(dataSource));
+  const why = check && (await joinHistory(new Database(dataSource), check, schema));
+  if (why) {
+    throw new DatabaseRestoredError(why);
+  }
+  if (check?.isAcknowledged) {
+    new Logger('Database').warn(
+      'RESTORED=acknowledged: restored backups are served. Remove it once all instances run.',
+    );
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Pool, PoolClient, QueryConfig, QueryResultRow } from 'pg';
 import type { DataSource } from 'typeorm';
+import type { HistoryCheck } from './history/history-check.js';
 import { isConflict, retryOnConflict } from './retry-on-conflict.js';
+import type { ServiceClientOptions } from './service-client.js';
 import { type Answer, answerOf, Transaction } from './transaction.js';
 
 /** The pool of connections that TypeORM keeps, which its types do not show. Throws where it is not connected. */
@@ -15,9 +17,19 @@ export function poolOf({ driver }: DataSource): Pool {
 const isPool = (value: unknown): value is Pool =>
   typeof value === 'object' && value !== null && 'waitingCount' in value;
 
-/** Runs one statement, as a transaction of its own, and again after a conflict. Throws what the driver throws. */
+/** What is remembered of the database of a pool; undefined for what is not to remember it, such as a command. */
+export function historyOf(pool: Pool): HistoryCheck | undefined {
+  const options: ServiceClientOptions = pool.options;
+  return options.history;
+}
+
+/**
+ * Runs one statement, as a transaction of its own, and again after a conflict. Throws what the driver throws, and
+ * `DatabaseRefusedError` where the database is not to be served.
+ */
 export function sendTo<Row extends QueryResultRow>(pool: Pool, statement: QueryConfig): Promise<Answer<Row>> {
   return retryOnConflict(async () => {
+    historyOf(pool)?.requireIntact();
     const client = await pool.connect();
     try {
       const answer = await answerOf<Row>(client, statement);
@@ -39,6 +51,7 @@ export async function transactionOn<T>(pool: Pool, work: (transaction: Transacti
 }
 
 async function runOnce<T>(pool: Pool, work: (transaction: Transaction) => Promise<T>) {
+  historyOf(pool)?.requireIntact();
   const client = await pool.connect();
   try {
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');

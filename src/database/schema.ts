@@ -5,6 +5,8 @@ import { codeOf } from '../problems/error-code.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { InjectOurDataSource } from './data-source.js';
 import { Database } from './database.js';
+import { DatabaseWentBackError } from './history/history.errors.js';
+import { historyOf, poolOf } from './pool.js';
 import { ReservedConnections } from './reserved-connections.js';
 
 const UNDEFINED_TABLE = '42P01';
@@ -14,13 +16,20 @@ interface AppliedMigration {
   readonly name: string;
 }
 
-/** Whether the schema of the database is one that this code knows. */
+/** Whether the database is one that this code may serve: it has what it had, and a schema that this code knows. */
 @Injectable()
 export class Schema {
   constructor(
     @InjectOurDataSource() private readonly dataSource: DataSource,
     private readonly reserved: ReservedConnections,
   ) {}
+
+  /** Throws {@link DatabaseWentBackError} where the database lacks what it had. */
+  requireIntact(): void {
+    if (historyOf(poolOf(this.dataSource))?.wentBackWhy) {
+      throw new DatabaseWentBackError();
+    }
+  }
 
   /**
    * Throws {@link UnknownSchemaError} where the database lacks a migration, and what the driver throws. It takes the way

@@ -1,11 +1,14 @@
 import { Client, type ClientConfig, type QueryConfig } from 'pg';
 import { requestContext } from '../http/request-context.js';
+import type { HistoryCheck } from './history/history-check.js';
 
 export interface ServiceClientOptions extends ClientConfig {
   /** Set before the first statement, by one: PgBouncer refuses them among the startup parameters. */
   readonly sessionSettings?: Readonly<Record<string, number | string>>;
   /** Each transaction may be on another of the server's connections, so that none can be set, or keep a statement. */
   readonly isPooledByTransaction?: boolean;
+  /** Asked before the connection is used: whether the database is still the one that was served. */
+  readonly history?: HistoryCheck;
 }
 
 /**
@@ -40,14 +43,15 @@ export class ServiceClient extends Client {
 
   private async set(): Promise<this> {
     const settings = this.options.isPooledByTransaction ? [] : Object.entries(this.options.sessionSettings ?? {});
-    if (settings.length > 0) {
-      try {
+    try {
+      if (settings.length > 0) {
         await this.query(settings.map(([name, value]) => `SET ${name} = '${value}'`).join('; '));
-      } catch (error) {
-        // The pool does not count it as a connection, and would not close it.
-        this.end().catch(() => undefined);
-        throw error;
       }
+      await this.options.history?.checkConnection(this);
+    } catch (error) {
+      // The pool does not count it as a connection, and would not close it.
+      this.end().catch(() => undefined);
+      throw error;
     }
     return this;
   }

@@ -5,6 +5,7 @@ import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { Public } from '../http/public.decorator.js';
 import { AppConfig } from '../config/config.js';
+import { DatabaseWentBackError } from '../database/history/history.errors.js';
 import { Schema, UnknownSchemaError } from '../database/schema.js';
 import { Readiness } from '../http/readiness.js';
 import { HealthDto } from './health.dto.js';
@@ -37,15 +38,17 @@ export class HealthController {
   @ApiOperation({
     summary: 'Can it serve requests?',
     description:
-      'Asks the database, and whether its schema is the one this release knows or a later one. 503 as soon as the ' +
+      'Asks the database, and whether its schema is the one this release knows or a later one. `database_went_back` says ' +
+      'that it lacks what it had, as after a restore from a backup, and no request is served. 503 as soon as the ' +
       'process is asked to stop, so that no new requests are sent to it.',
   })
   @ApiOkResponse({ type: HealthDto })
-  @ApiProblems(ServiceUnavailableError)
+  @ApiProblems(ServiceUnavailableError, DatabaseWentBackError)
   async getReadiness(): Promise<HealthDto> {
     if (!this.readiness.isReady) {
       throw new ServiceUnavailableError();
     }
+    this.schema.requireIntact();
     await this.health.check([
       () =>
         this.indicators

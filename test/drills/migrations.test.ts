@@ -34,6 +34,7 @@ const tablesOf = async (of: TestDatabase): Promise<string[]> =>
 
 const TABLES = [
   'audit_events',
+  'database_history',
   'email_changes',
   'known_devices',
   'mailed_tokens',
@@ -42,6 +43,7 @@ const TABLES = [
   'rate_limits',
   'service_client_secrets',
   'service_clients',
+  'service_processes',
   'sessions',
   'signing_keys',
   'stream_watches',

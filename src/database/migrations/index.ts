@@ -12,6 +12,7 @@ import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
 import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-keys.js';
 import { CreateServiceClients1795600000000 } from './1795600000000-create-service-clients.js';
 import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
+import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   CreateSigningKeys1795580000000,
   CreateServiceClients1795600000000,
   KeepRevokedSessionsRevoked1795640000000,
+  CreateDatabaseHistory1795640000001,
 ];
