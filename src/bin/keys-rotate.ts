@@ -38,7 +38,7 @@ async function rotate(rotation: KeyRotation): Promise<string> {
 }
 
 async function replaceLeaked(rotation: KeyRotation): Promise<string> {
-  const { made, revoked } = await rotation.replaceLeaked();
+  const { made, revoked } = await rotation.replaceAll('leaked');
   const old = revoked.length > 0 ? revoked.join(', ') : 'none, there was no key';
   return `Refused from now on: ${old}.\nThe key ${made.id} signs. Each client refreshes once; nobody has to log in again.`;
 }

@@ -17,8 +17,8 @@ const PUBLISHED_AHEAD_SECONDS = 1200;
 /** Where instances are notified that a key was revoked. */
 export const KEYS_CHANNEL = 'latchkey_keys';
 
-/** Why a key was made: there was none, no secret opens those there are, its time has come, or a person asked. */
-export type RotationReason = 'first' | 'secret_changed' | 'schedule' | 'command' | 'leaked';
+/** Why a key was made: there was none, no secret opens those there are, its time has come, or a person asked, for a reason. */
+export type RotationReason = 'first' | 'secret_changed' | 'schedule' | 'command' | 'leaked' | 'backup_restored';
 
 export interface MadeKey {
   readonly id: string;
@@ -92,8 +92,13 @@ export class KeyRotation {
     });
   }
 
-  /** Revokes every key there is, and makes one that signs at once. Returns the ids of those revoked. */
-  async replaceLeaked(): Promise<{ readonly made: MadeKey; readonly revoked: readonly string[] }> {
+  /**
+   * Revokes every key there is, and makes one that signs at once: they leaked, or those that were revoked for that are accepted
+   * again in a restored backup. Returns the ids of those revoked.
+   */
+  async replaceAll(
+    reason: 'leaked' | 'backup_restored',
+  ): Promise<{ readonly made: MadeKey; readonly revoked: readonly string[] }> {
     const done = await this.inTurn(async (turn) => {
       const revoked = turn.stored.map(({ id }) => id);
       await turn.transaction.query(sql`
@@ -101,8 +106,8 @@ export class KeyRotation {
           UPDATE signing_keys SET accepted_until = '-infinity' WHERE id = ANY(${revoked}::text[]) RETURNING id
         )
         INSERT INTO audit_events (type, outcome, reason, note)
-        SELECT 'signing_key_revoked', 'success', 'leaked', id FROM revoked`);
-      return { made: await this.make(turn, turn.now, 'leaked'), revoked };
+        SELECT 'signing_key_revoked', 'success', ${reason}, id FROM revoked`);
+      return { made: await this.make(turn, turn.now, reason), revoked };
     });
     // For what is open. It may fail: no request is decided by it.
     const channel = channelIn(this.config.databaseSchema, KEYS_CHANNEL);

@@ -24,6 +24,7 @@ const WHY: Readonly<Record<RotationReason, string>> = {
   schedule: 'the one before is old',
   command: 'asked to',
   leaked: 'the one before has leaked',
+  backup_restored: 'the database was restored from a backup',
 };
 
 /** What a statement saw that a token is issued for. */

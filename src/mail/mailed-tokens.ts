@@ -142,15 +142,22 @@ export class MailedTokens {
    * transaction must have locked the user's row.
    */
   async withdrawPending(transaction: Transaction, userId: string): Promise<void> {
-    const former = sql`(SELECT former FROM email_changes WHERE user_id = ${userId})`;
-    await transaction.query(
-      sql`WITH unsent AS (
-            DELETE FROM mails WHERE user_id = ${userId} AND kind = ANY(${LINKED_KINDS}::text[])
-              AND NOT (kind IN ('new_device', 'email_changed') AND recipient IN ${former})
-          )
-          DELETE FROM mailed_tokens WHERE user_id = ${userId}
-            AND NOT (purpose IN ('disown', 'email_undo') AND email IN ${former})`,
-    );
+    await transaction.query(sql`WITH ${withdrawalSteps((column) => sql`${column} = ${userId}`)} SELECT`);
+  }
+
+  /**
+   * Does the same for all users: in a restored backup, links that were used or withdrawn since work again. Returns how many
+   * tokens and unsent mails that were. No mail is sent meanwhile, so that none gets a token.
+   */
+  withdrawPendingOfAll(): Promise<number> {
+    return this.database.transaction(async (transaction) => {
+      await transaction.query(sql`LOCK TABLE mails, mailed_tokens IN SHARE ROW EXCLUSIVE MODE`);
+      const { rows } = await transaction.query<{ count: number }>(
+        sql`WITH ${withdrawalSteps(() => sql`true`)}
+            SELECT ((SELECT count(*) FROM unsent) + (SELECT count(*) FROM withdrawn))::integer AS count`,
+      );
+      return rows[0]?.count ?? 0;
+    });
   }
 
   /** Withdraws a user's tokens for these purposes, those of mails that are not sent yet included. */
@@ -162,6 +169,21 @@ export class MailedTokens {
     );
   }
 }
+
+/** @param isTheirs whether a column with the id of a user is that of one whose links are withdrawn */
+const withdrawalSteps = (isTheirs: (column: Sql) => Sql): Sql => {
+  const isFormer = (user: Sql, email: Sql) =>
+    sql`EXISTS (SELECT FROM email_changes c WHERE c.user_id = ${user} AND c.former = ${email})`;
+  return sql`unsent AS (
+      DELETE FROM mails m WHERE ${isTheirs(sql`m.user_id`)} AND m.kind = ANY(${LINKED_KINDS}::text[])
+        AND NOT (m.kind IN ('new_device', 'email_changed') AND ${isFormer(sql`m.user_id`, sql`m.recipient`)})
+      RETURNING 1
+    ), withdrawn AS (
+      DELETE FROM mailed_tokens t WHERE ${isTheirs(sql`t.user_id`)}
+        AND NOT (t.purpose IN ('disown', 'email_undo') AND ${isFormer(sql`t.user_id`, sql`t.email`)})
+      RETURNING 1
+    )`;
+};
 
 const lifeOf = (purpose: TokenPurpose): Sql =>
   sql`make_interval(secs => ${TOKEN_LIFE_SECONDS[purpose]}::double precision)`;

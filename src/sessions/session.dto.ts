@@ -117,6 +117,7 @@ const BY_SYSTEM: ReadonlySet<string> = new Set([
   'refresh_token_reuse',
   'session_limit',
   'revoked_by_service',
+  'backup_restored',
   'expired',
 ]);
 const ENDERS = ['self', 'staff', 'system'] as const;

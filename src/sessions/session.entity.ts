@@ -20,6 +20,7 @@ export const REVOCATION_REASONS = [
   'disowned',
   'user_disabled',
   'account_deleted',
+  'backup_restored',
 ] as const;
 
 /** Why a session was ended on purpose. Expiry is no revocation. */

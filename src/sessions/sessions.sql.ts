@@ -41,9 +41,9 @@ export const honoursPredecessor = (graceSeconds: number): Sql => sql`(
       OR s.used_generation < s.generation
     ))`;
 
-/** The last three columns of a row in the audit trail: ip, user_agent, request_id. */
-export const sourceValues = ({ ip, userAgent, requestId }: RequestSource): Sql =>
-  sql`${ip}, ${userAgent}, ${requestId}`;
+/** The last three columns of a row in the audit trail: ip, user_agent, request_id; null for what no request asked for. */
+export const sourceValues = (source: RequestSource | null): Sql =>
+  sql`${source?.ip ?? null}, ${source?.userAgent ?? null}, ${source?.requestId ?? null}`;
 
 /** What a mail about a request has as its details: which device, its address, and what else it says. */
 export const mailedSource = (source: RequestSource, others: MailDetails = {}): Sql =>
@@ -96,7 +96,7 @@ export const BY_THE_SERVICE = sql`NULL::uuid`;
  * @param which condition over `s` that picks the sessions; only active ones of them are revoked
  * @param revokedBy the id of the user or the service client that does it
  */
-export const revoke = (which: Sql, revokedBy: Sql, reason: RevocationReason, source: RequestSource): Sql => sql`
+export const revoke = (which: Sql, revokedBy: Sql, reason: RevocationReason, source: RequestSource | null): Sql => sql`
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
     WHERE ${which} AND ${PERHAPS_ACTIVE}
