@@ -9,6 +9,8 @@ const FILES = [
   'drills/migrations',
   'drills/schemas',
   'e2e/roles',
+  'e2e/audit-parts',
+  'drills/audit-parts',
   'e2e/cleanup',
   'e2e/metrics-retention',
   'drills/big-tables',

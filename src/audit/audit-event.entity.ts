@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
 
 export const AUDIT_EVENT_TYPES = [
   'service_started',
@@ -70,7 +70,14 @@ export class AuditEvent {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'audit_events_pkey' })
   readonly id!: string;
 
-  @Column({ type: 'timestamptz', name: 'at', precision: 3, default: () => 'now()' })
+  // Part of the key, since it decides which part of the table has the line: one for each month.
+  @PrimaryColumn({
+    type: 'timestamptz',
+    name: 'at',
+    precision: 3,
+    default: () => 'now()',
+    primaryKeyConstraintName: 'audit_events_pkey',
+  })
   readonly at!: Date;
 
   @Column({ type: 'text', name: 'type' })

@@ -6,7 +6,7 @@ import { Database } from './database.js';
 
 const FIRST_AFTER_MS = 60_000;
 const EVERY_MS = 3_600_000;
-const BATCH_ROWS = 1000;
+export const BATCH_ROWS = 1000;
 const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** Which rows of a table are kept no longer. */
@@ -16,10 +16,16 @@ export interface RetentionRule {
   readonly column: string;
   /** Rows are deleted whose column is less than this. */
   readonly before: Sql;
-  /** A setting that the deleting transaction carries, for triggers that check it. */
-  readonly setting?: { readonly name: string; readonly value: string };
-  /** Its rows never change, so they need not be locked before they go: that would take the right to UPDATE them. */
-  readonly isAppendOnly?: boolean;
+}
+
+/** How a table whose rows go in a way of their own is cleaned. */
+export interface RetentionTask {
+  readonly table: string;
+  /** What is so where it fails, and the rights that it takes: for the log. */
+  readonly otherwise: string;
+  readonly rights: string;
+  /** Does what is due, one portion at a time, each in a transaction of its own. Yields how many rows went. */
+  readonly portions: () => AsyncIterable<number>;
 }
 
 interface Batch {
@@ -35,7 +41,7 @@ interface Batch {
 @Injectable()
 export class Retention implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Retention.name);
-  private readonly rules: RetentionRule[] = [];
+  private readonly tasks: RetentionTask[] = [];
   private readonly refusing = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
@@ -44,12 +50,22 @@ export class Retention implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /** The tables that rows are deleted from. */
   get tables(): string[] {
-    return this.rules.map(({ table }) => table);
+    return this.tasks.map(({ table }) => table);
   }
 
   /** From now on this rule applies too. */
   add(rule: RetentionRule): void {
-    this.rules.push(rule);
+    this.addTask({
+      table: rule.table,
+      otherwise: `What is over in ${rule.table} stays`,
+      rights: 'SELECT, UPDATE and DELETE',
+      portions: () => this.batchesOf(rule),
+    });
+  }
+
+  /** From now on this is done too. */
+  addTask(task: RetentionTask): void {
+    this.tasks.push(task);
   }
 
   onApplicationBootstrap(): void {
@@ -65,8 +81,8 @@ export class Retention implements OnApplicationBootstrap, OnApplicationShutdown 
   /** Deletes all that is due now, and returns how many rows. What fails in a table is logged, and stays for later. */
   async deleteDue(): Promise<number> {
     let count = 0;
-    for (const rule of this.rules) {
-      count += await this.clean(rule);
+    for (const task of this.tasks) {
+      count += await this.clean(task);
     }
     return count;
   }
@@ -83,58 +99,53 @@ export class Retention implements OnApplicationBootstrap, OnApplicationShutdown 
     }
   }
 
-  private async clean(rule: RetentionRule): Promise<number> {
+  private async clean(task: RetentionTask): Promise<number> {
     let [rows, isFailure] = [0, false];
     try {
-      let last: Batch | null = null;
-      do {
-        last = await this.deleteBatch(rule, last);
-        rows += last.count;
-      } while (last.count === BATCH_ROWS && !this.isStopping);
-      this.refusing.delete(rule.table);
+      for await (const portion of task.portions()) {
+        rows += portion;
+        if (this.isStopping) break;
+      }
+      this.refusing.delete(task.table);
     } catch (error) {
       isFailure = true;
-      this.warn(rule, error);
+      this.warn(task, error);
     }
-    tableCleaned.record({ table: rule.table, rows, isFailure });
+    tableCleaned.record({ table: task.table, rows, isFailure });
     return rows;
   }
 
   /** A missing right is granted by a person, or withheld on purpose: it is logged once, not every hour. */
-  private warn({ table, isAppendOnly }: RetentionRule, error: unknown): void {
+  private warn({ table, otherwise, rights }: RetentionTask, error: unknown): void {
     if (codeOf(error) !== INSUFFICIENT_PRIVILEGE) {
-      this.logger.warn(`Could not delete from ${table} what is over, trying again later: ${String(error)}`);
+      this.logger.warn(`${otherwise}, until it is tried again: ${String(error)}`);
     } else if (!this.refusing.has(table)) {
       this.refusing.add(table);
-      const rights = isAppendOnly ? 'SELECT and DELETE' : 'SELECT, UPDATE and DELETE';
-      this.logger.warn(
-        `What is over in ${table} stays: that takes the rights to ${rights}, which the role of DATABASE_URL has not all.`,
-      );
+      this.logger.warn(`${otherwise}: that takes the rights to ${rights}, which the role of DATABASE_URL has not all.`);
     }
   }
 
-  private deleteBatch(rule: RetentionRule, last: Batch | null): Promise<Batch> {
-    const { setting } = rule;
-    return this.database.transaction(async (transaction) => {
-      if (setting) {
-        await transaction.query(sql`SELECT set_config(${setting.name}, ${setting.value}, true)`);
-      }
-      const { rows } = await transaction.query<Batch>(deletionOf(rule, last));
-      return rows[0] ?? { count: 0, end: null };
-    });
+  private async *batchesOf(rule: RetentionRule): AsyncGenerator<number> {
+    let last: Batch | null = null;
+    do {
+      const { rows }: { rows: Batch[] } = await this.database.query<Batch>(deletionOf(rule, last));
+      last = rows[0] ?? { count: 0, end: null };
+      yield last.count;
+    } while (last.count === BATCH_ROWS);
   }
 }
 
-function deletionOf({ table, column, before, isAppendOnly }: RetentionRule, last: Batch | null): Sql {
+function deletionOf({ table, column, before }: RetentionRule, last: Batch | null): Sql {
   const [from, decider] = [raw(table), raw(column)];
   // Where the last batch ended. What it deleted stays in the index until the next vacuum: read again by every batch of
   // a million rows, each would be slower than the one before.
   const rest = last ? sql`AND ${decider} >= ${last.end}` : empty;
-  // By its place, which cannot change while the row is locked: found at once, whatever the key.
+  // By its place, which cannot change while the row is locked: found at once, whatever the key. A table with parts has no
+  // rule, since each part has its own places.
   return sql`WITH deleted AS (
       DELETE FROM ${from} WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM ${from} WHERE ${decider} < ${before} ${rest} ORDER BY ${decider} LIMIT ${BATCH_ROWS}
-        ${isAppendOnly ? empty : sql`FOR UPDATE SKIP LOCKED`}
+        FOR UPDATE SKIP LOCKED
       ))
       RETURNING ${decider}
     )

@@ -11,6 +11,8 @@ const USERS = 2000;
 const SESSIONS_EACH = 10;
 const OLD_LINES = 20_000;
 const OLD_SESSIONS = 5000;
+// Of the audit trail: the running month, and what was there before. Parts that are empty may well be read whole.
+let bigParts: { oid: number }[];
 
 beforeAll(async () => {
   await t.database.query(
@@ -40,6 +42,11 @@ beforeAll(async () => {
        LATERAL (SELECT now() - interval '200 days' + make_interval(secs => i) AS ends) AS life`,
   );
   await t.database.query('ANALYZE users, sessions, audit_events');
+  bigParts = await t.database.query<{ oid: number }>(
+    `SELECT oid FROM pg_class JOIN pg_inherits ON inhrelid = oid
+     WHERE inhparent = 'audit_events'::regclass AND reltuples > 1000`,
+  );
+  expect(bigParts).toHaveLength(2);
 }, 60_000);
 
 /** How often a table is read from its first row to its last while something is asked. */
@@ -56,8 +63,8 @@ async function wholeReadsSoFar(table: string): Promise<number> {
     Array.from({ length: POOL_SIZE }, () => dataSource.query('SELECT pg_stat_force_next_flush(), pg_sleep(0.1)')),
   );
   const [row] = await t.database.query<{ count: number }>(
-    'SELECT seq_scan::integer AS count FROM pg_stat_user_tables WHERE relname = $1',
-    [table],
+    'SELECT sum(seq_scan)::integer AS count FROM pg_stat_user_tables WHERE relname = $1 OR relid = ANY($2)',
+    [table, table === 'audit_events' ? bigParts.map(({ oid }) => oid) : []],
   );
   return row!.count;
 }
@@ -107,11 +114,12 @@ it('Without their indexes the tables of sessions and audit events are read whole
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   await t.database.query('DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx');
   const asked = [
-    ['sessions', '/sessions/history'],
-    ['audit_events', '/admin/audit'],
+    ['sessions', '/sessions/history', 1],
+    ['audit_events', '/admin/audit', bigParts.length],
   ] as const;
-  for (const [table, path] of asked) {
+  for (const [table, path, expected] of asked) {
     const reads = await wholeReads(table, () => succeeds(t.api.call('GET', path, { bearer: accessToken })));
-    expect([table, reads]).toEqual([table, 1]);
+    // More where several processes share the work.
+    expect([table, reads >= expected]).toEqual([table, true]);
   }
 });

@@ -28,7 +28,8 @@ const optionsOf = ({ url }: TestDatabase) => databaseOptions(loadConfig({ ...SEC
 const tablesOf = async (of: TestDatabase): Promise<string[]> =>
   (
     await of.query<{ name: string }>(
-      `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1`,
+      `SELECT relname AS name FROM pg_class
+       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1`,
     )
   ).map(({ name }) => name);
 

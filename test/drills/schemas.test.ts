@@ -42,7 +42,7 @@ async function connectTo(schema: string): Promise<Client> {
 async function tablesOf(schema: string): Promise<string[]> {
   const rows = await database.query<{ name: string }>(
     `SELECT relname AS name FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
-     AND relkind = 'r' ORDER BY 1`,
+     AND relkind IN ('r', 'p') ORDER BY 1`,
     [schema],
   );
   return rows.map(({ name }) => name);

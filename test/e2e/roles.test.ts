@@ -224,4 +224,29 @@ describe('the role that serves', () => {
     }
     await expect(as(runtimeUrl, 'DELETE FROM audit_events')).rejects.toThrow('append-only');
   });
+
+  it('The database role that only serves makes and drops parts of the audit trail by functions, and may do nothing else to them', async () => {
+    await as(
+      runtimeUrl,
+      'SELECT audit_events_make_parts(6), audit_events_drop_part(30), audit_events_rows_outside_parts()',
+    );
+    const parts = await database.query<{ name: string }>('SELECT part::text AS name FROM audit_events_parts()');
+    expect(parts.length).toBeGreaterThan(7);
+    for (const { name } of parts) {
+      for (const statement of [
+        `TRUNCATE ${name}`,
+        `DROP TABLE ${name}`,
+        `ALTER TABLE ${name} DISABLE TRIGGER ALL`,
+        `ALTER TABLE audit_events DETACH PARTITION ${name}`,
+        `SELECT audit_events_copy_rights('users', '${name}')`,
+        `SELECT audit_events_add_part('${name}_too', 'DEFAULT')`,
+      ]) {
+        await expect(as(runtimeUrl, statement)).rejects.toMatchObject({ code: '42501' });
+      }
+    }
+    // A table of its own with that name is not what the functions see.
+    const decoy = `CREATE TEMP TABLE audit_events_default AS SELECT FROM generate_series(1, 3);
+      DO $$ BEGIN ASSERT audit_events_rows_outside_parts() = 0; END $$`;
+    await as(runtimeUrl, decoy);
+  });
 });

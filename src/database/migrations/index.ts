@@ -11,6 +11,8 @@ import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age
 import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
 import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-keys.js';
 import { CreateServiceClients1795600000000 } from './1795600000000-create-service-clients.js';
+import { AddFunctionsForPartsOfTheAuditTrail1795620000001 } from './1795620000001-add-functions-for-parts-of-the-audit-trail.js';
+import { PartTheAuditTrailByMonth1795620000002 } from './1795620000002-part-the-audit-trail-by-month.js';
 import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
 import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
 
@@ -29,6 +31,8 @@ export const migrations = [
   AddLanguages1795560000000,
   CreateSigningKeys1795580000000,
   CreateServiceClients1795600000000,
+  AddFunctionsForPartsOfTheAuditTrail1795620000001,
+  PartTheAuditTrailByMonth1795620000002,
   KeepRevokedSessionsRevoked1795640000000,
   CreateDatabaseHistory1795640000001,
 ];
