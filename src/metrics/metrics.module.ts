@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
 import { MailModule } from '../mail/mail.module.js';
 import { UsersModule } from '../users/users.module.js';
 import { DatabaseMetrics } from './database-metrics.js';
@@ -10,7 +11,7 @@ import { SessionMetrics } from './session-metrics.js';
 
 /** What an operator sees: counted in the register of prom-client, which the process shows on a port of its own. */
 @Module({
-  imports: [MailModule, UsersModule],
+  imports: [AuditModule, MailModule, UsersModule],
   providers: [DatabaseMetrics, PasswordMetrics, ProcessMetrics, RequestMetrics, RetentionMetrics, SessionMetrics],
 })
 export class MetricsModule {}

@@ -1,7 +1,8 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { AuditParts } from '../audit/audit-parts.js';
 import { tableCleaned } from '../database/database.measurements.js';
 import { Retention } from '../database/retention.js';
-import { counter, gauge } from './instruments.js';
+import { counter, gauge, gaugeOfDatabase } from './instruments.js';
 
 /** What retention deletes, and whether it works, by table. */
 @Injectable()
@@ -19,7 +20,16 @@ export class RetentionMetrics implements OnApplicationBootstrap, OnApplicationSh
     else this.cleanedAt.set({ table }, Date.now() / 1000);
   });
 
-  constructor(private readonly retention: Retention) {}
+  constructor(
+    private readonly retention: Retention,
+    auditParts: AuditParts,
+  ) {
+    gaugeOfDatabase(
+      'audit_rows_outside_parts',
+      'Lines of the audit trail that are in no part of a month, 10000 at most.',
+      () => auditParts.countOutside(),
+    );
+  }
 
   /** By now each module has added its rules. */
   onApplicationBootstrap(): void {
