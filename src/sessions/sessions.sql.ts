@@ -91,7 +91,8 @@ export const BY_THE_SERVICE = sql`NULL::uuid`;
 
 /**
  * The steps that revoke sessions: CTEs of which `revoked` has the rows and `recorded` their {@link AUDIT_COLUMNS}. Rows
- * are locked in the order of their ids, so that two of these never wait for each other in a circle.
+ * are locked in the order of their ids, so that two of these never wait for each other in a circle. They are then found again
+ * by an array of ids: for a join with many, PostgreSQL reads the whole table.
  *
  * @param which condition over `s` that picks the sessions; only active ones of them are revoked
  * @param revokedBy the id of the user or the service client that does it
@@ -103,8 +104,9 @@ export const revoke = (which: Sql, revokedBy: Sql, reason: RevocationReason, sou
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = ${reason}, revoked_by = ${revokedBy}
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+      SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)

@@ -109,8 +109,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = NULL::uuid
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -191,8 +192,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = coalesce($4::uuid, s.user_id)
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -215,8 +217,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $3, revoked_by = s.user_id
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -247,8 +250,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $9, revoked_by = coalesce($10::uuid, s.user_id)
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -281,8 +285,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $9, revoked_by = s.user_id
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -305,8 +310,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = $3::uuid
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -330,8 +336,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = $3::uuid
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)
@@ -425,8 +432,9 @@ AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
     UPDATE sessions s SET revoked_at = now(), revoked_reason = $2, revoked_by = NULL::uuid
-    FROM held
-    WHERE s.id = held.id AND held.idle_expires_at > now() AND held.expires_at > now()
+    WHERE s.id = ANY(ARRAY(
+SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at > now()
+    ))
     RETURNING s.id, s.user_id, s.revoked_by
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, reason, ip, user_agent, request_id)

@@ -11,6 +11,7 @@ const USERS = 2000;
 const SESSIONS_EACH = 10;
 const OLD_LINES = 20_000;
 const OLD_SESSIONS = 5000;
+const MANY_SESSIONS = 4000;
 // Of the audit trail: the running month, and what was there before. Parts that are empty may well be read whole.
 let bigParts: { oid: number }[];
 
@@ -89,6 +90,26 @@ it('History, list, export, logout, refresh and deletion find the rows of a user 
       expect([what, table, reads]).toEqual([what, table, 0]);
     }
   }
+});
+
+it('A user with thousands of devices logs them out without a big table being read whole', async () => {
+  const { accessToken, user } = await t.api.signUp();
+  await t.database.query(
+    `WITH opened AS (
+       INSERT INTO sessions (id, user_id, refresh_token_hash, delivery, user_agent, ip, expires_at, idle_expires_at)
+       SELECT gen_random_uuid(), $1, sha256(i::text::bytea), 'body', '', '192.0.2.1', ends, ends
+       FROM generate_series(1, ${MANY_SESSIONS}) AS i, LATERAL (SELECT now() + interval '1 day' AS ends) AS life
+       RETURNING id, user_id
+     )
+     INSERT INTO audit_events (type, outcome, user_id, session_id)
+     SELECT 'session_created', 'success', user_id, id FROM opened`,
+    [user.id],
+  );
+  await t.database.query('ANALYZE sessions');
+  let revoked = 0;
+  const logOut = async () => (revoked = (await t.api.logoutOthers(accessToken)).body.revoked);
+  expect(await wholeReads('sessions', logOut)).toBe(0);
+  expect(revoked).toBe(MANY_SESSIONS);
 });
 
 it('The newest audit events, and those of one user, are found by an index in a big table', async () => {
