@@ -9,7 +9,7 @@ import { Problem } from '../problems/problem.js';
 import { isStoreFailure } from '../problems/store-failure.js';
 import { secondsOf, type SessionClaims } from '../sessions/check/session-checker.js';
 import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
-import type { SessionWithUser } from '../sessions/session-with-user.js';
+import type { OpenSessionWithUser } from '../sessions/session-with-user.js';
 import { AccessTokenKeys } from './access-token-keys.js';
 import { headerOf } from './jwt-header.js';
 
@@ -46,7 +46,7 @@ export class AccessTokens {
    * Signs a token for a session as it is now. It never outlives the session, and no key signs it that was revoked before.
    * Throws `service_unavailable`, and what the database throws.
    */
-  async issue({ session, ...moment }: Omit<SessionWithUser, 'user'>): Promise<AccessToken> {
+  async issue({ session, ...moment }: Omit<OpenSessionWithUser, 'user'>): Promise<AccessToken> {
     const { readAt } = moment;
     const now = secondsOf(readAt);
     const exp = Math.min(

@@ -4,8 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppConfig } from '../config/config.js';
 import { cookieValues } from '../http/cookies.js';
 import type { PresentedToken } from '../sessions/refresh/refresh-token.js';
-import type { Session } from '../sessions/session.entity.js';
-import type { SessionWithUser } from '../sessions/session-with-user.js';
+import type { OpenSession } from '../sessions/session.entity.js';
+import type { OpenSessionWithUser } from '../sessions/session-with-user.js';
 import { AmbiguousRefreshTokenError } from './auth.errors.js';
 
 /** The prefix is one that browsers take over https alone. */
@@ -15,7 +15,7 @@ const SITE_DATA = { 'cookies,storage': '"cookies", "storage"', storage: '"storag
 
 /** A cookie that a feature sets and clears together with that of the refresh token. */
 export interface CompanionCookie {
-  set(reply: FastifyReply, session: Session, maxAgeSeconds: number): void;
+  set(reply: FastifyReply, session: OpenSession, maxAgeSeconds: number): void;
   clear(reply: FastifyReply): void;
 }
 
@@ -73,7 +73,7 @@ export class RefreshCookie {
   }
 
   /** Sets the cookie for the rest of the session's life, idle or absolute, whichever is shorter. */
-  set(reply: FastifyReply, refreshToken: string, { session, readAt }: SessionWithUser): void {
+  set(reply: FastifyReply, refreshToken: string, { session, readAt }: Omit<OpenSessionWithUser, 'user'>): void {
     const restMs = Math.min(session.idleExpiresAt.getTime(), session.expiresAt.getTime()) - readAt.getTime();
     const maxAge = Math.max(0, Math.floor(restMs / 1000));
     this.adapter.httpAdapter.setCookie(reply, this.name, refreshToken, { ...this.options, maxAge });

@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify';
 import type { CompanionCookie } from '../auth/refresh-cookie.js';
 import { AppConfig } from '../config/config.js';
 import { cookieValues } from '../http/cookies.js';
-import type { Session } from '../sessions/session.entity.js';
+import type { OpenSession } from '../sessions/session.entity.js';
 import { VisitTokens } from './visit-token.js';
 
 type CookieSettings = Pick<AppConfig, 'isCookieSecure' | 'visitCookieDomain'>;
@@ -52,7 +52,7 @@ export class VisitCookie implements CompanionCookie {
     return value === undefined || others.length > 0 ? null : this.tokens.read(value);
   }
 
-  set(reply: FastifyReply, { id }: Session, maxAge: number): void {
+  set(reply: FastifyReply, { id }: OpenSession, maxAge: number): void {
     this.adapter.httpAdapter.setCookie(reply, this.name, this.tokens.issue(id), { ...this.options, maxAge });
   }
 

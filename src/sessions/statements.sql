@@ -392,14 +392,7 @@ WITH before AS (
   u.email_verified_at AS "emailVerifiedAt",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
-  s.refresh_token_hash AS "refreshTokenHash",
-  s.rotated_at AS "rotatedAt",
-  s.revoked_at AS "revokedAt",
-  s.revoked_reason AS "revokedReason",
-  s.revoked_by AS "revokedBy",
-  u.password_hash AS "passwordHash",
-  u.disabled_at AS "disabledAt"
+  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds"
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
     SELECT 'session_refreshed', 'success', "userId", id, "userId", $9, $10, $11 FROM rotated

@@ -8,9 +8,13 @@ import { READER } from '../../mail/outbox.js';
 import { mailedDeviceOf } from '../device-label.js';
 import { SESSION_CHANNEL, type SessionEvent } from '../session-event.js';
 import {
+  OPEN_SESSION_COLUMNS,
+  type OpenSessionRow,
+  type OpenSessionWithUser,
   SESSION_WITH_USER_COLUMNS,
   type SessionWithUser,
   type SessionWithUserRow,
+  toOpenSession,
   toSessionWithUser,
 } from '../session-with-user.js';
 import type { Session, TokenDelivery } from '../session.entity.js';
@@ -60,9 +64,9 @@ export class RefreshRepository {
     delivery: TokenDelivery,
     successorHash: Buffer,
     source: RequestSource,
-  ): Promise<SessionWithUser | null> {
+  ): Promise<OpenSessionWithUser | null> {
     const { sessionIdleTtlSeconds, hasRateLimits, refreshesPerSession } = this.config;
-    const { rows } = await this.database.prepared<SessionWithUserRow & { isWatched: boolean }>(
+    const { rows } = await this.database.prepared<OpenSessionRow & { isWatched: boolean }>(
       'session_rotation',
       sql`
         WITH before AS (
@@ -81,7 +85,7 @@ export class RefreshRepository {
             AND (s.rotation_count < ${hasRateLimits ? refreshesPerSession : UNLIMITED}
               OR NOT coalesce(${IN_WINDOW}, false))
             AND u.id = s.user_id AND u.disabled_at IS NULL
-          RETURNING ${SESSION_WITH_USER_COLUMNS}
+          RETURNING ${OPEN_SESSION_COLUMNS}
         ), recorded AS (
           INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
           SELECT 'session_refreshed', 'success', "userId", id, "userId", ${sourceValues(source)} FROM rotated
@@ -93,9 +97,8 @@ export class RefreshRepository {
     if (!row) {
       return null;
     }
-    const { isWatched: hasStream, ...columns } = row;
-    const rotated = toSessionWithUser(columns);
-    if (hasStream) {
+    const rotated = toOpenSession(row);
+    if (row.isWatched) {
       this.notifications.notify(SESSION_CHANNEL, [eventOfRotation(rotated)]);
     }
     return rotated;
@@ -163,11 +166,11 @@ export class RefreshRepository {
   }
 }
 
-const eventOfRotation = ({ session: { id, userId, rotatedAt }, readAt }: SessionWithUser): SessionEvent => ({
+const eventOfRotation = ({ session: { id, userId }, readAt }: OpenSessionWithUser): SessionEvent => ({
   type: 'session_refreshed',
   eventId: null,
   userId,
   sessionId: id,
   reason: null,
-  at: (rotatedAt ?? readAt).getTime(),
+  at: readAt.getTime(),
 });

@@ -80,7 +80,7 @@ export class RefreshService {
     token: AuthenticRefreshToken,
     delivery: TokenDelivery | null,
     source: RequestSource,
-  ): Promise<SessionGrant> {
+  ): Promise<SessionGrant & SessionWithUser> {
     const state = await this.refreshes.findState(token.sessionId);
     const verdict = refreshVerdict(token, delivery ?? state?.session.delivery ?? 'body', state);
     switch (verdict.verdict) {
