@@ -7,6 +7,8 @@ import config from './jest.config.mjs';
 const FILES = [
   // The schema, rights on it, and its upkeep.
   'drills/migrations',
+  'drills/migrations-online',
+  'drills/upgrade',
   'drills/schemas',
   'e2e/roles',
   'e2e/audit-parts',
