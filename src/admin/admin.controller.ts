@@ -14,11 +14,11 @@ import { AuditTrail } from '../audit/audit-trail.js';
 import { RevokedDto } from '../auth/auth-result.dto.js';
 import { RequiresRole } from '../auth/role.guard.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { pageOf, PageQueryDto, requestedPage } from '../http/pagination.js';
+import { pageOf, PageQueryDto, requestedPage, requestedTextPage, textPageOf } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
 import { SessionDto, SessionsPageDto } from '../sessions/session.dto.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { UsersService } from '../users/users.service.js';
+import { UserSearch } from '../users/user-search.js';
 import { SessionNotFoundError } from '../sessions/sessions.errors.js';
 import { TooManyRequestsError } from '../problems/problem.js';
 import { LastAdminError } from '../users/users.errors.js';
@@ -38,21 +38,19 @@ const ApiReason = () => ApiBody({ type: StaffActionDto, required: false });
 export class AdminController {
   constructor(
     private readonly admin: AdminService,
-    private readonly users: UsersService,
+    private readonly users: UserSearch,
     private readonly sessions: SessionsService,
     private readonly audit: AuditTrail,
   ) {}
 
   @Get('users')
   @ApiOperation({
-    summary: 'Find accounts by how their address begins, newest first',
-    description: 'Without `email`: all of them, a page at a time.',
+    summary: 'Find accounts by how their address begins',
+    description: 'In the order of their addresses. Without `email`: all of them, newest first.',
   })
   @ApiOkResponse({ type: UsersPageDto })
   async listUsers(@Query() { email = '', ...query }: UsersQueryDto): Promise<UsersPageDto> {
-    const { users, hasMore } = await this.users.search(email, requestedPage(query));
-    const items = users.map((user) => StaffUserDto.from(user));
-    return pageOf(items, hasMore, users.at(-1));
+    return email === '' ? this.listNewestUsers(query) : this.listUsersByPrefix(email, query);
   }
 
   @Get('users/:id/sessions')
@@ -180,5 +178,19 @@ export class AdminController {
     const last = events.at(-1);
     const items = events.map((event) => AuditEventDto.from(event));
     return pageOf(items, found.length > query.limit, last && { createdAt: last.at, id: last.id });
+  }
+
+  private async listNewestUsers(query: PageQueryDto): Promise<UsersPageDto> {
+    const { after, limit } = requestedPage(query);
+    const { users, hasMore } = await this.users.findNewest(after, limit);
+    const items = users.map((user) => StaffUserDto.from(user));
+    return pageOf(items, hasMore, users.at(-1));
+  }
+
+  private async listUsersByPrefix(prefix: string, query: PageQueryDto): Promise<UsersPageDto> {
+    const { after, limit } = requestedTextPage(query);
+    const { users, hasMore } = await this.users.findByPrefix(prefix, after, limit);
+    const items = users.map((user) => StaffUserDto.from(user));
+    return textPageOf(items, hasMore, users.at(-1)?.email);
   }
 }

@@ -476,8 +476,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Find accounts by how their address begins, newest first
-         * @description Without `email`: all of them, a page at a time.
+         * Find accounts by how their address begins
+         * @description In the order of their addresses. Without `email`: all of them, newest first.
          */
         get: operations["listUsers"];
         put?: never;

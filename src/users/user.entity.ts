@@ -15,6 +15,9 @@ export const NO_PASSWORD = '!';
 /** An account. Its e-mail is kept in lower case, so that it is unique whatever the case it is typed in. */
 @Entity({ name: 'users' })
 @Index('users_email_key', ['email'], { unique: true })
+@Index('users_created_at_id_idx', ['createdAt', 'id'])
+@Index('users_email_bytes_idx', { synchronize: false })
+@Index('users_admins_idx', ['id'], { where: `role = 'admin'` })
 export class User {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })
   readonly id!: string;

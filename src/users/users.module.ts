@@ -6,13 +6,14 @@ import { EmailChange, UNDO_DAYS } from './email-change.entity.js';
 import { FormerEmailsRepository } from './former-emails.repository.js';
 import { PasswordHasher } from './password-hasher.js';
 import { User } from './user.entity.js';
+import { UserSearch } from './user-search.js';
 import { UsersService } from './users.service.js';
 
 /** Accounts and passwords. */
 @Module({
   imports: [ourEntities(User, EmailChange)],
-  providers: [UsersService, FormerEmailsRepository, PasswordHasher],
-  exports: [UsersService, PasswordHasher],
+  providers: [UsersService, UserSearch, FormerEmailsRepository, PasswordHasher],
+  exports: [UsersService, UserSearch, PasswordHasher],
 })
 export class UsersModule {
   constructor(retention: Retention) {

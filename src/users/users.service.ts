@@ -4,7 +4,6 @@ import { Not, Repository } from 'typeorm';
 import { AppConfig } from '../config/config.js';
 import { InjectOurRepository } from '../database/data-source.js';
 import type { Transaction } from '../database/transaction.js';
-import type { Position } from '../http/pagination.js';
 import { codeOf } from '../problems/error-code.js';
 import { FormerEmailsRepository, type ReplacedEmail } from './former-emails.repository.js';
 import { PasswordHasher } from './password-hasher.js';
@@ -43,21 +42,6 @@ export class UsersService {
   /** Null if there is no such account. */
   findById(id: string): Promise<User | null> {
     return this.users.findOneBy({ id });
-  }
-
-  /** Accounts whose e-mail starts with this, newest first: one page, and whether more follow. */
-  async search(
-    prefix: string,
-    { after, limit }: { after?: Position; limit: number },
-  ): Promise<{ users: User[]; hasMore: boolean }> {
-    const query = this.users
-      .createQueryBuilder('u')
-      .where('starts_with(u.email, :prefix)', { prefix })
-      .orderBy('u.createdAt', 'DESC')
-      .addOrderBy('u.id', 'DESC');
-    if (after) query.andWhere('(u.createdAt, u.id) < (:at, :id::uuid)', { at: after.createdAt, id: after.id });
-    const users = await query.take(limit + 1).getMany();
-    return { users: users.slice(0, limit), hasMore: users.length > limit };
   }
 
   /**

@@ -120,6 +120,26 @@ it('The newest audit events, and those of one user, are found by an index in a b
   expect(await wholeReads('audit_events', search(`?userId=${user.id}`))).toBe(0);
 });
 
+it('Staff find accounts, newest or by how their address begins, and other admins by an index in a big table', async () => {
+  const { accessToken, user } = await t.api.signUp();
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
+  const call = (method: string, path: string) => t.api.call(method, path, { bearer: accessToken });
+  const list = (query: string) => async () => {
+    const { status, body } = await call('GET', `/admin/users?limit=20&${query}`);
+    expect(status).toBe(200);
+    await succeeds(call('GET', `/admin/users?limit=20&${query}&cursor=${body.nextCursor}`));
+  };
+  expect(await wholeReads('users', list(''))).toBe(0);
+  // All of them begin so, one in two, and a few of those that are neither the newest nor the oldest.
+  for (const prefix of ['user-', 'user-1', 'user-12']) {
+    expect([prefix, await wholeReads('users', list(`email=${prefix}`))]).toEqual([prefix, 0]);
+  }
+  expect(await wholeReads('users', () => succeeds(call('GET', '/admin/users?email=nobody')))).toBe(0);
+  const disableLast = () =>
+    call('POST', `/admin/users/${user.id}/disable`).then(({ status }) => expect(status).toBe(409));
+  expect(await wholeReads('users', disableLast)).toBe(0);
+});
+
 it('The cleanup finds the rows it deletes by an index in big tables, also when none are left', async () => {
   let deleted = 0;
   const sweep = async () => (deleted = await t.app.get(Retention).deleteDue());
@@ -130,13 +150,17 @@ it('The cleanup finds the rows it deletes by an index in big tables, also when n
   }
 });
 
-it('Without their indexes the tables of sessions and audit events are read whole', async () => {
+it('Without their indexes the tables of sessions, audit events and accounts are read whole', async () => {
   const { accessToken, user } = await t.api.signUp();
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
-  await t.database.query('DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx');
+  await t.database.query(
+    `DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx, users_created_at_id_idx, users_email_bytes_idx`,
+  );
   const asked = [
     ['sessions', '/sessions/history', 1],
     ['audit_events', '/admin/audit', bigParts.length],
+    ['users', '/admin/users', 1],
+    ['users', '/admin/users?email=user-12', 1],
   ] as const;
   for (const [table, path, expected] of asked) {
     const reads = await wholeReads(table, () => succeeds(t.api.call('GET', path, { bearer: accessToken })));

@@ -146,6 +146,29 @@ it('Staff find users by address in any case and page by page, and see no secret 
   expect((await asStaff('GET', '/admin/users?limit=0')).status).toBe(400);
 });
 
+it('Staff page through the addresses that begin alike, in the order of their bytes whatever the collation', async () => {
+  const prefix = `page-${randomUUID()}`;
+  const emails = ['.a', '-b', '_c', 'a', 'b', 'é', 'Z'].map((end) => `${prefix}${end}@example.com`.toLowerCase());
+  await t.database.query(`INSERT INTO users (email, password_hash) SELECT unnest($1::text[]), '!'`, [emails]);
+  const found: string[] = [];
+  let cursor = '';
+  for (let page = 0; page < 4; page++) {
+    const { body } = await asStaff('GET', `/admin/users?email=${prefix}&limit=2${cursor}`);
+    found.push(...body.items.map(({ email }: { email: string }) => email));
+    cursor = `&cursor=${body.nextCursor}`;
+  }
+  expect(found).toEqual(emails.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other))));
+  expect(cursor).toBe('&cursor=null');
+
+  // A cursor of the one list is none of the other.
+  const ofAll = (await asStaff('GET', '/admin/users?limit=1')).body.nextCursor;
+  const ofSome = (await asStaff('GET', `/admin/users?email=${prefix}&limit=1`)).body.nextCursor;
+  for (const query of [`email=${prefix}&cursor=${ofAll}`, `cursor=${ofSome}`]) {
+    const { status, body } = await asStaff('GET', `/admin/users?${query}`);
+    expect([status, body.errors?.[0]?.field]).toEqual([400, 'cursor']);
+  }
+});
+
 it('Staff see the devices of a user page by page', async () => {
   const { user, devices } = await userWithDevices();
   const first = await asStaff('GET', `/admin/users/${user.user.id}/sessions?limit=12`);

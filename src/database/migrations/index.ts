@@ -13,6 +13,7 @@ import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-k
 import { CreateServiceClients1795600000000 } from './1795600000000-create-service-clients.js';
 import { AddFunctionsForPartsOfTheAuditTrail1795620000001 } from './1795620000001-add-functions-for-parts-of-the-audit-trail.js';
 import { PartTheAuditTrailByMonth1795620000002 } from './1795620000002-part-the-audit-trail-by-month.js';
+import { IndexUsersForStaff1795630000001 } from './1795630000001-index-users-for-staff.js';
 import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
 import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
 
@@ -33,6 +34,7 @@ export const migrations = [
   CreateServiceClients1795600000000,
   AddFunctionsForPartsOfTheAuditTrail1795620000001,
   PartTheAuditTrailByMonth1795620000002,
+  IndexUsersForStaff1795630000001,
   KeepRevokedSessionsRevoked1795640000000,
   CreateDatabaseHistory1795640000001,
 ];
