@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import sql, { empty } from 'sql-template-tag';
+import sql, { empty, type Sql } from 'sql-template-tag';
 import { In, Repository } from 'typeorm';
 import { InjectOurRepository } from '../database/data-source.js';
 import type { RequestSource } from '../http/request-source.js';
@@ -34,15 +34,16 @@ export class SessionsRepository {
 
   /** Active sessions of a user: the given one first, then the newest. One more than the limit, if there are more. */
   async listActive(userId: string, currentId: string, { after, limit }: SessionsPage): Promise<Session[]> {
-    const { rows } = await this.database.query<Session>(sql`
+    const others = sql`
       SELECT ${SESSION_COLUMNS} FROM sessions s
-      WHERE s.user_id = ${userId} AND ${ACTIVE} ${
-        after
-          ? sql`AND s.id <> ${currentId} AND (s.created_at, s.id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)`
-          : empty
+      WHERE s.user_id = ${userId} AND ${ACTIVE} AND s.id <> ${currentId} ${
+        after ? sql`AND (s.created_at, s.id) < (${after.createdAt}::timestamptz, ${after.id}::uuid)` : empty
       }
-      ORDER BY s.id = ${currentId} DESC, s.created_at DESC, s.id DESC
-      LIMIT ${limit + 1}`);
+      ORDER BY s.created_at DESC, s.id DESC
+      LIMIT ${limit + 1}`;
+    const { rows } = await this.database.query<Session>(
+      after ? others : withFirst(userId, currentId, others, limit + 1),
+    );
     return rows;
   }
 
@@ -107,3 +108,13 @@ export class SessionsRepository {
     return session;
   }
 }
+
+// Apart from the others: those are in the order of an index then, and only as many are read as the page has.
+const withFirst = (userId: string, id: string, others: Sql, limit: number): Sql => sql`
+      SELECT * FROM (
+        (SELECT ${SESSION_COLUMNS} FROM sessions s WHERE s.id = ${id} AND s.user_id = ${userId} AND ${ACTIVE})
+        UNION ALL
+        (${others})
+      ) listed
+      ORDER BY id = ${id} DESC, "createdAt" DESC, id DESC
+      LIMIT ${limit}`;

@@ -20,8 +20,8 @@ SELECT s.id AS "id",
   s.revoked_reason AS "revokedReason",
   s.revoked_by AS "revokedBy" FROM sessions s
 WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND s.id <> $2 AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
-ORDER BY s.id = $5 DESC, s.created_at DESC, s.id DESC
-LIMIT $6;
+ORDER BY s.created_at DESC, s.id DESC
+LIMIT $5;
 
 -- SessionsRepository.listEnded
 SELECT * FROM (
