@@ -20,11 +20,15 @@ export interface Latchkey extends Server {
   heapBytes(): Promise<number>;
   /** Writes a profile of its processor time during a load, as V8 makes it. */
   profile(file: string, load: () => Promise<unknown>): Promise<void>;
+  /** Deletes what is kept no longer. */
+  cleanUp(): Promise<void>;
 }
 
 interface Options {
   readonly cores?: string | undefined;
   readonly nodeOptions?: readonly string[];
+  /** More settings of the service. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 async function serve(script: string, args: string[], env: Record<string, string>, options: Options = {}) {
@@ -43,6 +47,9 @@ async function serve(script: string, args: string[], env: Record<string, string>
       await ask({ ask: 'profile' });
       await load();
       await ask({ ask: 'profiled', file });
+    },
+    async cleanUp() {
+      await ask({ ask: 'clean up' });
     },
     stop: () => stop(child),
   };
@@ -76,10 +83,12 @@ export const serveLatchkey = async (
   variant: 'strict' | 'stub' | 'pg' | 'typeorm' = 'strict',
   options: LatchkeyOptions = {},
 ): Promise<Latchkey> =>
-  serve('servers/latchkey.mjs', [variant], latchkeyEnvironment(databaseUrl, await freePort(), options), {
-    ...options,
-    nodeOptions: [...LATCHKEY_NODE_OPTIONS, ...(options.nodeOptions ?? [])],
-  });
+  serve(
+    'servers/latchkey.mjs',
+    [variant],
+    { ...latchkeyEnvironment(databaseUrl, await freePort(), options), ...options.env },
+    { ...options, nodeOptions: [...LATCHKEY_NODE_OPTIONS, ...(options.nodeOptions ?? [])] },
+  );
 
 const latchkeyEnvironment = (
   databaseUrl: string,

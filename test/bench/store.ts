@@ -30,15 +30,27 @@ export interface Store {
   /** Processor time of all of its processes. */
   cpuMicroseconds(): number | null;
   /** An empty database. Returns its URL. */
-  createDatabase(name: string): Promise<string>;
+  createDatabase(name: string, options?: { readonly locale?: string }): Promise<string>;
   /** A folder of the benchmark's own. */
   readonly folder: string;
   stop(): Promise<void>;
 }
 
-export async function startStore(): Promise<Store> {
+interface StoreOptions {
+  readonly isDurable?: boolean;
+  /** Of PostgreSQL. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export async function startStore({ isDurable = true, settings = {} }: StoreOptions = {}): Promise<Store> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'));
-  const server = await startEmbeddedPostgres({ dataDir: folder, isDurable: true });
+  let server = await startEmbeddedPostgres({ dataDir: folder, isDurable });
+  const changes = Object.entries(settings).map(([name, value]) => `ALTER SYSTEM SET ${name} = '${value}'`);
+  if (changes.length > 0) {
+    await query(server.url, ...changes);
+    await server.stop();
+    server = await startEmbeddedPostgres({ dataDir: folder, isDurable });
+  }
   const postmaster = Number(readFileSync(join(folder, 'postgres/postmaster.pid'), 'utf8').split('\n')[0]);
   const { url } = server;
   const [row] = await query<{ server_version: string }>(url, 'SHOW server_version');
@@ -46,8 +58,9 @@ export async function startStore(): Promise<Store> {
     version: row!.server_version,
     folder,
     cpuMicroseconds: () => cpuMicroseconds(postmaster, { withChildren: true }),
-    async createDatabase(name) {
-      await query(url, `CREATE DATABASE ${name}`);
+    async createDatabase(name, { locale } = {}) {
+      const of = locale === undefined ? '' : ` TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${locale}'`;
+      await query(url, `CREATE DATABASE ${name}${of}`);
       const databaseUrl = new URL(url);
       databaseUrl.pathname = `/${name}`;
       return databaseUrl.href;

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { Session as Inspector } from 'node:inspector/promises';
 import { createApp } from '../../../dist/app.js';
 import { DATA_SOURCE_TOKEN } from '../../../dist/database/data-source.js';
+import { Retention } from '../../../dist/database/retention.js';
 import { createLogger } from '../../../dist/process/logger.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
 import { SessionChecker } from '../../../dist/sessions/check/session-checker.js';
@@ -80,6 +81,9 @@ const answers = {
     const { profile } = await inspector.post('Profiler.stop');
     writeFileSync(file, JSON.stringify(profile));
     return {};
+  },
+  async 'clean up'() {
+    return { deleted: await app.get(Retention, { strict: false }).deleteDue() };
   },
 };
 const answer = async (question) => process.send(await answers[question.ask](question));
