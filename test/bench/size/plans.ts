@@ -8,7 +8,10 @@ interface PlanNode {
   readonly 'Index Name'?: string;
   readonly 'Shared Hit Blocks'?: number;
   readonly 'Shared Read Blocks'?: number;
-  readonly 'Actual Total Time'?: number;
+  readonly 'Actual Rows'?: number;
+  readonly 'Actual Loops'?: number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly 'Rows Removed by Index Recheck'?: number;
   readonly Plans?: readonly PlanNode[];
 }
 
@@ -18,8 +21,10 @@ export interface Execution {
   /** By `performance.now()`, when it was heard of. */
   readonly at: number;
   readonly milliseconds: number;
-  /** Pages of 8 kB, found in memory or not. */
-  readonly buffers: number;
+  /** Looked at in tables, whether or not they were wanted. */
+  readonly rows: number;
+  /** Of 8 kB, found in memory or not. */
+  readonly pages: number;
   /** What was read from the first row to the last. */
   readonly scanned: readonly string[];
   readonly indexes: readonly string[];
@@ -128,7 +133,8 @@ function executionOf(notice: string): Execution[] {
       text: text.replace(REQUEST_ID, '').replaceAll(/\s+/g, ' ').trim(),
       at: performance.now(),
       milliseconds: Number(duration),
-      buffers: (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0),
+      rows: Math.round(nodes.reduce((sum, node) => sum + rowsReadBy(node), 0)),
+      pages: (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0),
       scanned: named((node) => (isWholeRead(node) ? node['Relation Name'] : undefined)),
       indexes: named((node) => node['Index Name']),
       plan,
@@ -137,6 +143,13 @@ function executionOf(notice: string): Execution[] {
 }
 
 const isWholeRead = ({ 'Node Type': type }: PlanNode): boolean => type === 'Seq Scan';
+
+function rowsReadBy(node: PlanNode): number {
+  const isOfTable = node['Relation Name'] !== undefined && node['Node Type'].endsWith('Scan');
+  const each =
+    (node['Actual Rows'] ?? 0) + (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0);
+  return isOfTable ? each * (node['Actual Loops'] ?? 1) : 0;
+}
 
 function* nodesOf(node: PlanNode): Iterable<PlanNode> {
   yield node;

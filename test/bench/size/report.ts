@@ -17,9 +17,11 @@ interface Worst {
 
 // Less is a small table, whatever becomes of it.
 const BIG_TABLE_ROWS = 10_000;
-// Two hundred rows by their keys, or a batch that is deleted, with room for a chance.
-const FEW_BUFFERS = 1000;
+// A batch that is deleted, and what it looks at beside.
+const FEW_ROWS = 2500;
 const TIMES = 3;
+// Of a statement that was named already.
+const FEW_PAGES = 1000;
 
 /** What must not be: a big table that is read whole, or work that grows with the rows of others. */
 interface Finding {
@@ -45,24 +47,41 @@ export function compare(small: Seen, large: Seen): Comparison {
     const { what, text, execution } = one;
     const then = before.get(keyOf(one))?.execution;
     const scanned = execution.scanned.filter(isBig);
-    const grows = execution.buffers > FEW_BUFFERS && execution.buffers > TIMES * (then?.buffers ?? 0);
+    const grows = execution.rows > FEW_ROWS && execution.rows > TIMES * (then?.rows ?? 0);
     const why = [
       ...(scanned.length > 0 ? [`reads all of ${scanned.join(', ')}`] : []),
-      ...(grows ? [`${then ? count(then.buffers) : 'unknown'} buffers became ${count(execution.buffers)}`] : []),
+      ...(grows
+        ? [
+            `${then ? `reads ${count(then.rows)} rows in the small database, and` : 'reads'} ${count(execution.rows)} here`,
+          ]
+        : []),
     ].join('; ');
     if (why !== '') findings.push({ what, why, text, plan: execution.plan });
     rows.push([
       what,
       shortened(text),
-      then ? count(then.buffers) : '–',
-      count(execution.buffers),
+      then ? count(then.rows) : '–',
+      count(execution.rows),
+      then ? count(then.pages) : '–',
+      count(execution.pages),
       then ? then.milliseconds.toFixed(1) : '–',
       execution.milliseconds.toFixed(1),
       execution.indexes.join(', ') || '–',
       why === '' ? '' : `**${why}**`,
     ]);
   }
-  const head = ['during', 'statement', 'buffers, small', 'large', 'ms, small', 'large', 'indexes', 'finding'];
+  const head = [
+    'during',
+    'statement',
+    'rows, small',
+    'large',
+    'pages, small',
+    'large',
+    'ms, small',
+    'large',
+    'indexes',
+    'finding',
+  ];
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
   return { table: lines.join('\n'), findings, statements: new Set(large.executions.map(({ text }) => text)).size };
 }
@@ -77,9 +96,9 @@ function worstOf({ executions, spans }: Seen): Worst[] {
     }
     const one = { what, text: execution.text, execution };
     const known = found.get(keyOf(one));
-    if (!known || known.execution.buffers < execution.buffers) found.set(keyOf(one), one);
+    if (!known || known.execution.pages < execution.pages) found.set(keyOf(one), one);
   }
-  return [...found.values()].toSorted((one, other) => other.execution.buffers - one.execution.buffers);
+  return [...found.values()].toSorted((one, other) => other.execution.pages - one.execution.pages);
 }
 
 /** The same statement during another kind of request says nothing new where it does not read much. */
@@ -88,7 +107,7 @@ function worthTelling(all: readonly Worst[]): Worst[] {
   return all.filter(({ text, execution }) => {
     const isNew = !told.has(text);
     told.add(text);
-    return isNew || execution.buffers > FEW_BUFFERS;
+    return isNew || execution.pages > FEW_PAGES;
   });
 }
 
