@@ -17,6 +17,8 @@ const FILES = [
   'e2e/metrics-retention',
   'drills/big-tables',
   'drills/hostile-values',
+  // With the base backups and dumps of that version.
+  'drills/restored',
 
   // What statements do, alone and at the same moment: sessions, then accounts, then the rest.
   'drills/instances',

@@ -1,9 +1,13 @@
+import { execFileSync } from 'node:child_process';
+import { loadConfig } from '../../src/config/load-config.js';
+import { HostedService } from '../../src/hosted/hosted-service.js';
 import { type Answer, type Api, PASSWORD } from '../support/api.js';
 import { startInstance, type Instance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { PostgresCluster } from '../support/postgres-cluster.js';
 import { refusedStart, settleRestored } from '../support/restored.js';
+import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 
 // A backup in which sessions, passwords and links are as they were: what must not live again, does.
@@ -277,3 +281,81 @@ it('A failover that loses nothing is no restore, for instances that run, restart
     await standby.remove();
   }
 }, 120_000);
+
+it('A failover that loses what an instance was answered is refused, unless the operator prefers to serve', async () => {
+  const [{ api }, preferring] = [await start(), await start()];
+  const { kept } = await populate(api);
+  const standby = await cluster.standby();
+  try {
+    await cluster.hasSent(standby);
+    // From now on the standby receives nothing.
+    await standby.query(`ALTER SYSTEM SET primary_conninfo = ''`);
+    await standby.query('SELECT pg_reload_conf()');
+    await until(
+      'it is alone',
+      async () => (await cluster.query('SELECT FROM pg_stat_replication')).length === 0,
+      SECONDS,
+    );
+    await hasWrittenAgain();
+    await hasWrittenAgain();
+    await cluster.stop('crash');
+    await preferring.kill('SIGKILL');
+    const promoted = await standby.moveTo(cluster.port);
+    try {
+      await promoted.promote();
+      await until('it has noticed', async () => (await ready(api)).body.code === 'database_went_back', SECONDS);
+      expect((await api.me(kept.accessToken)).status).toBe(503);
+      const { api: other } = await start({ RESTORED: 'acknowledged' });
+      await until('both serve', async () => (await ready(api)).status === 200, SECONDS);
+      for (const one of [api, other]) expect((await one.me(kept.accessToken)).status).toBe(200);
+    } finally {
+      await promoted.stop('crash');
+    }
+  } finally {
+    await standby.remove();
+  }
+}, 120_000);
+
+it('A copy is not served where it was not served before: one of the same cluster, and a dump in another one', async () => {
+  await start();
+  await stopAll();
+  await cluster.query('CREATE DATABASE copy TEMPLATE postgres');
+  const copy = cluster.url.replace(/postgres$/, 'copy');
+  const reason = /another database of the cluster than the one that was served last/;
+  expect(await Promise.all([refusedStart(copy), refusedStart(copy)])).toEqual([
+    expect.stringMatching(reason),
+    expect.stringMatching(reason),
+  ]);
+  // The service within another application.
+  const config = loadConfig({ ...SECRETS, DATABASE_URL: copy, ACCOUNT_PAGE: 'off' });
+  await expect(HostedService.start(config, [])).rejects.toThrow(reason);
+  // The one that it was copied from.
+  expect(await ready((await start()).api)).toMatchObject(READY);
+
+  const folder = process.env['POSTGRES_BIN'];
+  if (folder !== undefined) {
+    const other = await PostgresCluster.create();
+    try {
+      const dump = cluster.run(`${folder}/pg_dump`, '-d', cluster.url, '--no-owner');
+      execFileSync(`${folder}/psql`, ['-q', '-d', other.url], { input: dump, stdio: ['pipe', 'ignore', 'inherit'] });
+      expect(await refusedStart(other.url)).toContain('another cluster of PostgreSQL');
+      expect((await settleRestored(other.url)).code).toBe(0);
+      const instance = await startInstance({ env: { DATABASE_URL: other.url } });
+      expect(await ready(instance.api)).toMatchObject(READY);
+      await instance.kill('SIGTERM');
+      // The same dump once more, in place.
+      await other.query('DROP SCHEMA public CASCADE');
+      await other.query('CREATE SCHEMA public');
+      const own = dump.replaceAll(await systemIdentifierOf(cluster), await systemIdentifierOf(other));
+      execFileSync(`${folder}/psql`, ['-q', '-d', other.url], { input: own, stdio: ['pipe', 'ignore', 'inherit'] });
+      expect(await refusedStart(other.url)).toMatch(/from a dump|another database/);
+    } finally {
+      await other.remove();
+    }
+  }
+}, 120_000);
+
+async function systemIdentifierOf(one: PostgresCluster): Promise<string> {
+  const [row] = await one.query<{ id: string }>('SELECT system_identifier::text AS id FROM pg_control_system()');
+  return row!.id;
+}
