@@ -72,14 +72,16 @@ function whatIsAsked(name: string, { servedUntil, sessions }: RestoredContent, w
   ].join('\n');
 }
 
+const countOf = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? '' : 's'}`;
+
 function whatWasDone({ sessions, links, keys, passwords }: Settled): string {
   return [
-    `Ended ${sessions} sessions.`,
-    `Withdrew ${links} mailed links.`,
+    `Ended ${countOf(sessions, 'session')}.`,
+    `Withdrew ${countOf(links, 'mailed link')}.`,
     keys === null
       ? 'There are no keys under JWT_ALGORITHM=HS256: where JWT_SECRET leaked since the backup, replace it.'
-      : `Replaced ${keys} signing keys.`,
-    ...(passwords === null ? [] : [`Withdrew ${passwords} passwords.`]),
+      : `Replaced ${countOf(keys, 'signing key')}.`,
+    ...(passwords === null ? [] : [`Withdrew ${countOf(passwords, 'password')}.`]),
     'Instances serve again within a second; those that did not start can be started now.',
   ].join('\n');
 }
@@ -96,7 +98,7 @@ What was done after the backup is not in it, and cannot be known from it:
 - Admins that were revoked since are admins again (npm run admin:revoke -- EMAIL). Admins are now:
 ${listOf(admins)}
 - Service clients and secrets that were ended since may call again (DELETE /admin/clients/{id}). They are now:
-${listOf(clients.map(({ id, name, secrets }) => `${id} ${name}, ${secrets} ${secrets === 1 ? 'secret' : 'secrets'}`))}
+${listOf(clients.map(({ id, name, secrets }) => `${id} ${name}, ${countOf(secrets, 'secret')}`))}
 Where the former database, or an export of its audit trail, can still be read, it says all of that:
   SELECT at, type, user_id, actor_id, reason, note FROM audit_events WHERE at > '${servedUntil?.toISOString() ?? 'the time of the backup'}' AND type IN
     ('password_changed', 'password_reset', 'user_disabled', 'account_deleted', 'email_changed', 'role_revoked',
