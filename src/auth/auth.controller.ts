@@ -10,7 +10,7 @@ import {
   ApiTags,
 } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Caller, CurrentCaller, OptionalCaller } from '../sessions/caller.js';
+import { type Caller, callerOf, CurrentCaller, OptionalCaller } from '../sessions/caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { NamedLanguage } from '../http/language.js';
 import { Public } from '../http/public.decorator.js';
@@ -208,7 +208,8 @@ export class AuthController {
     description: 'The account as it is now, its role included, and the session of the access token.',
   })
   @ApiOkResponse({ type: MeDto })
-  getMe(@CurrentCaller() { user, session }: Caller): MeDto {
+  getMe(@Req() request: FastifyRequest): MeDto {
+    const { user, session } = callerOf(request);
     // Not spread: V8 gave each such object a shape of its own.
     return Object.assign(UserDto.from(user), { session: SessionDto.from(session, session.id) });
   }

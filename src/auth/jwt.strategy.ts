@@ -42,16 +42,13 @@ export class JwtStrategy extends PassportStrategy(Strategy) implements OnApplica
     passport.unuse(this.name);
   }
 
-  /** Skips the signature of a token that was verified before, but never the session check. */
-  override authenticate(request: Parameters<Strategy['authenticate']>[0]): void {
+  /**
+   * Who is calling with a token whose signature was verified before, which skips that and nothing else: rejects as the
+   * checker does. Null for any other token, and where there is none.
+   */
+  validateRemembered(request: Headed): Promise<Caller> | null {
     const claims = this.tokens.verified(tokenOf(request) ?? '');
-    if (!claims) {
-      return super.authenticate(request);
-    }
-    this.checker.require(claims).then(
-      (caller) => this.success(caller),
-      (error: Error) => this.error(error),
-    );
+    return claims && this.checker.require(claims);
   }
 
   /** The step after the signature: who is calling, if the session is open. Throws as the checker does. */

@@ -1,6 +1,7 @@
-import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Query, Req } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
-import { type Caller, CurrentCaller } from './caller.js';
+import type { FastifyRequest } from 'fastify';
+import { type Caller, callerOf, CurrentCaller } from './caller.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { pageOf, PageQueryDto, requestedPage, START } from '../http/pagination.js';
 import { type RequestSource, Source } from '../http/request-source.js';
@@ -46,7 +47,8 @@ export class SessionsController {
     description: 'That of the access token: its device, when it was last seen, and until when it lasts.',
   })
   @ApiOkResponse({ type: SessionDto })
-  getCurrentSession(@CurrentCaller() { session }: Caller): SessionDto {
+  getCurrentSession(@Req() request: FastifyRequest): SessionDto {
+    const { session } = callerOf(request);
     return SessionDto.from(session, session.id);
   }
 
