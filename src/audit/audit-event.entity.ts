@@ -66,6 +66,7 @@ export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number];
 @Index('audit_events_user_id_at_idx', ['userId', 'at'])
 @Index('audit_events_session_id_idx', ['sessionId'])
 @Index('audit_events_at_id_idx', ['at', 'id'])
+@Index('audit_events_rare_type_idx', { synchronize: false })
 export class AuditEvent {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'audit_events_pkey' })
   readonly id!: string;

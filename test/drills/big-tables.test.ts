@@ -112,12 +112,15 @@ it('A user with thousands of devices logs them out without a big table being rea
   expect(revoked).toBe(MANY_SESSIONS);
 });
 
-it('The newest audit events, and those of one user, are found by an index in a big table', async () => {
+it('The newest audit events, those of one user, and those of a rare type are found by an index in a big table', async () => {
   const { accessToken, user } = await t.api.signUp();
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   const search = (query: string) => () => succeeds(t.api.call('GET', `/admin/audit${query}`, { bearer: accessToken }));
   expect(await wholeReads('audit_events', search(''))).toBe(0);
   expect(await wholeReads('audit_events', search(`?userId=${user.id}`))).toBe(0);
+  // Of which there are few, and none.
+  expect(await wholeReads('audit_events', search('?type=role_granted'))).toBe(0);
+  expect(await wholeReads('audit_events', search('?type=signing_key_revoked'))).toBe(0);
 });
 
 it('Staff find accounts, newest or by how their address begins, and other admins by an index in a big table', async () => {
@@ -155,11 +158,12 @@ it('Without their indexes the tables of sessions, audit events and accounts are 
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   await t.database.query(
     `DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx, users_created_at_id_idx, users_email_key,
-      users_email_bytes_idx`,
+      users_email_bytes_idx, audit_events_rare_type_idx`,
   );
   const asked = [
     ['sessions', '/sessions/history', 1],
     ['audit_events', '/admin/audit', bigParts.length],
+    ['audit_events', '/admin/audit?type=role_granted', bigParts.length],
     ['users', '/admin/users', 1],
     ['users', '/admin/users?email=user-12', 1],
   ] as const;

@@ -14,6 +14,7 @@ import { CreateServiceClients1795600000000 } from './1795600000000-create-servic
 import { AddFunctionsForPartsOfTheAuditTrail1795620000001 } from './1795620000001-add-functions-for-parts-of-the-audit-trail.js';
 import { PartTheAuditTrailByMonth1795620000002 } from './1795620000002-part-the-audit-trail-by-month.js';
 import { IndexUsersForStaff1795630000001 } from './1795630000001-index-users-for-staff.js';
+import { IndexRareAuditEvents1795630000002 } from './1795630000002-index-rare-audit-events.js';
 import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
 import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
 
@@ -35,6 +36,7 @@ export const migrations = [
   AddFunctionsForPartsOfTheAuditTrail1795620000001,
   PartTheAuditTrailByMonth1795620000002,
   IndexUsersForStaff1795630000001,
+  IndexRareAuditEvents1795630000002,
   KeepRevokedSessionsRevoked1795640000000,
   CreateDatabaseHistory1795640000001,
 ];

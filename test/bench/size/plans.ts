@@ -142,7 +142,9 @@ function executionOf(notice: string): Execution[] {
   ];
 }
 
-const isWholeRead = ({ 'Node Type': type }: PlanNode): boolean => type === 'Seq Scan';
+// Where there are few rows, as in a part of the trail that is new, it is the quickest way.
+const MANY_ROWS = 2500;
+const isWholeRead = (node: PlanNode): boolean => node['Node Type'] === 'Seq Scan' && rowsReadBy(node) > MANY_ROWS;
 
 function rowsReadBy(node: PlanNode): number {
   const isOfTable = node['Relation Name'] !== undefined && node['Node Type'].endsWith('Scan');
