@@ -107,7 +107,8 @@ const linesOf = (each: number): string => `
     CASE WHEN type = 'session_revoked' THEN 'logout' END, ip, user_agent
   FROM (
     SELECT s.user_id, s.id AS session_id, s.ip, s.user_agent,
-      least(now() - interval '1 minute', s.created_at + (n - 1) * (now() - s.created_at) / count) AS at,
+      CASE WHEN n = 3 AND s.revoked_at IS NOT NULL THEN s.revoked_at
+        ELSE least(now() - interval '1 minute', s.created_at + (n - 1) * (now() - s.created_at) / count) END AS at,
       CASE
         WHEN n = 1 THEN 'login_succeeded' WHEN n = 2 THEN 'session_created'
         WHEN n = 3 AND s.revoked_at IS NOT NULL THEN 'session_revoked'
