@@ -1,7 +1,8 @@
 import { type ArgumentsHost, Catch, HttpStatus } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ProblemFilter } from '../problems/problem.filter.js';
+import { ProblemFilter, toProblem } from '../problems/problem.filter.js';
 import { Problem } from '../problems/problem.js';
+import { LogoutService } from '../sessions/revoke/logout.service.js';
 import { RefusedForGoodError, SessionRevokedError } from '../sessions/sessions.errors.js';
 import { RefreshCookie } from './refresh-cookie.js';
 
@@ -34,14 +35,30 @@ export class RefreshCookieFilter extends ProblemFilter {
  */
 @Catch(Problem)
 export class LogoutFilter extends RefreshCookieFilter {
+  constructor(
+    cookie: RefreshCookie,
+    private readonly logouts: LogoutService,
+  ) {
+    super(cookie);
+  }
+
   override catch(problem: Problem, host: ArgumentsHost): void {
-    if (problem instanceof SessionRevokedError && problem.isJustLoggedOut) {
-      const reply = host.switchToHttp().getResponse<FastifyReply>();
-      this.cookie.clear(reply);
-      void reply.code(HttpStatus.NO_CONTENT).send();
+    if (!(problem instanceof SessionRevokedError && problem.isJustLoggedOut)) {
+      super.catch(problem, host);
       return;
     }
-    super.catch(problem, host);
+    // Nest does not wait for a filter; the answer does.
+    void this.logouts.confirmEnded().then(
+      () => {
+        const reply = host.switchToHttp().getResponse<FastifyReply>();
+        this.cookie.clear(reply);
+        void reply.code(HttpStatus.NO_CONTENT).send();
+      },
+      (error: unknown) => {
+        // What the filter logs.
+        super.catch(Object.assign(toProblem(error), error instanceof Error && { stack: error.stack }), host);
+      },
+    );
   }
 
   protected override isToBeCleared({ status }: Problem): boolean {

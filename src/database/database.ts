@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
-import type { Sql } from 'sql-template-tag';
+import sql, { type Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { InjectOurDataSource } from './data-source.js';
 import { poolOf, sendTo, transactionOn } from './pool.js';
@@ -34,5 +34,14 @@ export class Database implements Queryable {
    */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return transactionOn(poolOf(this.dataSource), work);
+  }
+
+  /**
+   * Waits until all that was read before is as safe as the server makes what it commits. A commit whose wait for the
+   * standbys was cut off can be read and is not: before something is answered as done because it is so already, it must be.
+   */
+  async settle(): Promise<void> {
+    // A record of no meaning in the log of the database: its commit waits for all that came before it.
+    await this.query(sql`SELECT pg_logical_emit_message(true, 'latchkey', '')`);
   }
 }

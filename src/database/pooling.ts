@@ -9,10 +9,12 @@ import { answerOf } from './transaction.js';
 const ROUNDS = 5;
 
 /** What each connection of the service is set to, which is to be the role's where connections cannot be set to anything. */
-const TIME_LIMITS_AND_ISOLATION = [
+const NEEDED_WHEN_SERVING = [
   ['statement_timeout', '10s'],
   ['idle_in_transaction_session_timeout', '10s'],
   ['default_transaction_isolation', 'read committed'],
+  // Stricter ones hide the warning that the standbys have not got what was committed.
+  ['client_min_messages', 'warning'],
 ] as const;
 
 /**
@@ -28,7 +30,7 @@ export async function throughPooler<Options extends PostgresOptions>(
   { isServing = true } = {},
 ): Promise<Options> {
   const needs: Setting[] = [
-    ...(isServing ? TIME_LIMITS_AND_ISOLATION : []),
+    ...(isServing ? NEEDED_WHEN_SERVING : []),
     ...(options.schema === undefined ? [] : [['search_path', options.schema] as const]),
   ];
   const { url, connectTimeoutMS } = options;
@@ -95,6 +97,7 @@ async function requireSettings(client: ServiceClient, needs: readonly Setting[])
         JOIN unnest(${names}::text[], ${values}::text[]) WITH ORDINALITY AS needs (name, needed, place) USING (name)
         WHERE CASE
           WHEN needed = '10s' THEN reset_val = '0'
+          WHEN name = 'client_min_messages' THEN reset_val IN ('error', 'fatal', 'panic')
           WHEN name = 'search_path' AND current_schema() = needed THEN false
           ELSE split_part(replace(reset_val, '"', ''), ',', 1) <> needed
         END

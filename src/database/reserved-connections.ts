@@ -19,6 +19,7 @@ const CONNECTIONS = 2;
 @Injectable()
 export class ReservedConnections implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly pool: Pool;
+  private readonly isPooledByTransaction: boolean;
 
   constructor(@InjectOurDataSource() dataSource: DataSource, { sessionCheckTimeoutMs }: AppConfig) {
     const options: PoolConfig & ServiceClientOptions = poolOf(dataSource).options;
@@ -32,6 +33,7 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
       sessionSettings: { ...options.sessionSettings, statement_timeout: sessionCheckTimeoutMs, timezone: 'UTC' },
       query_timeout: sessionCheckTimeoutMs,
     };
+    this.isPooledByTransaction = options.isPooledByTransaction ?? false;
     this.pool = new Pool(settings);
     // The next statement reports it.
     this.pool.on('error', () => undefined);
@@ -44,11 +46,8 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
   }
 
   /** As `Database.prepared`. Statements must be short, and few at a time. Times are written in UTC. */
-  prepared<Row extends QueryResultRow>(
-    name: string,
-    { text, values }: Sql,
-    types?: CustomTypesConfig,
-  ): Promise<Answer<Row>> {
+  prepared<Row extends QueryResultRow>(name: string, statement: Sql, types?: CustomTypesConfig): Promise<Answer<Row>> {
+    const { text, values } = this.isPooledByTransaction ? onPrimary(statement) : statement;
     return sendTo<Row>(this.pool, { name, text, values, types });
   }
 
@@ -56,3 +55,9 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
     await this.pool.end();
   }
 }
+
+// Behind a pooler the next transaction may be on a standby, so that each asks: PostgreSQL refuses the function there, with
+// 55000, and plans it ahead of all else.
+const onPrimary = (statement: Sql): Sql => sql`
+  SELECT * FROM (${statement}) AS answer
+  WHERE (SELECT CASE WHEN pg_is_in_recovery() THEN pg_current_wal_lsn() END) IS NULL`;

@@ -1,6 +1,13 @@
 import { Client, type ClientConfig, type QueryConfig } from 'pg';
+import { codeOf } from '../problems/error-code.js';
 import { requestContext } from '../http/request-context.js';
 import type { HistoryCheck } from './history/history-check.js';
+
+// The function of PostgreSQL in which a commit waits for its standbys: unlike a message it has one name in all languages.
+const WAIT_FOR_STANDBYS = 'SyncRepWaitForLSN';
+// The driver's own time-out; and the server takes no writes, or serves no more.
+const TIMED_OUT = 'Query read timeout';
+const OUT_OF_SERVICE_SQLSTATE = new Set(['0A000', '25006', '55000', '57P01', '57P02', '57P03']);
 
 export interface ServiceClientOptions extends ClientConfig {
   /** Set before the first statement, by one: PgBouncer refuses them among the startup parameters. */
@@ -11,23 +18,51 @@ export interface ServiceClientOptions extends ClientConfig {
   readonly history?: HistoryCheck;
 }
 
+/** A commit that may be gone after a failover: the wait for the standbys was ended before they had it. */
+class UnconfirmedCommitError extends Error {
+  /** statement_completion_unknown */
+  readonly code = '40003';
+
+  constructor() {
+    super('The wait for the standbys was ended: what was committed may not have reached them.');
+  }
+}
+
+/** The server is a standby, which may not know yet what the primary has committed. */
+class StandbyError extends Error {
+  /** read_only_sql_transaction */
+  readonly code = '25006';
+
+  constructor() {
+    super('it is a standby and not the primary');
+  }
+}
+
 /**
- * A connection of the service: its statements carry the id of their request, and it is closed when one runs past
- * `query_timeout`. The driver reports the time-out and hands the connection back to the pool with the query still on it,
- * where all that come after would wait behind it.
+ * A connection of the service to a primary: its statements carry the id of their request, and throw
+ * {@link UnconfirmedCommitError} where PostgreSQL only warns that the standbys have not got what it committed.
+ *
+ * It is closed when the server turns out to be a primary no more, and when a statement runs past `query_timeout`: the driver
+ * reports the time-out and hands the connection back to the pool with the query still on it, where all that come after would
+ * wait behind it.
  */
 export class ServiceClient extends Client {
+  private isUnconfirmed = false;
+
   constructor(private readonly options: ServiceClientOptions = {}) {
     super(options);
     // A query reports that the connection is lost. Between two queries of one transaction there is no listener, and an
     // error without one ends the process.
     this.on('error', () => undefined);
+    this.on('notice', ({ routine }) => {
+      if (routine === WAIT_FOR_STANDBYS) this.isUnconfirmed = true;
+    });
   }
 
   override connect(): Promise<this>;
   override connect(callback: (error: unknown, client?: this) => void): void;
   override connect(callback?: (error: unknown, client?: this) => void): Promise<this> | void {
-    const ready = super.connect().then(() => this.set());
+    const ready = super.connect().then(() => this.prepare());
     return callback ? void ready.then((client) => callback(null, client), callback) : ready;
   }
 
@@ -36,16 +71,24 @@ export class ServiceClient extends Client {
   override query(statement: any, values?: any, callback?: any): any {
     const sent: any = this.asSent(statement);
     const answer: unknown = super.query(sent, values, callback);
-    return answer instanceof Promise ? answer.catch((error: unknown) => this.closeIfTimedOut(error)) : answer;
+    return answer instanceof Promise ? answer.then(this.requireConfirmed, this.closeIfUseless) : answer;
   }
 
   // oxlint-enable typescript/no-explicit-any
 
-  private async set(): Promise<this> {
-    const settings = this.options.isPooledByTransaction ? [] : Object.entries(this.options.sessionSettings ?? {});
+  // A primary becomes a standby only by a restart, so once for each connection is enough.
+  private async prepare(): Promise<this> {
+    // Of the settings of a role the first would hide the warning that the standbys have not got a commit.
+    const settings = { client_min_messages: 'warning', ...this.options.sessionSettings };
+    const statements = Object.entries(this.options.isPooledByTransaction ? {} : settings).map(
+      ([name, value]) => `SET ${name} = '${value}'`,
+    );
     try {
-      if (settings.length > 0) {
-        await this.query(settings.map(([name, value]) => `SET ${name} = '${value}'`).join('; '));
+      const answers: unknown = await this.query(
+        [...statements, 'SELECT pg_is_in_recovery() AS "isStandby"'].join('; '),
+      );
+      if (isOfStandby(answers)) {
+        throw new StandbyError();
       }
       await this.options.history?.checkConnection(this);
     } catch (error) {
@@ -69,13 +112,31 @@ export class ServiceClient extends Client {
     return { ...statement, name: undefined, text: withRequestId(statement.text) };
   }
 
-  private closeIfTimedOut(error: unknown): never {
-    if (error instanceof Error && error.message === 'Query read timeout') {
+  // The same two functions for every statement.
+  private readonly requireConfirmed = <Result>(result: Result): Result => {
+    if (this.isUnconfirmed) {
+      this.isUnconfirmed = false;
+      throw new UnconfirmedCommitError();
+    }
+    return result;
+  };
+
+  private readonly closeIfUseless = (error: unknown): never => {
+    this.isUnconfirmed = false;
+    if (error instanceof Error && (error.message === TIMED_OUT || OUT_OF_SERVICE_SQLSTATE.has(codeOf(error)))) {
       // With a query under way this closes the connection at once, instead of waiting until the server ends it.
       this.end().catch(() => undefined);
     }
     throw error;
-  }
+  };
+}
+
+// The driver answers several statements with an array, which its types do not say.
+function isOfStandby(answers: unknown): boolean {
+  const last: unknown = Array.isArray(answers) ? answers.at(-1) : answers;
+  const rows: unknown = typeof last === 'object' && last !== null && 'rows' in last ? last.rows : null;
+  const row: unknown = Array.isArray(rows) ? rows[0] : null;
+  return typeof row === 'object' && row !== null && 'isStandby' in row && row.isStandby === true;
 }
 
 // A comment, which pg_stat_activity and the server's log show. Behind the first word: tracing takes that for the name of

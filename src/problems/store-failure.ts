@@ -1,8 +1,9 @@
 import { codeOf } from './error-code.js';
 
 // SQLSTATE classes and codes that say "not now", as opposed to "you asked something wrong":
-// 08 connection, 25006 read-only (a failover), 40 rollback, 53 resources, 55P03 lock, 57 intervention, 58 system, XX internal.
-const TRANSIENT_SQLSTATE = /^(08|40|53|57|58|XX)|^(25006|55P03)$/;
+// 08 connection, 40 rollback or outcome unknown, 53 resources, 55P03 lock, 57 intervention, 58 system, XX internal. A standby says
+// 25006 read-only, 55000 recovery is in progress, and 0A000 of unlogged tables; so does a cached plan of a former schema.
+const TRANSIENT_SQLSTATE = /^(08|40|53|57|58|XX)|^(0A000|25006|55000|55P03)$/;
 const NETWORK_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

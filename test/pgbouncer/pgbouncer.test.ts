@@ -10,6 +10,7 @@ import { EventStream } from '../support/event-stream.js';
 import { freePort } from '../support/free-port.js';
 import { expectInvariants } from '../support/invariants.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
+import { startPostgres } from '../support/postgres.js';
 import { until } from '../support/until.js';
 
 // Debian's PgBouncer, set up as its package has it: nothing of what a client asks for is ignored.
@@ -245,3 +246,54 @@ it('The service refuses to start with statement pooling and repeats what the poo
   pooler = await startPgBouncer('statement', 4);
   expect(await refusedStart()).toMatch(/cannot be used \(08P01: .*statement pooling mode.*\)\. Check DATABASE_URL/);
 }, 60_000);
+
+/** Rows that a client of its own reads there, null where it cannot. */
+async function readAt(url: string, sql: string, values?: unknown[]): Promise<any[] | null> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return (await client.query(sql, values)).rows;
+  } catch {
+    return null;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+it('With transaction pooling nothing is read from a standby that the pooler leads to', async () => {
+  await database.drop();
+  const postgres = await startPostgres();
+  database = {
+    url: postgres.url,
+    query: async (sql, values) => (await readAt(postgres.url, sql, values))!,
+    drop: () => postgres.stop(),
+  };
+  const { username, pathname } = new URL(postgres.url);
+  for (const name of ['statement_timeout', 'idle_in_transaction_session_timeout']) {
+    await database.query(`ALTER ROLE ${username} IN DATABASE ${pathname.slice(1)} SET ${name} = 3000`);
+  }
+  pooler = await startPgBouncer('transaction', 4);
+  const { api } = await start({});
+  const { accessToken, refreshToken } = await api.signUp();
+  expect((await api.me(accessToken)).status).toBe(200);
+
+  await postgres.stop();
+  writeFileSync(join(postgres.dataDir, 'postgres', 'standby.signal'), '');
+  // It has not restarted as a primary before it is promoted.
+  const restarted = postgres.restart();
+  await until('the pooler leads to a standby', async () => {
+    const rows = await readAt(pooler.url, 'SELECT pg_is_in_recovery() AS "isStandby"');
+    return rows?.[0]?.isStandby;
+  });
+  try {
+    for (let i = 0; i < 5; i++) {
+      expect((await api.me(accessToken)).status).toBe(503);
+      expect((await api.refresh(refreshToken)).status).toBe(503);
+    }
+  } finally {
+    await readAt(postgres.url, 'SELECT pg_promote()');
+    await restarted;
+  }
+  await until('it serves', async () => (await api.me(accessToken)).status === 200);
+}, 120_000);

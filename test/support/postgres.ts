@@ -7,6 +7,8 @@ import { join } from 'node:path';
 /** A PostgreSQL that belongs to one test, which may stop, pause and restart it. */
 export interface OwnPostgres {
   readonly url: string;
+  /** Its files are in `postgres` below this folder. */
+  readonly dataDir: string;
   /** Ends it as an administrator would, and waits until it is gone. */
   stop(): Promise<void>;
   /** Ends every process of it at once, as a crash of the machine would. */
@@ -31,6 +33,7 @@ export async function startPostgres(): Promise<OwnPostgres> {
   };
   return {
     url,
+    dataDir,
     async stop() {
       const gone = once(child, 'exit');
       child.kill('SIGTERM');

@@ -31,6 +31,7 @@ const token = tokens.read(tokens.issue(id));
 const database = {
   query: (statement: Sql) => record(statement),
   prepared: (name: string, statement: Sql) => record(statement, name),
+  settle: () => Promise.resolve(),
 };
 const transaction = { query: database.query, afterCommit: () => undefined };
 const notifications = { notify: () => undefined };

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
-import sql from 'sql-template-tag';
 import { codeOf } from '../../problems/error-code.js';
 import { answerOf, type Queryable } from '../transaction.js';
 import { DatabaseRefusedError, explain } from './history.errors.js';
@@ -10,7 +9,6 @@ import { findIdentity } from './identity.js';
 import { judge, type Memory } from './verdicts.js';
 
 const UNDEFINED_TABLE = '42P01';
-const READ_ONLY = '25006';
 
 /**
  * What this process remembers of the database that it serves, and whether it may serve it. Connections ask at their
@@ -70,16 +68,12 @@ export class HistoryCheck {
   }
 
   /**
-   * Before a connection is used. Throws {@link DatabaseRefusedError} where the database is not to be served, and an error as of
-   * a database that only reads where the server is a standby: what it has yet to receive is not lost.
+   * Before a connection is used, of a primary: what a standby has yet to receive is not lost. Throws
+   * {@link DatabaseRefusedError} where the database is not to be served.
    */
   async checkConnection(client: ClientBase): Promise<void> {
     this.connections++;
     const database: Queryable = { query: (statement) => answerOf(client, statement) };
-    const { rows } = await database.query<{ isStandby: boolean }>(sql`SELECT pg_is_in_recovery() AS "isStandby"`);
-    if (rows[0]?.isStandby) {
-      throw Object.assign(new Error('the server is a standby, which may lack what was answered'), { code: READ_ONLY });
-    }
     if ((await this.look(database)) === 'went back') {
       throw new DatabaseRefusedError(this.refusal ?? '');
     }

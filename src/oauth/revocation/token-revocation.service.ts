@@ -47,6 +47,7 @@ export class TokenRevocation {
       if (!isAccessTokenRefusal(error)) {
         throw error;
       }
+      await this.logouts.confirmEnded();
     }
     return true;
   }

@@ -73,6 +73,11 @@ export class LogoutRepository {
     );
   }
 
+  /** Before a session that has ended already is answered as ended: see `Database.settle`. */
+  settle(): Promise<void> {
+    return this.database.settle();
+  }
+
   // A presented token is honoured if it is the current one, or the predecessor of it and still good.
   private honours(token: AuthenticRefreshToken, deliveries: readonly TokenDelivery[]): Sql {
     return sql`s.id = ${token.sessionId} AND s.delivery = ANY(${deliveries}::text[]) AND (
@@ -85,6 +90,9 @@ export class LogoutRepository {
   private async count(name: string, reason: RevocationReason, steps: Sql): Promise<number> {
     const { rows } = await this.database.prepared<RevokedCount>(name, sql`${steps} ${REVOKED_COUNT}`);
     const { count, events } = rows[0] ?? { count: 0, events: [] };
+    if (count === 0) {
+      await this.settle();
+    }
     sessionsRevoked.record({ reason, count });
     this.notifications.notify(SESSION_CHANNEL, events);
     return count;

@@ -102,6 +102,11 @@ export class LogoutService {
     await this.logouts.revoke(sessionId, userId, revoker, source);
   }
 
+  /** Throws where a session that was read as ended may not be so for good: before that is answered as done. */
+  async confirmEnded(): Promise<void> {
+    await this.logouts.settle();
+  }
+
   // Null where no session honours the token; one that is reused ends its session all the same.
   private async revokePresented(
     token: AuthenticRefreshToken,
@@ -116,8 +121,10 @@ export class LogoutService {
     try {
       await this.refresh.actOnVerdict(token, delivery, source);
     } catch (error) {
-      if (error instanceof SessionRevokedError && error.isJustLoggedOut) {
-        return 'ended before';
+      if (error instanceof SessionRevokedError) {
+        // It may have ended since nothing was found to end.
+        await this.logouts.settle();
+        if (error.isJustLoggedOut) return 'ended before';
       }
       // Why it is refused is not the caller's to know.
       if (!(error instanceof InvalidRefreshTokenError || error instanceof RefusedForGoodError)) {
