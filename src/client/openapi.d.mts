@@ -677,7 +677,7 @@ export interface paths {
         };
         /**
          * Can it serve requests?
-         * @description Asks the database, and whether its schema is the one this release knows or a later one. `database_went_back` says that it lacks what it had, as after a restore from a backup, and no request is served. 503 as soon as the process is asked to stop, so that no new requests are sent to it.
+         * @description Asks the database, and whether its schema is the one this release knows or a later one. `database_went_back` says that it lacks what it had, as after a restore from a backup, and no request is served. 503 as soon as the process is asked to stop, so that no new requests are sent to it. `durabilityRisks` is for the operator.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -1674,6 +1674,15 @@ export interface components {
              * @enum {string}
              */
             status: "ok";
+        };
+        Readiness: {
+            /**
+             * @example ok
+             * @enum {string}
+             */
+            status: "ok";
+            /** @example [] */
+            durabilityRisks: ("fsync" | "full_page_writes" | "synchronous_commit" | "synchronous_standby_names")[];
         };
         ServerMetadata: {
             /**
@@ -3990,7 +3999,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             500: components["responses"]["InternalError"];

@@ -6,6 +6,7 @@ import { AppConfig, DEFAULT_SCHEMA } from '../config/config.js';
 import { DATA_SOURCE } from './data-source.js';
 import { Database } from './database.js';
 import { databaseOptions } from './database-options.js';
+import { Durability } from './durability.js';
 import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { HistoryCheck } from './history/history-check.js';
@@ -43,8 +44,8 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Database, HistoryKeeper, Notifications, ReservedConnections, Retention, Schema],
-  exports: [Database, Notifications, ReservedConnections, Retention, Schema],
+  providers: [Database, Durability, HistoryKeeper, Notifications, ReservedConnections, Retention, Schema],
+  exports: [Database, Durability, Notifications, ReservedConnections, Retention, Schema],
 })
 export class DatabaseModule {}
 

@@ -1,30 +1,22 @@
-import { Controller, Get, Logger } from '@nestjs/common';
+import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
+import { HealthCheckService } from '@nestjs/terminus';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { ServiceUnavailableError } from '../problems/problem.js';
 import { Public } from '../http/public.decorator.js';
-import { AppConfig } from '../config/config.js';
 import { DatabaseWentBackError } from '../database/history/history.errors.js';
-import { Schema, UnknownSchemaError } from '../database/schema.js';
 import { Readiness } from '../http/readiness.js';
-import { HealthDto } from './health.dto.js';
-
-// However often it is requested, the database is asked ten times a second at most.
-const ASKED_EVERY_MS = 100;
+import { DatabaseState } from './database-state.js';
+import { HealthDto, ReadinessDto } from './health.dto.js';
 
 @ApiTags('Health')
 @Public()
 @Controller('health')
 export class HealthController {
-  private readonly logger = new Logger('Health');
-
   constructor(
     private readonly health: HealthCheckService,
-    private readonly indicators: HealthIndicatorService,
-    private readonly schema: Schema,
+    private readonly database: DatabaseState,
     private readonly readiness: Readiness,
-    private readonly config: AppConfig,
   ) {}
 
   @Get('live')
@@ -40,32 +32,16 @@ export class HealthController {
     description:
       'Asks the database, and whether its schema is the one this release knows or a later one. `database_went_back` says ' +
       'that it lacks what it had, as after a restore from a backup, and no request is served. 503 as soon as the ' +
-      'process is asked to stop, so that no new requests are sent to it.',
+      'process is asked to stop, so that no new requests are sent to it. `durabilityRisks` is for the operator.',
   })
-  @ApiOkResponse({ type: HealthDto })
+  @ApiOkResponse({ type: ReadinessDto })
   @ApiProblems(ServiceUnavailableError, DatabaseWentBackError)
-  async getReadiness(): Promise<HealthDto> {
+  async getReadiness(): Promise<ReadinessDto> {
     if (!this.readiness.isReady) {
       throw new ServiceUnavailableError();
     }
-    this.schema.requireIntact();
-    await this.health.check([
-      () =>
-        this.indicators
-          .check('database')
-          .attempt(() => this.requireSchema())
-          .withTimeout(this.config.sessionCheckTimeoutMs)
-          .cacheFor(ASKED_EVERY_MS),
-    ]);
-    return { status: 'ok' };
-  }
-
-  private async requireSchema(): Promise<void> {
-    try {
-      await this.schema.requireKnown();
-    } catch (error) {
-      if (error instanceof UnknownSchemaError) this.logger.error(error.stack);
-      throw error;
-    }
+    this.database.requireIntact();
+    await this.health.check([() => this.database.indicator()]);
+    return { status: 'ok', durabilityRisks: await this.database.findRisks() };
   }
 }

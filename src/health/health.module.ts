@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
+import { DatabaseState } from './database-state.js';
 import { HealthController } from './health.controller.js';
 import { Readiness } from '../http/readiness.js';
 
@@ -7,7 +8,7 @@ import { Readiness } from '../http/readiness.js';
 @Module({
   imports: [TerminusModule.forRoot({ logger: false })],
   controllers: [HealthController],
-  providers: [Readiness],
+  providers: [DatabaseState, Readiness],
   exports: [Readiness],
 })
 export class HealthModule {}
