@@ -82,23 +82,20 @@ it('A header of a client that is no trusted proxy does not make its request coun
 });
 
 it('A trusted proxy that asks /verify without an address is named in the log, once, and no other is', async () => {
-  const warning = 'The proxy at 127.0.0.1 asks /verify without X-Forwarded-For';
-  const warnings = () => instance.output().split(warning).length - 1;
-  for (const [trustProxy, headers] of [
-    ['off', {}],
-    ['1', { 'x-forwarded-for': '203.0.113.7' }],
-    ['192.0.2.0/24', {}],
-  ] as const) {
-    const api = await startBehind(trustProxy);
-    expect((await api.call('GET', '/verify', { headers })).status).toBe(401);
-    await instance.kill('SIGTERM');
-    expect([trustProxy, warnings()]).toEqual([trustProxy, 0]);
-  }
+  const warnings = () =>
+    instance.output().split('The proxy at 127.0.0.1 asks /verify without X-Forwarded-For').length - 1;
+  const unknown = await startBehind('192.0.2.0/24');
+  expect((await unknown.call('GET', '/verify')).status).toBe(401);
+  await instance.kill('SIGTERM');
+  expect(warnings()).toBe(0);
+
   const api = await startBehind('127.0.0.1');
   const { accessToken: bearer } = await api.signUp();
-  for (const path of ['/verify', '/verify/below', '/verify', '/auth/me']) {
-    expect((await api.call('GET', path, { bearer })).status).toBe(200);
-  }
+  const ask = (path: string, headers = {}) => api.call('GET', path, { bearer, headers });
+  await ask('/auth/me');
+  expect((await ask('/verify', { 'x-forwarded-for': '203.0.113.7' })).status).toBe(200);
+  expect(warnings()).toBe(0);
+  for (const path of ['/verify', '/verify/below', '/verify']) expect((await ask(path)).status).toBe(200);
   await instance.kill('SIGTERM');
   expect(warnings()).toBe(1);
 });
