@@ -106,7 +106,7 @@ const latchkeyEnvironment = (
   SESSION_CHECK_TIMEOUT_MS: '60000',
   DATABASE_CONNECT_TIMEOUT_MS: '60000',
   DATABASE_STATEMENT_TIMEOUT_MS: '60000',
-  ...(!logsRequests && { LOG_LEVEL: 'warn' }),
+  ...(!logsRequests && { LOG_REQUESTS: 'off' }),
   ...(isHs256 && { JWT_ALGORITHM: 'HS256' }),
 });
 

@@ -2,9 +2,11 @@
 // node latchkey.mjs strict|stub|pg|typeorm
 import { writeFileSync } from 'node:fs';
 import { Session as Inspector } from 'node:inspector/promises';
+import pg from 'pg';
 import { createApp } from '../../../dist/app.js';
 import { DATA_SOURCE_TOKEN } from '../../../dist/database/data-source.js';
 import { Retention } from '../../../dist/database/retention.js';
+import { TIMES_AS_WRITTEN } from '../../../dist/database/time.js';
 import { createLogger } from '../../../dist/process/logger.js';
 import { loadConfig } from '../../../dist/config/load-config.js';
 import { SessionChecker } from '../../../dist/sessions/check/session-checker.js';
@@ -16,8 +18,11 @@ const [variant] = process.argv.slice(2);
 const { prototype } = SessionChecker;
 
 if (variant === 'stub') {
-  const startedAt = new Date();
-  const end = new Date(Date.now() + 30 * DAY_MS);
+  // As the check reads them.
+  const readTime = TIMES_AS_WRITTEN.getTypeParser(pg.types.builtins.TIMESTAMPTZ);
+  const timeAt = (at) => readTime(new Date(at).toISOString().replace('T', ' ').replace('Z', '+00'));
+  const startedAt = timeAt(Date.now());
+  const end = timeAt(Date.now() + 30 * DAY_MS);
   const session = {
     deviceName: null,
     userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0',
