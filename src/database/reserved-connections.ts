@@ -13,6 +13,20 @@ import type { Answer } from './transaction.js';
 const CONNECTIONS = 2;
 
 /**
+ * What is asked here is planned once for each connection: planning takes longer than looking up a session. A plan holds until
+ * the tables are analysed, so one that was made while they were empty must be good when they are big: it looks rows up by an
+ * index, and reads no table whole, neither as a scan nor for a join.
+ */
+const ONE_PLAN = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  enable_material: 'off',
+};
+
+/**
  * Connections beside the pool, for session checks alone: every protected request waits for them, so they must not wait
  * for what keeps the pool busy. They are opened at the start, and again when they are lost.
  */
@@ -30,7 +44,12 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
       max: CONNECTIONS,
       min: CONNECTIONS,
       // Checks are given up after half of this, so the first is free again by when the other one is.
-      sessionSettings: { ...options.sessionSettings, statement_timeout: sessionCheckTimeoutMs, timezone: 'UTC' },
+      sessionSettings: {
+        ...options.sessionSettings,
+        ...ONE_PLAN,
+        statement_timeout: sessionCheckTimeoutMs,
+        timezone: 'UTC',
+      },
       query_timeout: sessionCheckTimeoutMs,
     };
     this.isPooledByTransaction = options.isPooledByTransaction ?? false;
