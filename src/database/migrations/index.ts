@@ -11,6 +11,7 @@ import { IndexMailsByAge1795540000000 } from './1795540000000-index-mails-by-age
 import { AddLanguages1795560000000 } from './1795560000000-add-languages.js';
 import { CreateSigningKeys1795580000000 } from './1795580000000-create-signing-keys.js';
 import { CreateServiceClients1795600000000 } from './1795600000000-create-service-clients.js';
+import { LeaveRoomBesideSessions1795610000000 } from './1795610000000-leave-room-beside-sessions.js';
 import { AddFunctionsForPartsOfTheAuditTrail1795620000001 } from './1795620000001-add-functions-for-parts-of-the-audit-trail.js';
 import { PartTheAuditTrailByMonth1795620000002 } from './1795620000002-part-the-audit-trail-by-month.js';
 import { IndexUsersForStaff1795630000001 } from './1795630000001-index-users-for-staff.js';
@@ -33,6 +34,7 @@ export const migrations = [
   AddLanguages1795560000000,
   CreateSigningKeys1795580000000,
   CreateServiceClients1795600000000,
+  LeaveRoomBesideSessions1795610000000,
   AddFunctionsForPartsOfTheAuditTrail1795620000001,
   PartTheAuditTrailByMonth1795620000002,
   IndexUsersForStaff1795630000001,
