@@ -16,6 +16,10 @@ const FILES = [
   'e2e/cleanup',
   'e2e/metrics-retention',
   'drills/big-tables',
+  'drills/check-plans',
+  'drills/hot-updates',
+  'drills/standby',
+  'e2e/last-seen',
   'drills/hostile-values',
   // With the base backups and dumps of that version.
   'drills/restored',

@@ -109,6 +109,10 @@ export class AppConfig extends LimitsConfig {
   @IntegerSetting('REFRESH_GRACE_SECONDS', { min: 0, max: 300 })
   readonly refreshGraceSeconds: number = 10;
 
+  /** How old the time at which a session was last seen may become before a request writes it anew. */
+  @IntegerSetting('LAST_SEEN_SECONDS', { min: 1, max: 86_400 })
+  readonly lastSeenSeconds: number = 60;
+
   @IntegerSetting('MAX_SESSIONS_PER_USER', { min: 1, max: 100_000 })
   readonly maxSessionsPerUser: number = 50;
 

@@ -78,7 +78,7 @@ export class SessionDto {
   @ApiProperty({
     format: 'date-time',
     example: '2026-11-23T10:02:00.000Z',
-    description: 'When it was last used, to the minute.',
+    description: 'When it was last used, to the minute unless LAST_SEEN_SECONDS says otherwise.',
   })
   readonly lastSeenAt!: string;
 

@@ -510,12 +510,15 @@ SELECT s.id AS "id",
   coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
   (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
   (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
-  (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired", s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
-  FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY($1::uuid[]);
+  (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired",
+    s.last_seen_at < now() - make_interval(secs => $1::double precision) AS "isSeenLongAgo"
+  FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY($2::uuid[]);
 
 -- ChecksRepository.recordSeen
 WITH seen AS (
   SELECT * FROM unnest($1::uuid[], $2::integer[]) AS seen (id, generation)
+), alone AS MATERIALIZED (
+  SELECT set_config('synchronous_commit', 'local', true)
 ), held AS (
   SELECT s.id, seen.generation FROM sessions s JOIN seen ON seen.id = s.id
   ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
@@ -523,7 +526,7 @@ WITH seen AS (
 UPDATE sessions s SET
   last_seen_at = now(),
   used_generation = greatest(s.used_generation, least(held.generation, s.generation))
-FROM held WHERE s.id = held.id
+FROM held, alone WHERE s.id = held.id
 RETURNING s.id;
 
 -- ChecksRepository.recordEndedSessionUses

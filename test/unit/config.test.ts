@@ -204,6 +204,8 @@ describe('bad values', () => {
     ['PUBLIC_URL', 'ftp://example.com'],
     ['LOG_LEVEL', 'loud'],
     ['LOG_REQUESTS', 'on'],
+    ['LAST_SEEN_SECONDS', '0'],
+    ['LAST_SEEN_SECONDS', '86401'],
     ['CLEAR_SITE_DATA', 'cookies'],
     ['CLEAR_SITE_DATA', 'everything'],
   ])('A bad value of %s such as %s stops the start', (name, value) => {

@@ -25,7 +25,12 @@ function record({ text }: Sql, name?: string) {
 
 const id = '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61';
 const source = { ip: '203.0.113.7', userAgent: 'curl/8.0', requestId: 'request' };
-const config = { refreshTokenSecrets: ['s'.repeat(32)], hasRateLimits: true, maxSessionsPerUser: 10 };
+const config = {
+  refreshTokenSecrets: ['s'.repeat(32)],
+  hasRateLimits: true,
+  maxSessionsPerUser: 10,
+  lastSeenSeconds: 60,
+};
 const tokens: any = Reflect.construct(RefreshTokens, [config]);
 const token = tokens.read(tokens.issue(id));
 const database = {
@@ -91,7 +96,7 @@ const CALLS: [new (...args: any[]) => any, unknown[], Record<string, unknown[]>]
   ],
   [
     ChecksRepository,
-    [database, database],
+    [database, database, config],
     {
       findStates: [[id]],
       recordSeen: [[{ id, generation: 1 }]],

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import sql from 'sql-template-tag';
+import { AppConfig } from '../../config/config.js';
 import type { RequestSource } from '../../http/request-source.js';
 import { Database } from '../../database/database.js';
 import { ReservedConnections } from '../../database/reserved-connections.js';
@@ -17,7 +18,7 @@ export interface SessionState extends State {
   readonly readAt: Time;
   /** The ids of the signing keys that are accepted. */
   readonly keyIds: string;
-  /** Last seen more than a minute ago. */
+  /** By its row, last seen more than LAST_SEEN_SECONDS ago. */
   readonly isSeenLongAgo: boolean;
 }
 
@@ -34,6 +35,7 @@ export class ChecksRepository {
   constructor(
     private readonly reserved: ReservedConnections,
     private readonly database: Database,
+    private readonly config: AppConfig,
   ) {}
 
   /**
@@ -44,7 +46,8 @@ export class ChecksRepository {
     const { rows } = await this.reserved.prepared<StateRow>(
       'session_states',
       sql`
-        SELECT ${OPEN_SESSION_COLUMNS}, ${STATE}, s.last_seen_at < now() - interval '1 minute' AS "isSeenLongAgo"
+        SELECT ${OPEN_SESSION_COLUMNS}, ${STATE},
+          s.last_seen_at < now() - make_interval(secs => ${this.config.lastSeenSeconds}::double precision) AS "isSeenLongAgo"
         FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(${ids}::uuid[])`,
       TIMES_AS_WRITTEN,
     );
@@ -54,6 +57,11 @@ export class ChecksRepository {
   /**
    * Writes down which sessions were seen, and the generation their access tokens had. Rows that are locked are skipped
    * rather than waited for. Returns the ids it wrote.
+   *
+   * Its commit waits for no standby. What a failover loses of it is what a killed instance loses, which had noted it and not
+   * yet written it: times of the last request, and that a generation was used. Then a predecessor is honoured for longer, with
+   * the successor that there is already, until the next request of the session writes the generation again; that one of two
+   * holders of a token goes on is noticed when the other one refreshes, as before.
    */
   async recordSeen(seen: readonly { id: string; generation: number }[]): Promise<string[]> {
     const ids = seen.map(({ id }) => id);
@@ -61,6 +69,8 @@ export class ChecksRepository {
     const { rows } = await this.database.query<{ id: string }>(sql`
       WITH seen AS (
         SELECT * FROM unnest(${ids}::uuid[], ${generations}::integer[]) AS seen (id, generation)
+      ), alone AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'local', true)
       ), held AS (
         SELECT s.id, seen.generation FROM sessions s JOIN seen ON seen.id = s.id
         ORDER BY s.id FOR UPDATE OF s SKIP LOCKED
@@ -68,7 +78,7 @@ export class ChecksRepository {
       UPDATE sessions s SET
         last_seen_at = now(),
         used_generation = greatest(s.used_generation, least(held.generation, s.generation))
-      FROM held WHERE s.id = held.id
+      FROM held, alone WHERE s.id = held.id
       RETURNING s.id`);
     return rows.map(({ id }) => id);
   }

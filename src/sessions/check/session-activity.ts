@@ -11,7 +11,7 @@ interface Seen {
 
 /**
  * Remembers which sessions were seen, and which generation their access tokens had, and writes it down after the
- * requests: one statement for all, and a session again only after a minute or for a new generation.
+ * requests: one statement for all, and a session again only after LAST_SEEN_SECONDS or for a new generation.
  */
 @Injectable()
 export class SessionActivity extends PeriodicWrites {
