@@ -1010,7 +1010,7 @@ export interface components {
             createdAt: string;
             /**
              * Format: date-time
-             * @description When it was last used, to the minute.
+             * @description When it was last used, to the minute unless LAST_SEEN_SECONDS says otherwise.
              * @example 2026-11-23T10:02:00.000Z
              */
             lastSeenAt: string;
@@ -1075,7 +1075,7 @@ export interface components {
             createdAt: string;
             /**
              * Format: date-time
-             * @description When it was last used, to the minute.
+             * @description When it was last used, to the minute unless LAST_SEEN_SECONDS says otherwise.
              * @example 2026-11-23T10:02:00.000Z
              */
             lastSeenAt: string;
@@ -1344,7 +1344,7 @@ export interface components {
             createdAt: string;
             /**
              * Format: date-time
-             * @description When it was last used, to the minute.
+             * @description When it was last used, to the minute unless LAST_SEEN_SECONDS says otherwise.
              * @example 2026-11-23T10:02:00.000Z
              */
             lastSeenAt: string;
