@@ -100,7 +100,7 @@ function report(rows: ReadonlyMap<string, Row>): string {
       micro(serverCpu),
       `${((serverCpu ?? 0) / local).toFixed(2)} ×`,
       // What goes on anyway is no cost of a route that asks nobody.
-      ...(askedCpu < 1 ? ['', ''] : [micro(askedCpu), micro(storeCpu)]),
+      ...(askedCpu < 5 ? ['', ''] : [micro(askedCpu), micro(storeCpu)]),
     ]),
   );
 }
