@@ -6,7 +6,8 @@ import { DEFAULT_SCHEMA } from '../config/config.js';
 import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
 import { type PostgresOptions, withoutTimeLimits } from './database-options.js';
-import { missingMigrations } from './schema.js';
+import { Database } from './database.js';
+import { missingMigrations } from './missing-migrations.js';
 import { lockIn } from './schema-scope.js';
 
 // Any number will do, as long as it is ours and never changes.
@@ -29,7 +30,7 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 export function migrate(options: PostgresOptions): Promise<string[]> {
   return onSchema(options, async (dataSource) => {
     // Without anything to do, no right is needed.
-    const missing = await missingMigrations(dataSource);
+    const missing = await missingOf(dataSource);
     return missing.length === 0
       ? []
       : inTurn(dataSource, async (runner) => {
@@ -50,6 +51,9 @@ export function revertLast(options: PostgresOptions): Promise<void> {
   );
 }
 
+const missingOf = (dataSource: DataSource): Promise<string[]> =>
+  missingMigrations(dataSource.migrations, new Database(dataSource));
+
 async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   // Connections of their own, without time-outs: building an index may take long.
   const dataSource = new DataSource({ ...withoutTimeLimits(options), entities: [], poolSize: 2 });
@@ -58,7 +62,7 @@ async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSour
     return await work(dataSource);
   } catch (error) {
     throw codeOf(error) === INSUFFICIENT_PRIVILEGE
-      ? new SchemaForbiddenError(await missingMigrations(dataSource).catch(() => null), error)
+      ? new SchemaForbiddenError(await missingOf(dataSource).catch(() => null), error)
       : error;
   } finally {
     await dataSource.destroy();

@@ -2,9 +2,11 @@ import { type ArgumentsHost, Catch } from '@nestjs/common';
 import { DatabaseError } from 'pg';
 import { DataSource, QueryFailedError } from 'typeorm';
 import { codeOf } from '../problems/error-code.js';
+import { Problem } from '../problems/problem.js';
 import { ProblemFilter } from '../problems/problem.filter.js';
 import { InjectOurDataSource } from './data-source.js';
-import { missingMigrations, UnknownSchemaError } from './schema.js';
+import { Database } from './database.js';
+import { missingMigrations, UnknownSchemaError } from './missing-migrations.js';
 
 // A table, column, function or the like that is not there, or not so.
 const NOT_IN_SCHEMA_SQLSTATE = /^42/;
@@ -25,8 +27,10 @@ export class SchemaFilter extends ProblemFilter {
       return;
     }
     // Nest does not wait for a filter; the answer does.
-    void missingMigrations(this.dataSource)
-      .catch(() => [])
-      .then((missing) => super.catch(missing.length > 0 ? new UnknownSchemaError(missing) : error, host));
+    void missingMigrations(this.dataSource.migrations, new Database(this.dataSource))
+      .then((missing) => (missing.length > 0 ? new UnknownSchemaError(missing) : error))
+      // A connection that is opened for this may have been refused already, for what it lacks.
+      .catch((failure: unknown) => (failure instanceof Problem ? failure : error))
+      .then((answer) => super.catch(answer, host));
   }
 }

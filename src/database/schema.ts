@@ -1,20 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import sql from 'sql-template-tag';
 import { DataSource } from 'typeorm';
-import { codeOf } from '../problems/error-code.js';
-import { ServiceUnavailableError } from '../problems/problem.js';
 import { InjectOurDataSource } from './data-source.js';
-import { Database } from './database.js';
 import { DatabaseWentBackError } from './history/history.errors.js';
+import { missingMigrations, UnknownSchemaError } from './missing-migrations.js';
 import { historyOf, poolOf } from './pool.js';
 import { ReservedConnections } from './reserved-connections.js';
-
-const UNDEFINED_TABLE = '42P01';
-const APPLIED = sql`SELECT name FROM migrations`;
-
-interface AppliedMigration {
-  readonly name: string;
-}
 
 /** Whether the database is one that this code may serve: it has what it had, and a schema that this code knows. */
 @Injectable()
@@ -36,48 +26,11 @@ export class Schema {
    * of protected requests: where every other connection is busy, those are served all the same.
    */
   async requireKnown(): Promise<void> {
-    const missing = await missingMigrations(this.dataSource, () =>
-      this.reserved.prepared<AppliedMigration>('migrations', APPLIED),
-    );
+    const missing = await missingMigrations(this.dataSource.migrations, {
+      query: (statement) => this.reserved.prepared('migrations', statement),
+    });
     if (missing.length > 0) {
       throw new UnknownSchemaError(missing);
     }
-  }
-}
-
-/**
- * The names of this code's migrations that the database lacks; none, where the code knows the schema. What the database
- * has beyond them came with a later release, and migrations only add. Throws what the driver throws.
- *
- * @param findApplied on which connection; one of the pool unless given
- */
-export async function missingMigrations(
-  dataSource: DataSource,
-  findApplied = () => new Database(dataSource).query<AppliedMigration>(APPLIED),
-): Promise<string[]> {
-  const applied = await namesOf(findApplied);
-  return dataSource.migrations
-    .map((migration) => migration.name ?? migration.constructor.name)
-    .filter((name) => !applied.has(name));
-}
-
-async function namesOf(findApplied: () => Promise<{ rows: AppliedMigration[] }>): Promise<ReadonlySet<string>> {
-  try {
-    const { rows } = await findApplied();
-    return new Set(rows.map(({ name }) => name));
-  } catch (error) {
-    if (codeOf(error) === UNDEFINED_TABLE) {
-      return new Set();
-    }
-    throw error;
-  }
-}
-
-/** The schema is not one that this code knows. Clients read that the service is unavailable, the log why. */
-export class UnknownSchemaError extends ServiceUnavailableError {
-  constructor(missing: readonly string[]) {
-    super();
-    // What the filter logs; the place where it was thrown explains nothing.
-    this.stack = `The database lacks ${missing.join(', ')}. Was that taken back while this runs? Migrate again.`;
   }
 }

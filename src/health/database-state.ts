@@ -2,7 +2,8 @@ import { Injectable, Logger } from '@nestjs/common';
 import { HealthIndicatorService } from '@nestjs/terminus';
 import { AppConfig } from '../config/config.js';
 import { Durability, type DurabilityRisk } from '../database/durability.js';
-import { Schema, UnknownSchemaError } from '../database/schema.js';
+import { UnknownSchemaError } from '../database/missing-migrations.js';
+import { Schema } from '../database/schema.js';
 
 // However often it is requested, the database is asked ten times a second at most.
 const ASKED_EVERY_MS = 100;

@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { ClientBase } from 'pg';
 import { codeOf } from '../../problems/error-code.js';
+import { migrations } from '../migrations/index.js';
+import { missingMigrations, UnknownSchemaError } from '../missing-migrations.js';
 import { answerOf, type Queryable } from '../transaction.js';
 import { DatabaseRefusedError, explain } from './history.errors.js';
 import { begin, findFor, refuseForAll, type Written } from './history-rows.js';
 import { findIdentity } from './identity.js';
 import { judge, type Memory } from './verdicts.js';
 
+const KNOWN = migrations.map((Migration) => new Migration());
 const UNDEFINED_TABLE = '42P01';
 
 /**
@@ -69,7 +72,8 @@ export class HistoryCheck {
 
   /**
    * Before a connection is used, of a primary: what a standby has yet to receive is not lost. Throws
-   * {@link DatabaseRefusedError} where the database is not to be served.
+   * {@link DatabaseRefusedError} where the database is not to be served, {@link UnknownSchemaError} where it lacks what would
+   * say so.
    */
   async checkConnection(client: ClientBase): Promise<void> {
     this.connections++;
@@ -110,8 +114,8 @@ export class HistoryCheck {
       return verdict === 'went back' ? (found.wentBackWhy ?? lost) : verdict === 'anew' ? verdict : null;
     } catch (error) {
       if (codeOf(error) !== UNDEFINED_TABLE) throw error;
-      // It is of an earlier release, or a migration was taken back.
-      throw new DatabaseRefusedError('it lacks a table that it had');
+      // Asked again once it has the table: a migration was taken back, or it is a backup of an earlier release.
+      throw new UnknownSchemaError(await missingMigrations(KNOWN, database));
     }
   }
 }
