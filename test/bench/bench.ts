@@ -96,7 +96,11 @@ async function measure(url: string): Promise<Results> {
   step('calls');
   const urls = { latchkey: url, betterAuth: peers.betterAuth.url, expressSession: peers.expressSession.url };
   const rounds = options.quick ? 1 : sizes.rounds;
-  const calls = await benchCalls(store, urls, { rounds, seconds: sizes.seconds });
+  const calls = await benchCalls(store, urls, {
+    rounds,
+    seconds: sizes.seconds,
+    warmUpCalls: sizes.isQuick ? 1 : 15_000,
+  });
   step('statements without the service');
   const pgbench = await benchRefreshStatement(store, url, sizes.seconds);
   const commits = await benchCommits(store, rounds, sizes.seconds);
