@@ -31,7 +31,11 @@ export class JwtAuthGuard extends AuthGuard() {
     if (IS_PUBLIC.of(context)) {
       return true;
     }
-    const caller = this.strategy.validateRemembered(context.switchToHttp().getRequest<FastifyRequest>());
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    if (request.headers.authorization === undefined && this.isRefreshTokenEnough(request, context)) {
+      return true;
+    }
+    const caller = this.strategy.validateRemembered(request);
     return caller ? this.accept(caller, context) : super.canActivate(context);
   }
 
@@ -62,9 +66,13 @@ export class JwtAuthGuard extends AuthGuard() {
     const failure = error ?? (reason instanceof ServiceUnavailableError ? reason : null);
     const refusal = failure ?? new InvalidAccessTokenError(request.headers.authorization !== undefined);
     const isRefusal = refusal instanceof Problem && refusal.status === 401;
-    if (isRefusal && TAKES_REFRESH_TOKEN.of(context) && this.cookie.isRefreshTokenSent(request)) {
+    if (isRefusal && this.isRefreshTokenEnough(request, context)) {
       return caller;
     }
     throw refusal;
+  }
+
+  private isRefreshTokenEnough(request: FastifyRequest, context: ExecutionContext): boolean {
+    return TAKES_REFRESH_TOKEN.of(context) === true && this.cookie.isRefreshTokenSent(request);
   }
 }
