@@ -65,7 +65,6 @@ export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number];
 @Entity({ name: 'audit_events' })
 @Index('audit_events_user_id_at_idx', ['userId', 'at'])
 @Index('audit_events_session_id_idx', ['sessionId'])
-@Index('audit_events_at_id_idx', ['at', 'id'])
 @Index('audit_events_rare_type_idx', { synchronize: false })
 export class AuditEvent {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'audit_events_pkey' })

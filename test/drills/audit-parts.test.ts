@@ -249,7 +249,7 @@ describe('interrupted', () => {
   it('What an attempt left weeks ago is replaced: an index that was not finished, and an end that is near', async () => {
     const ends = new Date(Date.now() + 2 * 86_400_000).toISOString();
     await database.query(`ALTER TABLE audit_events ADD CONSTRAINT ${CONSTRAINT} CHECK (at < '${ends}') NOT VALID`);
-    await database.query('CREATE UNIQUE INDEX audit_events_id_at_key ON audit_events (id, at)');
+    await database.query('CREATE UNIQUE INDEX audit_events_at_id_key ON audit_events (at, id)');
     await database.query(
       `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audit_events_id_at_key'::regclass`,
     );

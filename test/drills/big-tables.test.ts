@@ -157,8 +157,9 @@ it('Without their indexes the tables of sessions, audit events and accounts are 
   const { accessToken, user } = await t.api.signUp();
   await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [user.id]);
   await t.database.query(
-    `DROP INDEX sessions_user_id_revoked_at_idx, audit_events_at_id_idx, users_created_at_id_idx, users_email_key,
-      users_email_bytes_idx, audit_events_rare_type_idx`,
+    `ALTER TABLE audit_events DROP CONSTRAINT audit_events_pkey;
+    DROP INDEX sessions_user_id_revoked_at_idx, users_created_at_id_idx, users_email_key, users_email_bytes_idx,
+      audit_events_rare_type_idx`,
   );
   const asked = [
     ['sessions', '/sessions/history', 1],
