@@ -392,7 +392,7 @@ WITH before AS (
   u.email_verified_at AS "emailVerifiedAt",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds"
+  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds", s.rotated_at AS "rotatedAt"
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
     SELECT 'session_refreshed', 'success', "userId", id, "userId", $9, $10, $11 FROM rotated

@@ -66,7 +66,7 @@ export class RefreshRepository {
     source: RequestSource,
   ): Promise<OpenSessionWithUser | null> {
     const { sessionIdleTtlSeconds, hasRateLimits, refreshesPerSession } = this.config;
-    const { rows } = await this.database.prepared<OpenSessionRow & { isWatched: boolean }>(
+    const { rows } = await this.database.prepared<OpenSessionRow & { rotatedAt: Date; isWatched: boolean }>(
       'session_rotation',
       sql`
         WITH before AS (
@@ -85,7 +85,7 @@ export class RefreshRepository {
             AND (s.rotation_count < ${hasRateLimits ? refreshesPerSession : UNLIMITED}
               OR NOT coalesce(${IN_WINDOW}, false))
             AND u.id = s.user_id AND u.disabled_at IS NULL
-          RETURNING ${OPEN_SESSION_COLUMNS}
+          RETURNING ${OPEN_SESSION_COLUMNS}, s.rotated_at AS "rotatedAt"
         ), recorded AS (
           INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
           SELECT 'session_refreshed', 'success', "userId", id, "userId", ${sourceValues(source)} FROM rotated
@@ -99,7 +99,7 @@ export class RefreshRepository {
     }
     const rotated = toOpenSession(row);
     if (row.isWatched) {
-      this.notifications.notify(SESSION_CHANNEL, [eventOfRotation(rotated)]);
+      this.notifications.notify(SESSION_CHANNEL, [eventOfRotation(row)]);
     }
     return rotated;
   }
@@ -166,11 +166,12 @@ export class RefreshRepository {
   }
 }
 
-const eventOfRotation = ({ session: { id, userId }, readAt }: OpenSessionWithUser): SessionEvent => ({
+// Dated as it is stored, to the millisecond: streams that find it there know it by that.
+const eventOfRotation = ({ id, userId, rotatedAt }: OpenSessionRow & { rotatedAt: Date }): SessionEvent => ({
   type: 'session_refreshed',
   eventId: null,
   userId,
   sessionId: id,
   reason: null,
-  at: readAt.getTime(),
+  at: rotatedAt.getTime(),
 });
