@@ -133,7 +133,7 @@ it('A trail of many lines gets its parts under live traffic: no request fails or
   // What needs the table for itself is refused it, and requests pass meanwhile.
   await until('the index is there', async () => {
     const [index] = await database.query(
-      `SELECT FROM pg_index WHERE indexrelid = to_regclass('audit_events_id_at_key') AND indisvalid`,
+      `SELECT FROM pg_index WHERE indexrelid = to_regclass('audit_events_at_id_key') AND indisvalid`,
     );
     return index;
   });
@@ -190,7 +190,7 @@ describe('interrupted', () => {
 
   const leftovers = async () => {
     const [row] = await database.query<{ index: boolean; constraint: boolean }>(
-      `SELECT to_regclass('audit_events_id_at_key') IS NOT NULL AS index,
+      `SELECT to_regclass('audit_events_at_id_key') IS NOT NULL AS index,
          EXISTS (SELECT FROM pg_constraint WHERE conname = '${CONSTRAINT}') AS constraint`,
     );
     return row!;
@@ -251,7 +251,7 @@ describe('interrupted', () => {
     await database.query(`ALTER TABLE audit_events ADD CONSTRAINT ${CONSTRAINT} CHECK (at < '${ends}') NOT VALID`);
     await database.query('CREATE UNIQUE INDEX audit_events_at_id_key ON audit_events (at, id)');
     await database.query(
-      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audit_events_id_at_key'::regclass`,
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audit_events_at_id_key'::regclass`,
     );
     await finish();
     const [old] = await database.query<{ ends: Date }>(
