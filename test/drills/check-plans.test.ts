@@ -13,8 +13,10 @@ const ASKED = `session_states(60, '{5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61}')`;
 // A table is read from one end to the other, or an index is.
 const READS_ALL = /Seq Scan on (?:users|sessions)|Index (?:Only )?Scan using \w+ on \w+ \w+\n(?! *Index Cond)/;
 
+let asked = 0;
+
 async function ask<Row extends object>(text: string): Promise<Row[]> {
-  const { rows } = await t.app.get(ReservedConnections).prepared<any>(text, raw(text));
+  const { rows } = await t.app.get(ReservedConnections).prepared<any>(`asked_${asked++}`, raw(text));
   return rows;
 }
 
