@@ -162,7 +162,7 @@ export class AddFunctionsForPartsOfTheAuditTrail1795620000001 implements Migrati
     await runner.query(`
       CREATE FUNCTION audit_events_delete_rows(days integer, since timestamptz, max_rows integer)
       RETURNS TABLE (deleted integer, last_at timestamptz)
-      LANGUAGE plpgsql SECURITY DEFINER ${fixed} SET enable_seqscan = off AS $$
+      LANGUAGE plpgsql SECURITY DEFINER ${fixed} SET enable_seqscan = off SET jit = off AS $$
       DECLARE
         over_until timestamptz := now() - make_interval(days => greatest(days, 30));
         source text;
