@@ -113,7 +113,10 @@ it.each(['production', 'development'])(
   'In %s the service goes on serving when its log has no reader any more',
   async (environment) => {
     const port = await freePort();
-    const { child } = spawnInstance({ env: { ...jsonLog(), NODE_ENV: environment, PORT: String(port) } });
+    const { child } = spawnInstance({
+      env: { ...jsonLog(), NODE_ENV: environment, PORT: String(port) },
+      isPiped: true,
+    });
     const api = new Api(`http://127.0.0.1:${port}`);
     await until('it answers', () =>
       api.call('GET', '/health/ready').then(

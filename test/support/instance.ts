@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LIMITS } from '../../src/config/limits.config.js';
 import { Api } from './api.js';
 import { ledger } from './ledger.js';
 import { SECRETS } from './secrets.js';
+import { until } from './until.js';
 
 const MAIN = join(process.cwd(), 'dist/main.js');
 
@@ -49,11 +52,19 @@ interface Options {
   readonly cwd?: string;
   /** How else to start it, as arguments of spawn. */
   readonly command?: readonly [command: string, args: readonly string[], options: object];
+  /** Whether it prints into a pipe, whose end here can be closed, and not into a file. */
+  readonly isPiped?: boolean;
 }
 
 /** Starts a process and waits for its exit, or for its door to open. */
-export function spawnInstance({ env = {}, cwd = process.cwd(), command = [process.execPath, [MAIN], {}] }: Options) {
+export function spawnInstance({
+  env = {},
+  cwd = process.cwd(),
+  command = [process.execPath, [MAIN], {}],
+  isPiped = false,
+}: Options) {
   const [program, args, options] = command;
+  const printed = isPiped ? null : openPrinted();
   const child = spawn(program, args, {
     cwd,
     ...options,
@@ -68,26 +79,52 @@ export function spawnInstance({ env = {}, cwd = process.cwd(), command = [proces
       ...SECRETS,
       ...env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: printed ? ['ignore', printed.file, printed.file] : ['ignore', 'pipe', 'pipe'],
   });
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  ledger.outputs.push(() => output);
-  return { child, output: () => output };
+  let piped = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (piped += chunk.toString()));
+  child.once('exit', () => printed?.close());
+  const output = () => printed?.read() ?? piped;
+  ledger.outputs.push(output);
+  return { child, output };
+}
+
+/** A file without a name. What is written there before an answer is sent can be read once the answer is here; of a pipe, later. */
+function openPrinted() {
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-printed-'));
+  const file = openSync(join(folder, 'output'), 'a+');
+  rmSync(folder, { recursive: true });
+  let last: string | null = null;
+  const read = () => {
+    const bytes = Buffer.alloc(fstatSync(file).size);
+    readSync(file, bytes, 0, bytes.length, 0);
+    return bytes.toString();
+  };
+  return {
+    file,
+    read: () => last ?? read(),
+    close() {
+      last = read();
+      closeSync(file);
+    },
+  };
 }
 
 /** Starts the service and waits until it listens. Rejects with what it printed if it ends before. */
 export async function startInstance(options: Options): Promise<Instance> {
   const { child, output } = spawnInstance(options);
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.on('data', () => {
+  let end: string | null = null;
+  child.once('exit', (code, signal) => (end = `the service ended with ${code ?? signal}`));
+  const url = await until(
+    'the service listens',
+    () => {
+      if (end !== null) throw new Error(`${end}:\n${output()}`);
       const [, found] = /(?:listening at |Swagger UI +)(http:\/\/[\w.]+:\d+)/.exec(output()) ?? [];
       // At the address itself: which one a name leads to is up to the client.
-      if (found) resolve(found.replace('localhost', '127.0.0.1'));
-    });
-    child.once('exit', (code) => reject(new Error(`the service ended with ${code}:\n${output()}`)));
-  });
+      return found?.replace('localhost', '127.0.0.1');
+    },
+    120,
+  );
   return {
     api: new Api(url),
     url,
