@@ -15,7 +15,7 @@ const SITE_DATA = { 'cookies,storage': '"cookies", "storage"', storage: '"storag
 
 /** A cookie that a feature sets and clears together with that of the refresh token. */
 export interface CompanionCookie {
-  set(reply: FastifyReply, session: OpenSession, maxAgeSeconds: number): void;
+  set(reply: FastifyReply, session: Pick<OpenSession, 'id'>, maxAgeSeconds: number): void;
   clear(reply: FastifyReply): void;
 }
 

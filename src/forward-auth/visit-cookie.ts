@@ -52,7 +52,7 @@ export class VisitCookie implements CompanionCookie {
     return value === undefined || others.length > 0 ? null : this.tokens.read(value);
   }
 
-  set(reply: FastifyReply, { id }: OpenSession, maxAge: number): void {
+  set(reply: FastifyReply, { id }: Pick<OpenSession, 'id'>, maxAge: number): void {
     this.adapter.httpAdapter.setCookie(reply, this.name, this.tokens.issue(id), { ...this.options, maxAge });
   }
 

@@ -1,20 +1,22 @@
 import { raw, type Sql } from 'sql-template-tag';
+import type { Time, Timed } from '../database/time.js';
 import { ACCEPTED_KEY_IDS } from '../keys/keys.sql.js';
 import type { User, UserProfile } from '../users/user.entity.js';
 import type { OpenSession, Session } from './session.entity.js';
 
 /** An open session and its user, read at one moment: all that requests, tokens and answers are made of. */
 export interface OpenSessionWithUser {
-  readonly session: OpenSession;
-  readonly user: UserProfile;
+  readonly session: Timed<OpenSession>;
+  readonly user: Timed<UserProfile>;
   /** When, by the database's clock: the one that all instances share. */
-  readonly readAt: Date;
+  readonly readAt: Time;
   /** The ids of the signing keys that were accepted at that moment. */
   readonly keyIds: string;
 }
 
 /** The same, with all that is stored of both. */
 export interface SessionWithUser extends OpenSessionWithUser {
+  readonly readAt: Date;
   readonly session: Session;
   readonly user: Omit<User, 'language'>;
 }
@@ -96,8 +98,8 @@ export const SESSION_COLUMNS = selectList(SESSION);
 /** A session together with its user, as {@link SessionWithUserRow}. */
 export const SESSION_WITH_USER_COLUMNS = selectList(COLUMNS);
 
-// Field by field: this is done for every refresh, and copying the rest of a row costs several times as much.
-export const toOpenSession = (row: OpenSessionRow): OpenSessionWithUser => ({
+// Field by field: this is done for every request, and copying the rest of a row costs several times as much.
+export const toOpenSession = (row: Timed<OpenSessionRow>): OpenSessionWithUser => ({
   session: {
     id: row.id,
     userId: row.userId,
