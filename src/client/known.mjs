@@ -35,9 +35,14 @@ export class Known extends EventTarget {
     return isNew;
   }
 
-  /** @param {SignedOutReason} reason */
-  knowNobody(reason) {
+  /**
+   * Why it ended is known from the first that says so: what was under way meanwhile is refused for having ended.
+   *
+   * @param {SignedOutReason} found
+   */
+  knowNobody(found) {
     const wasSignedIn = this.isSignedIn;
+    const reason = this.signedOutReason ?? found;
     Object.assign(this, { user: null, session: null, signedOutReason: reason });
     this.emit('signedout', { reason, wasSignedIn });
   }

@@ -322,6 +322,8 @@ describe('A client is signed out', () => {
     await client.logOut();
     expect(out).toEqual([{ reason: 'logout', wasSignedIn: true }]);
     expect([client.isSignedIn, client.user, client.signedOutReason]).toEqual([false, null, 'logout']);
+    // As a refresh that was under way meanwhile, and is refused after it.
+    expect([await client.refresh(), client.signedOutReason]).toEqual([false, 'logout']);
     expect(await storage.get()).toBeNull();
     expect((await t.api.refresh(refreshToken)).body.code).toBe('session_revoked');
     await expect(client.request('GET', '/auth/me')).rejects.toMatchObject({ code: 'invalid_token' });
