@@ -125,7 +125,7 @@ export class Cluster {
         ['--data-dir', folderWithin(join(folder, 'etcd'))],
         ['--listen-client-urls', here, '--advertise-client-urls', here],
         ['--listen-peer-urls', there, '--initial-advertise-peer-urls', there, '--initial-cluster', `default=${there}`],
-        ['--unsafe-no-fsync', '--log-level', 'error'],
+        ['--enable-v2', '--unsafe-no-fsync', '--log-level', 'error'],
       ].flat(),
       folder,
     );
@@ -209,6 +209,21 @@ export class Cluster {
     const primary = await this.primary();
     await primary.call('PATCH', '/config', { synchronous_mode: false, synchronous_mode_strict: false });
     await this.whole({ isSynchronous: false });
+  }
+
+  /** What each node has said last, and who takes part as the primary sees it. */
+  async describe(): Promise<string[]> {
+    const said = await Promise.all(
+      this.nodes.map(async (node) => {
+        const lines = node
+          .output()
+          .split('\n')
+          .filter((line) => !/no action|not yet accepting/.test(line));
+        const members = (await node.call('GET', '/cluster'))?.text ?? 'Patroni does not answer';
+        return [`${node.name}: ${members}`, ...lines.slice(-60)];
+      }),
+    );
+    return said.flat();
   }
 
   stop(): void {
