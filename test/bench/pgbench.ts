@@ -131,6 +131,7 @@ async function textOf(send: (database: object) => Promise<unknown>): Promise<str
       statement = strings.reduce((before, after, index) => `${before}${String(values[index - 1])}${after}`);
       return Promise.resolve({ rows: [], rowCount: 0 });
     },
+    settle: () => Promise.resolve(),
   });
   return statement.replaceAll(/\s+/g, ' ');
 }
