@@ -2,14 +2,16 @@ import { destination } from 'pino';
 
 // What is not yet written; beyond it lines are dropped.
 const BACKLOG_MAX_BYTES = 1_048_576;
+const INFO = 30;
 // A pipe takes as much as a whole or not at all, so that the lines of several workers do not mix (PIPE_BUF).
 const WRITE_MAX_BYTES = 4096;
 const RETRY_AFTER_MS = 100;
 
 /**
- * Standard output that stops nobody. A line is written before the call returns. If it cannot be, since nobody reads, the disk
- * is full or the pipe is closed, it is kept for later, and beyond a mebibyte dropped: `onDropped` is then called, when the
- * rest is out, with how many were.
+ * Standard output that stops nobody. A warning or an error is written before the call returns; lines of less weight together,
+ * as soon as the process has done what is at hand, so that requests which are answered together cost one write. What cannot
+ * be written, since nobody reads, the disk is full or the pipe is closed, is kept for later, and beyond a mebibyte dropped:
+ * `onDropped` is then called, when the rest is out, with how many lines were.
  */
 export function standardOutput(onDropped: (count: number) => void) {
   const stdout = destination({
@@ -33,9 +35,35 @@ export function standardOutput(onDropped: (count: number) => void) {
       onDropped(count);
     }
   };
-  stdout.on('drop', () => dropped++);
+  stdout.on('drop', (lines: string) => (dropped += lines.split('\n').length - 1));
   stdout.on('error', () => {
     retry ??= setTimeout(writeRest, RETRY_AFTER_MS).unref();
   });
-  return stdout;
+
+  let waiting = '';
+  const writeWaiting = () => {
+    if (waiting !== '') {
+      const lines = waiting;
+      waiting = '';
+      stdout.write(lines);
+    }
+  };
+  process.once('exit', writeWaiting);
+  return {
+    // Makes pino say the level of each line.
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: INFO,
+    write(line: string): void {
+      if (waiting.length + line.length > WRITE_MAX_BYTES) {
+        writeWaiting();
+      }
+      if (waiting === '') {
+        setImmediate(writeWaiting);
+      }
+      waiting += line;
+      if (this.lastLevel > INFO) {
+        writeWaiting();
+      }
+    },
+  };
 }
