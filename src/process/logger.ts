@@ -33,16 +33,13 @@ export const loggerOptions = (level: string): LoggerOptions => ({
 
 /** JSON lines, or lines for people while developing. */
 export function createLogger({ level, isReadable }: { level: string; isReadable: boolean }): Logger {
-  const stdout = standardOutput((count) => logger.warn(`${count} lines of the log could not be written, and are lost`));
-  const textOf = pretty.prettyFactory({
-    colorize: process.stdout.isTTY,
-    translateTime: 'HH:MM:ss',
-    singleLine: true,
-  });
-  const logger = pino(
-    loggerOptions(level),
-    isReadable ? { write: (line: string) => void stdout.write(textOf(line)) } : stdout,
+  const textOf = isReadable
+    ? pretty.prettyFactory({ colorize: process.stdout.isTTY, translateTime: 'HH:MM:ss', singleLine: true })
+    : (line: string) => line;
+  const stdout = standardOutput(textOf, (count) =>
+    logger.warn(`${count} lines of the log could not be written, and are lost`),
   );
+  const logger = pino(loggerOptions(level), stdout);
   return logger;
 }
 

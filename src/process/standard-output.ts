@@ -9,11 +9,11 @@ const RETRY_AFTER_MS = 100;
 
 /**
  * Standard output that stops nobody. A warning or an error is written before the call returns; lines of less weight together,
- * as soon as the process has done what is at hand, so that requests which are answered together cost one write. What cannot
- * be written, since nobody reads, the disk is full or the pipe is closed, is kept for later, and beyond a mebibyte dropped:
- * `onDropped` is then called, when the rest is out, with how many lines were.
+ * as soon as the process has done what is at hand, so that requests which are answered together cost one write. What cannot be
+ * written, since nobody reads, the disk is full or the pipe is closed, is kept for later, and beyond a mebibyte dropped:
+ * `onDropped` is then called, when the rest is out, with how many lines were. `textOf` says what is written of a line.
  */
-export function standardOutput(onDropped: (count: number) => void) {
+export function standardOutput(textOf: (line: string) => string, onDropped: (count: number) => void) {
   const stdout = destination({
     // Reading this property also makes a pipe refuse what it has no room for, instead of stopping the process.
     fd: process.stdout.fd,
@@ -54,13 +54,14 @@ export function standardOutput(onDropped: (count: number) => void) {
     [Symbol.for('pino.metadata')]: true,
     lastLevel: INFO,
     write(line: string): void {
-      if (waiting.length + line.length > WRITE_MAX_BYTES) {
+      const text = textOf(line);
+      if (waiting.length + text.length > WRITE_MAX_BYTES) {
         writeWaiting();
       }
       if (waiting === '') {
         setImmediate(writeWaiting);
       }
-      waiting += line;
+      waiting += text;
       if (this.lastLevel > INFO) {
         writeWaiting();
       }
