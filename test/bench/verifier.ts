@@ -138,6 +138,9 @@ try {
     `\n${new Date().toISOString().slice(0, 10)}, ${describeMachine()}, PostgreSQL ${store.version}; ` +
       `${sizes.sessions.toLocaleString('en')} sessions, medians of ${sizes.rounds} rounds of ${sizes.seconds} s.`,
   );
+  await Promise.all(
+    [...new Set(contestants.flatMap(({ service, asked }) => [service, asked]))].map((one) => one.stop()),
+  );
 } finally {
   await store.stop();
 }
