@@ -9,6 +9,7 @@ import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
 import { ageEmailChanges } from '../support/time.js';
 import { until } from '../support/until.js';
+import { outboxIsEmpty } from '../support/outbox.js';
 
 const NEW_PASSWORD = 'another passphrase of a test';
 const THIEF = { 'user-agent': 'curl/8.0' };
@@ -60,8 +61,6 @@ const disown = (api: Api, token: string) => post(api, '/sessions/disown', { toke
 const undo = (api: Api, token: string) => post(api, '/auth/email/undo', { token });
 const emailOf = async ({ user: { id } }: AuthResult) =>
   (await database.query<{ email: string }>('SELECT email FROM users WHERE id = $1', [id]))[0]!.email;
-const outboxIsEmpty = () =>
-  until('the outbox is empty', async () => (await database.query('SELECT FROM mails')).length === 0, 60);
 const tokensTo = (email: string) =>
   mailbox.mails.filter(({ to }) => to === email).flatMap(({ text }) => /token=([\w-]+)/.exec(text)?.[1] ?? []);
 const logIn = async (credentials: Credentials) => (await a.login(credentials)).status;
@@ -98,7 +97,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
       return { owner, email };
     });
     const accounts = await Promise.all(rounds);
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
     for (const { owner, email } of accounts) {
       for (const token of tokensTo(email)) {
         expect((await verify(token)).body.code).toBe('invalid_verification_token');
@@ -111,7 +110,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
     const owner = await a.signUp();
     const token = await resetTokenFor(owner.user.email);
     const { email } = someone();
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
     proxy.delay(200);
     await changeEmail(a, owner, email);
     await until('it is claimed', async () => {
@@ -123,7 +122,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
     expect((await reset(b, token)).status).toBe(204);
     proxy.delay(0);
     proxy.release();
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
     for (const link of tokensTo(email)) {
       expect((await verify(link)).body.code).toBe('invalid_verification_token');
     }
@@ -167,7 +166,7 @@ describe('a change of address that somebody asks for while the owner sets a new 
 
 it('A reset link whose mail is being written while the password changes does not work', async () => {
   const owner = await a.signUp();
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   // Each token waits for the holder before its row is written.
   const holder = new Client({ connectionString: database.url });
   await holder.connect();
@@ -205,7 +204,7 @@ it('A reset link whose mail is being written while the password changes does not
     await holder.end();
     await database.query('DROP TRIGGER wait_for_holder ON mailed_tokens');
   }
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
 
   const links = tokensTo(owner.user.email);
   expect(await Promise.all(links.map(async (token) => (await reset(a, token)).status))).toEqual(links.map(() => 400));
@@ -232,7 +231,7 @@ describe('"this was not me"', () => {
     await post(a, '/auth/password/forgot', { email });
     expect((await reset(a, body.resetToken)).status).toBe(204);
     expect(await logIn({ email: owner.user.email, password: NEW_PASSWORD })).toBe(200);
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
     for (const token of tokensTo(email)) {
       const answers = await Promise.all([reset(a, token), verify(token), undo(a, token), disown(a, token)]);
       expect(answers.map((answer) => answer.status)).toEqual([400, 400, 400, 400]);
@@ -299,7 +298,7 @@ describe('the link that undoes a change of address', () => {
     await moveTo(owner, email);
     await moveTo(owner, owner.user.email);
     await mailbox.await(email, SUBJECTS.changedBack);
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
     for (const token of tokensTo(email)) expect((await undo(a, token)).body.code).toBe('invalid_undo_token');
     expect(await emailOf(owner)).toBe(owner.user.email);
   }, 60_000);
@@ -312,7 +311,7 @@ describe('the link that undoes a change of address', () => {
     const squatter = await a.signUp();
     // The link was mailed to whoever reads the former address before.
     await changeEmail(a, squatter, former);
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
     for (const token of tokensTo(former)) await verify(token);
     expect(await emailOf(squatter)).toBe(squatter.user.email);
 

@@ -1,6 +1,7 @@
 import { type Api, type AuthResult, type Credentials, PASSWORD, someone } from '../support/api.js';
 import { SUBJECTS } from '../support/mailbox.js';
 import { useMailedInstances } from '../support/mailed-instances.js';
+import { outboxIsEmpty } from '../support/outbox.js';
 
 const CONFIRM = 'Confirm your new e-mail address';
 const REQUESTED = 'Your e-mail address is about to change';
@@ -63,6 +64,7 @@ it('A change to a taken address is answered like any other and mails its owner n
   const free = await change(t.a, account, { email: someone().email, password: PASSWORD });
   expect([taken.status, taken.body]).toEqual([free.status, free.body]);
   await t.mailbox.await(account.user.email, REQUESTED, 2);
+  await outboxIsEmpty(t.database);
   expect(mailsTo(owner.user.email, CONFIRM)).toEqual([]);
 });
 

@@ -7,6 +7,7 @@ import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
 import { temporaryFolder } from '../support/postgres.js';
 import { until } from '../support/until.js';
+import { outboxIsEmpty } from '../support/outbox.js';
 
 const PRODUCTION_SECRETS = {
   JWT_SECRET: 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e',
@@ -46,8 +47,6 @@ const register = async (api: Api, count: number) => {
   expect(answers.map(({ status }) => status)).toEqual(people.map(() => 201));
   return people.map(({ email }) => email);
 };
-const outboxIsEmpty = () =>
-  until('the outbox is empty', async () => (await database.query('SELECT FROM mails')).length === 0, 60);
 // With this even a busy machine answers in time; a mail whose answer comes too late is sent once more.
 const PATIENT = { SMTP_TIMEOUT_MS: '10000' };
 const received = (emails: readonly string[]) =>
@@ -59,7 +58,7 @@ const received = (emails: readonly string[]) =>
 it('Each mail is sent once, though two instances look for mails to send', async () => {
   const [a, b] = [await start(PATIENT), await start(PATIENT)];
   const emails = [...(await register(a.api, 20)), ...(await register(b.api, 20))];
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   expect(received(emails)).toEqual(emails.toSorted());
   expect(new Set(mailbox.mails.map(({ messageId }) => messageId)).size).toBe(mailbox.mails.length);
 }, 90_000);
@@ -72,7 +71,7 @@ it('Mails that wait while the mail server is down block no registration and are 
   expect((await database.query('SELECT FROM mails')).length).toBe(5);
   expect(received(emails)).toEqual([]);
   await mailbox.start();
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   expect(received(emails)).toEqual(emails.toSorted());
 }, 90_000);
 
@@ -83,7 +82,7 @@ it('A mail that is refused for good is given up at once and delays no other mail
   const refused = await Promise.all(gone.map((person) => api.register(person)));
   await api.register({ email, password: PASSWORD });
   await mailbox.await(email, SUBJECTS.verification);
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   const trail = await database.query(
     `SELECT reason FROM audit_events WHERE type = 'mail_given_up' AND user_id = ANY($1::uuid[])`,
     [refused.map(({ body }) => body.user.id)],
@@ -99,7 +98,7 @@ it('The service hands several mails to the mail server at the same time', async 
   try {
     await register(api, 8);
     await until('four are handed over at once', () => mailbox.mostAtOnce >= 4, 60);
-    await outboxIsEmpty();
+    await outboxIsEmpty(database);
   } finally {
     await mailbox.stop();
     await mailbox.start();
@@ -121,7 +120,7 @@ it('Overdue mails are given up and not sent, and the life of a link counts from 
   // Nobody sends here, and yet what is overdue goes.
   await until('the overdue ones are gone', async () => (await database.query('SELECT FROM mails')).length === 1, 60);
   const sender = await start();
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   expect(received([stale!, late!, recent!])).toEqual([recent]);
   const [life] = await database.query<{ minutes: number }>(
     `SELECT (extract(epoch FROM expires_at - now()) / 60)::double precision AS minutes FROM mailed_tokens WHERE email = $1`,
@@ -150,13 +149,13 @@ it('Mails contain nothing that a stranger wrote and link to nothing but this ser
   });
   expect(asked.status).toBe(202);
   // Or the change below would withdraw them.
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   await api.call('POST', '/auth/password/change', {
     bearer: body.accessToken,
     body: { currentPassword: PASSWORD, newPassword: 'another passphrase' },
     headers: { 'user-agent': lure },
   });
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   const mails = mailbox.mails.filter(({ to }) => to === me.email);
   expect(mails.length).toBeGreaterThan(3);
   for (const { text, html } of mails) {
@@ -172,7 +171,7 @@ it('Mails that were committed before an instance was killed are sent by the next
   // Right after the answers: some are not sent, and one may be on its way.
   await instance.kill('SIGKILL');
   await start();
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   expect([...new Set(received(emails))]).toEqual(emails.toSorted());
 }, 90_000);
 
@@ -180,7 +179,7 @@ it('Without a mail server a mail becomes a file that only its owner may read, an
   const DATA_DIR = temporaryFolder();
   const instance = await start({ SMTP_URL: '', DATA_DIR, LOG_LEVEL: 'info' });
   const [email] = await register(instance.api, 1);
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   const folder = join(DATA_DIR, 'mail');
   const [file, ...more] = readdirSync(folder);
   expect(more).toEqual([]);
@@ -204,7 +203,7 @@ it('In production without a mail server mails are kept until an instance can sen
   expect(instance.output()).toContain('There is no SMTP_URL');
   const emails = await register(instance.api, 1);
   const sender = await start();
-  await outboxIsEmpty();
+  await outboxIsEmpty(database);
   expect(received(emails)).toEqual(emails);
   await sender.kill('SIGTERM');
 }, 30_000);
