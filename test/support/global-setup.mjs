@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -7,10 +7,14 @@ import { Client } from 'pg';
 const TEMPLATE = `latchkey_template_${process.pid}`;
 
 /**
- * Compiles the service, starts a PostgreSQL (or takes the one of TEST_DATABASE_URL) and migrates a template database,
- * of which every test file gets a copy.
+ * Makes a folder for what tests write, compiles the service, starts a PostgreSQL (or takes the one of TEST_DATABASE_URL)
+ * and migrates a template database, of which every test file gets a copy.
  */
 export default async function globalSetup() {
+  // One folder for whatever this run writes, removed at its end. Servers that tests start as other users write there too.
+  process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
+  chmodSync(process.env.TMPDIR, 0o1777);
+
   execFileSync(process.execPath, ['node_modules/@nestjs/cli/bin/nest.js', 'build'], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -20,7 +24,6 @@ export default async function globalSetup() {
     const { startEmbeddedPostgres } = await import('../../dist/database/embedded/embedded-postgres.js');
     const dataDir = mkdtempSync(join(tmpdir(), 'latchkey-test-'));
     globalThis.embeddedPostgres = await startEmbeddedPostgres({ dataDir, isDurable: false });
-    globalThis.embeddedDataDir = dataDir;
     url = globalThis.embeddedPostgres.url;
   }
   process.env.TEST_SERVER_URL = url;

@@ -9,6 +9,6 @@ export default async function globalTeardown() {
 
   if (globalThis.embeddedPostgres) {
     await globalThis.embeddedPostgres.stop();
-    rmSync(globalThis.embeddedDataDir, { recursive: true, force: true });
   }
+  rmSync(process.env.TMPDIR, { recursive: true, force: true, maxRetries: 5 });
 }
