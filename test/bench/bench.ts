@@ -32,8 +32,8 @@ const { values: options } = parseArgs({
   },
 });
 const sizes = options.quick
-  ? { sessions: 100_000, rounds: 2, seconds: 1, firstSeen: 20_000, isQuick: true }
-  : { sessions: 1_000_000, rounds: 3, seconds: 3, firstSeen: 100_000, isQuick: false };
+  ? { sessions: 100_000, rounds: 2, seconds: 1, warmUpSeconds: 2, firstSeen: 20_000, isQuick: true }
+  : { sessions: 1_000_000, rounds: 3, seconds: 3, warmUpSeconds: 12, firstSeen: 100_000, isQuick: false };
 const streamSizes = { idle: 10_000, churned: 20_000 };
 const README = 'test/bench/README.md';
 const SOAK_REQUESTS = 1_000_000;

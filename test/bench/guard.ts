@@ -51,7 +51,6 @@ export async function guardRatios(store: Store, url: string): Promise<Verdict> {
       ...atLeast('a request without the log, as a multiple of one with it,', median(ratios.log), 0.92),
       ...atLeast('a request without the check, as a multiple of one with it,', median(ratios.check), 0.95),
     ];
-
     if (complaints.length === 0) break;
   }
   await Promise.all(Object.values(servers).map((server) => server.stop()));

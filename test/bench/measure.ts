@@ -25,35 +25,26 @@ interface Plan {
   readonly connections: number;
   readonly rounds: number;
   readonly seconds: number;
+  /** Of load before each contestant's first round: until its code is optimised, it costs twice what it will. */
+  readonly warmUpSeconds: number;
 }
 
 /** Loads contestants by turns, so that what slows the machine down slows all of them. */
 export async function compare(
   store: Store,
   contestants: readonly Contestant[],
-  { connections, rounds, seconds }: Plan,
+  { connections, rounds, seconds, warmUpSeconds }: Plan,
 ): Promise<Map<string, Figures>> {
   const found = new Map<string, Figures[]>(contestants.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const { name, server, target } of contestants) {
       if (round === 0) {
-        await warmUp(target, connections, seconds);
+        await load(target, connections, warmUpSeconds);
       }
       found.get(name)!.push(await measureOnce(store, server, () => load(target, connections, seconds)));
     }
   }
   return new Map([...found].map(([name, figures]) => [name, medianOf(figures)]));
-}
-
-// Until its code is compiled, its connections are there, and each caller was seen.
-const WARM_AFTER_REQUESTS = 6000;
-const WARM_AFTER_RUNS = 3;
-
-export async function warmUp(target: Target, connections: number, seconds: number): Promise<void> {
-  let requests = 0;
-  for (let run = 0; run < WARM_AFTER_RUNS && requests < WARM_AFTER_REQUESTS; run++) {
-    requests += (await load(target, connections, seconds)).requests;
-  }
 }
 
 /** Runs a load, and counts what it costs the server and PostgreSQL. */

@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from './load.js';
-import { warmUp } from './measure.js';
 import { serveLatchkey } from './servers.js';
 import type { Store } from './store.js';
 import { table } from './tables.js';
 
 const CONNECTIONS = 64;
 const SECONDS = 5;
+const WARM_UP_SECONDS = 12;
 
 /** Shares of all time that the processor had work, the largest first. */
 export type Profile = readonly (readonly [part: string, share: number])[];
@@ -17,7 +17,7 @@ export type Profile = readonly (readonly [part: string, share: number])[];
 export async function profileProtected(store: Store, url: string): Promise<Profile> {
   const server = await serveLatchkey(url);
   const target = { url: `${server.url}/auth/me`, headers: join(store.folder, 'callers') };
-  for (let run = 0; run < 3; run++) await warmUp(target, CONNECTIONS, SECONDS);
+  await load(target, CONNECTIONS, WARM_UP_SECONDS);
   const file = join(store.folder, 'profile.json');
   await server.profile(file, () => load(target, CONNECTIONS, SECONDS));
   await server.stop();

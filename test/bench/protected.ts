@@ -19,6 +19,7 @@ export interface Sizes {
   readonly sessions: number;
   readonly rounds: number;
   readonly seconds: number;
+  readonly warmUpSeconds: number;
   /** What tells least is left out. */
   readonly isQuick: boolean;
   /** How many tokens are seen for the first time: many more than the service remembers, so that none ever is. */
@@ -32,7 +33,8 @@ export async function benchProtected(
   { betterAuth, expressSession }: Record<'betterAuth' | 'expressSession', PeerStore>,
   sizes: Sizes,
 ): Promise<Map<string, Figures>> {
-  const plan = { connections: CONNECTIONS, rounds: sizes.rounds, seconds: sizes.seconds };
+  const { rounds, seconds, warmUpSeconds } = sizes;
+  const plan = { connections: CONNECTIONS, rounds, seconds, warmUpSeconds };
   const file = (name: string) => join(store.folder, name);
   const latchkey = (name: string, server: Server, headers = file('callers')): Contestant => ({
     name,

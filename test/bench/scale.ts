@@ -20,18 +20,22 @@ export interface Scale {
 }
 
 /** Needs the file of callers. */
-export async function benchScale(store: Store, url: string, { rounds, seconds, isQuick }: Sizes): Promise<Scale> {
+export async function benchScale(
+  store: Store,
+  url: string,
+  { rounds, seconds, warmUpSeconds, isQuick }: Sizes,
+): Promise<Scale> {
   const file = (name: string) => join(store.folder, name);
   const latchkey = (name: string, server: Server, headers = 'callers'): Contestant => ({
     name,
     server,
     target: { url: `${server.url}/auth/me`, headers: file(headers) },
   });
-  const plan = { connections: CONNECTIONS, rounds, seconds };
+  const plan = { connections: CONNECTIONS, rounds, seconds, warmUpSeconds };
   const many = latchkey('many', await serveLatchkey(url));
   const byConnections: Record<string, Figures> = {};
   for (const connections of [1, 8, CONNECTIONS, 256]) {
-    const figures = await compare(store, [many], { connections, rounds: 1, seconds });
+    const figures = await compare(store, [many], { ...plan, connections, rounds: 1 });
     byConnections[connections] = figures.get(many.name)!;
   }
 
