@@ -47,6 +47,11 @@ export class AppConfig extends LimitsConfig {
   @TextSetting('DATABASE_URL')
   readonly databaseUrl?: string;
 
+  /** Of the role that owns the tables. Unset: the one in DATABASE_URL migrates too. */
+  @IsDatabaseUrl({ message: 'MIGRATION_DATABASE_URL must look like postgres://user:password@host:5432/name' })
+  @TextSetting('MIGRATION_DATABASE_URL')
+  readonly migrationDatabaseUrl?: string;
+
   /** Where the tables are. It is made where there is none. */
   @Matches(SCHEMA_NAME, {
     message:

@@ -13,9 +13,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface LoadOptions {
   /** False for a command that only works on the database: it needs no secrets, and makes none. */
   readonly isServing?: boolean;
+  /** For the command that migrates: the URL for that is enough. */
+  readonly isMigrating?: boolean;
 }
 
-const FILE_VARIANTS = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'];
+const FILE_VARIANTS = ['DATABASE_URL', 'MIGRATION_DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'];
 const SECRET_MIN_BYTES = 32;
 const SECRET_MIN_DISTINCT_CHARACTERS = 8;
 const PLACEHOLDER = /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|dummy/i;
@@ -41,7 +43,7 @@ export function loadConfig(environment: Environment, options: LoadOptions = {}):
 export function configOf(
   values: Readonly<Record<string, unknown>>,
   complaints: string[] = [],
-  { isServing = true }: LoadOptions = {},
+  { isServing = true, isMigrating = false }: LoadOptions = {},
 ): AppConfig {
   const variables = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
   const { NODE_ENV: environment, PORT: port } = variables;
@@ -69,7 +71,9 @@ export function configOf(
     complaints.push(...complaintsAboutSecret('JWT_SECRET', config.jwtSecrets, isProduction));
     complaints.push(...complaintsAboutSecret('REFRESH_TOKEN_SECRET', config.refreshTokenSecrets, isProduction));
   }
-  if (isProduction && !config.databaseUrl) {
+  if (!config.databaseUrl && config.migrationDatabaseUrl && !isMigrating) {
+    complaints.push('DATABASE_URL is required where MIGRATION_DATABASE_URL is set: that one only migrates');
+  } else if (isProduction && !config.databaseUrl && !config.migrationDatabaseUrl) {
     complaints.push('DATABASE_URL is required in production, such as postgres://user:password@host:5432/latchkey');
   }
   if (isProduction && !config.hasRateLimits) {

@@ -8,6 +8,8 @@ export type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 // So that the server's own time-out ends a statement first.
 const DRIVER_MARGIN_MS = 500;
 
+const MIGRATION_URL = 'MIGRATION_DATABASE_URL';
+
 /** How to reach the database: the one description, for the service and for the command line. */
 export function databaseOptions(config: AppConfig) {
   const { databaseStatementTimeoutMs: statementMs, databaseSchema: schema } = config;
@@ -42,6 +44,17 @@ export function databaseOptions(config: AppConfig) {
     },
   };
 }
+
+/** How to reach it as the role that migrates; undefined where the role that serves does that too. */
+export function migrationOptions(config: AppConfig): PostgresOptions | undefined {
+  const { migrationDatabaseUrl: url } = config;
+  const options = databaseOptions(config);
+  return url === undefined ? undefined : { ...options, url, extra: { ...options.extra, urlSetting: MIGRATION_URL } };
+}
+
+/** Which setting has the URL of these options. */
+export const urlSettingOf = ({ extra }: PostgresOptions): string =>
+  extra?.urlSetting === MIGRATION_URL ? MIGRATION_URL : 'DATABASE_URL';
 
 /** The same for what may take its time: only the search path is set. */
 export const withoutTimeLimits = (options: PostgresOptions): PostgresOptions => ({

@@ -5,9 +5,8 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { AppConfig, DEFAULT_SCHEMA } from '../config/config.js';
 import { DATA_SOURCE } from './data-source.js';
 import { Database } from './database.js';
-import { databaseOptions } from './database-options.js';
+import { databaseOptions, migrationOptions } from './database-options.js';
 import { Durability } from './durability.js';
-import { migrate } from './migrate.js';
 import { Notifications } from './notifications.js';
 import { HistoryCheck } from './history/history-check.js';
 import { HistoryKeeper } from './history/history-keeper.js';
@@ -17,6 +16,8 @@ import { historyOf, poolOf } from './pool.js';
 import { throughPooler } from './pooling.js';
 import { ReservedConnections } from './reserved-connections.js';
 import { Retention } from './retention.js';
+import { bringUpToDate, requireRights } from './roles/grant-rights.js';
+import { ServingRole } from './roles/serving-role.js';
 import { Schema } from './schema.js';
 import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
 
@@ -44,7 +45,7 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Database, Durability, HistoryKeeper, Notifications, ReservedConnections, Retention, Schema],
+  providers: [Database, Durability, HistoryKeeper, Notifications, ReservedConnections, Retention, Schema, ServingRole],
   exports: [Database, Durability, Notifications, ReservedConnections, Retention, Schema],
 })
 export class DatabaseModule {}
@@ -52,24 +53,27 @@ export class DatabaseModule {}
 function servingOptions(config: AppConfig) {
   const options = databaseOptions(config);
   const history = new HistoryCheck(config.restored === 'acknowledged');
-  return { ...options, extra: { ...options.extra, history } };
+  return { ...options, extra: { ...options.extra, history, owner: migrationOptions(config) } };
 }
 
 async function connect(options?: DataSourceOptions): Promise<DataSource> {
   if (options?.type !== 'postgres') {
     throw new Error('There are no options for PostgreSQL.');
   }
+  // What serves has no use for the other role's URL.
+  const { owner, ...extra } = options.extra;
   try {
-    const reachable = await throughPooler(options);
+    const reachable = await throughPooler({ ...options, extra });
     if (reachable.extra?.isPooledByTransaction) {
       new Logger('Database').warn(POOLED);
     }
-    const ran = await migrate(reachable);
+    const ran = await bringUpToDate(reachable, owner);
     if (ran.length > 0) {
       new Logger('Database').log(`Migrations: ${ran.join(', ')}`);
     }
     const dataSource = await new DataSource(reachable).initialize();
     try {
+      await requireRights(new Database(dataSource), options.schema ?? DEFAULT_SCHEMA);
       await requireHistory(dataSource, options.schema);
       await warnOfClock(dataSource);
     } catch (error) {

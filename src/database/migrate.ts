@@ -5,8 +5,9 @@ import { DataSource, type Migration, MigrationExecutor, type QueryRunner } from 
 import { DEFAULT_SCHEMA } from '../config/config.js';
 import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
-import { type PostgresOptions, withoutTimeLimits } from './database-options.js';
+import { type PostgresOptions, urlSettingOf, withoutTimeLimits } from './database-options.js';
 import { Database } from './database.js';
+import { SchemaForbiddenError, SchemaMissingError, SchemaOfRoleError } from './migrate.errors.js';
 import { missingMigrations } from './missing-migrations.js';
 import { lockIn } from './schema-scope.js';
 
@@ -34,7 +35,7 @@ export function migrate(options: PostgresOptions): Promise<string[]> {
     return missing.length === 0
       ? []
       : inTurn(dataSource, async (runner) => {
-          await ensureSchema(runner, options.schema);
+          await ensureSchema(runner, options);
           return runPending(dataSource, runner);
         });
   });
@@ -54,7 +55,8 @@ export function revertLast(options: PostgresOptions): Promise<void> {
 const missingOf = (dataSource: DataSource): Promise<string[]> =>
   missingMigrations(dataSource.migrations, new Database(dataSource));
 
-async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+/** Works on connections of its own. What the role may not do becomes a {@link SchemaForbiddenError}. */
+export async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   // Connections of their own, without time-outs: building an index may take long.
   const dataSource = new DataSource({ ...withoutTimeLimits(options), entities: [], poolSize: 2 });
   await dataSource.initialize();
@@ -62,7 +64,7 @@ async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSour
     return await work(dataSource);
   } catch (error) {
     throw codeOf(error) === INSUFFICIENT_PRIVILEGE
-      ? new SchemaForbiddenError(await missingOf(dataSource).catch(() => null), error)
+      ? new SchemaForbiddenError(urlSettingOf(options), await missingOf(dataSource).catch(() => null), error)
       : error;
   } finally {
     await dataSource.destroy();
@@ -73,7 +75,7 @@ async function onSchema<T>(options: PostgresOptions, work: (dataSource: DataSour
  * Works while no other instance migrates. The lock belongs to a transaction, which ends with its connection, and which
  * a pooler in between cannot give to another client.
  */
-async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+export async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
   const lock = lockIn(schemaOf(dataSource), MIGRATION_LOCK).text;
   const [turn, runner] = [dataSource.createQueryRunner(), dataSource.createQueryRunner()];
   // Never in a statement that waits: what builds an index beside running transactions would wait for that one in turn.
@@ -93,6 +95,7 @@ async function inTurn<T>(dataSource: DataSource, work: (runner: QueryRunner) => 
   }
 }
 
+/** The schema that everything is in. */
 const schemaOf = ({ options }: DataSource): string =>
   ('schema' in options ? options.schema : undefined) ?? DEFAULT_SCHEMA;
 
@@ -100,7 +103,8 @@ const schemaOf = ({ options }: DataSource): string =>
  * Makes the schema of the settings where there is none: asked first, since that takes no right. Throws {@link StartError},
  * also where it would have the name of the role: whatever connects with that one would look there first.
  */
-async function ensureSchema(runner: QueryRunner, schema: string | undefined): Promise<void> {
+async function ensureSchema(runner: QueryRunner, options: PostgresOptions): Promise<void> {
+  const { schema } = options;
   if (schema === undefined) {
     return;
   }
@@ -111,12 +115,14 @@ async function ensureSchema(runner: QueryRunner, schema: string | undefined): Pr
     return;
   }
   if (found?.isOfRole) {
-    throw new SchemaOfRoleError(schema);
+    throw new SchemaOfRoleError(urlSettingOf(options), schema);
   }
   try {
     await runner.createSchema(schema);
   } catch (error) {
-    throw codeOf(error) === INSUFFICIENT_PRIVILEGE ? new SchemaMissingError(schema, error) : error;
+    throw codeOf(error) === INSUFFICIENT_PRIVILEGE
+      ? new SchemaMissingError(urlSettingOf(options), schema, error)
+      : error;
   }
 }
 
@@ -178,40 +184,5 @@ async function patiently<T>(why: string, pauseMs: number, attempt: () => Promise
       saidAt = now;
     }
     await sleep(pauseMs);
-  }
-}
-
-/** There is no such schema, and the role may not make it. */
-class SchemaMissingError extends StartError {
-  constructor(schema: string, error: unknown) {
-    const reason = error instanceof Error ? error.message : String(error);
-    super(
-      `The database has no schema ${schema}, as DATABASE_SCHEMA says, and the role in DATABASE_URL may not make it ` +
-        `(${reason}). Let its owner do it: CREATE SCHEMA ${schema} AUTHORIZATION the_role.`,
-    );
-  }
-}
-
-/** A schema of that name would come before public for all other connections of the role. */
-class SchemaOfRoleError extends StartError {
-  constructor(schema: string) {
-    super(
-      `DATABASE_SCHEMA is ${schema}, the name of the role in DATABASE_URL. PostgreSQL looks for the tables of every connection ` +
-        `of that role in a schema of its name first: other applications would find other tables than before. Choose another ` +
-        `name, such as DATABASE_SCHEMA=auth. Where nothing else connects with the role, make it: CREATE SCHEMA "${schema}".`,
-    );
-  }
-}
-
-/** The role may run the service, or not even that, but not change the schema. */
-class SchemaForbiddenError extends StartError {
-  constructor(missing: readonly string[] | null, error: unknown) {
-    const reason = error instanceof Error ? error.message : String(error);
-    super(
-      missing === null
-        ? `The role in DATABASE_URL may not read the table "migrations" (${reason}). Grant it what the service needs.`
-        : `The database lacks migrations that the role in DATABASE_URL may not make (${reason}): ` +
-            `${missing.join(', ')}. Run "node dist/bin/migrate.js" as the owner of the schema first.`,
-    );
   }
 }

@@ -1,7 +1,7 @@
 import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
 import { isStoreFailure } from '../problems/store-failure.js';
-import type { PostgresOptions } from './database-options.js';
+import { type PostgresOptions, urlSettingOf } from './database-options.js';
 
 const REFUSED_SQLSTATE = /^(28|3D)/;
 const SQLSTATE = /^[0-9A-Z]{5}$/;
@@ -9,7 +9,7 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** There is no answer, or the credentials are refused. */
 export class DatabaseUnreachableError extends StartError {
   constructor(options: PostgresOptions, error: unknown) {
-    super(`The database ${nameOf(options)} cannot be used (${reasonOf(error)}). Check DATABASE_URL.`);
+    super(`The database ${nameOf(options)} cannot be used (${reasonOf(error)}). Check ${urlSettingOf(options)}.`);
   }
 }
 

@@ -100,6 +100,20 @@ describe('production', () => {
     },
   );
 
+  it('A URL that only migrates is refused without one that serves, but for the command that migrates', () => {
+    const { DATABASE_URL, ...others } = PRODUCTION;
+    const alone = { ...others, MIGRATION_DATABASE_URL: DATABASE_URL };
+    expect(refusalOf(alone)).toContain('DATABASE_URL is required where MIGRATION_DATABASE_URL is set');
+    expect(() => loadConfig(alone, { isServing: false })).toThrow('DATABASE_URL is required');
+    expect(loadConfig(alone, { isServing: false, isMigrating: true })).toMatchObject({
+      migrationDatabaseUrl: DATABASE_URL,
+    });
+    expect(loadConfig({ ...alone, DATABASE_URL }).databaseUrl).toBe(DATABASE_URL);
+    const bad = refusalOf({ ...PRODUCTION, MIGRATION_DATABASE_URL: 'mysql://root:pa55phrase@db/latchkey' });
+    expect(bad).toContain('MIGRATION_DATABASE_URL must look like postgres://');
+    expect(bad).not.toContain('pa55phrase');
+  });
+
   it.each([
     ['short', 'Nq8w-2Zk4-vB7x'],
     ['a placeholder', 'change-me-change-me-change-me-change-me'],
@@ -307,7 +321,9 @@ describe('the documentation', () => {
   const variables = readdirSync('src/config')
     .map((name) => readFileSync(`src/config/${name}`, 'utf8'))
     .flatMap((source) => [...source.matchAll(/Setting\('(\w+)'/g)].map(([, name]) => name!));
-  const files = ['DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map((name) => `${name}_FILE`);
+  const files = ['DATABASE_URL', 'MIGRATION_DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map(
+    (name) => `${name}_FILE`,
+  );
 
   it('The file .env.example has every variable, with the default that holds', () => {
     const example = readFileSync('.env.example', 'utf8');
