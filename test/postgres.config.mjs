@@ -11,6 +11,7 @@ const FILES = [
   'drills/upgrade',
   'drills/schemas',
   'e2e/roles',
+  'e2e/least-privilege',
   'e2e/audit-parts',
   'drills/audit-parts',
   'e2e/cleanup',

@@ -22,7 +22,7 @@ const CONSTRAINT = 'audit_events_end';
 let database: TestDatabase;
 const instances: Instance[] = [];
 
-const options = () => databaseOptions(loadConfig({ ...SECRETS, DATABASE_URL: database.url }));
+const options = () => databaseOptions(loadConfig({ ...SECRETS, DATABASE_URL: database.ownerUrl }));
 
 const isParted = async () =>
   (await database.query(`SELECT FROM pg_class WHERE oid = 'audit_events'::regclass AND relkind = 'p'`)).length === 1;
@@ -65,7 +65,7 @@ afterEach(async () => {
 
 /** A transaction that stays open. */
 async function open(statement: string): Promise<Client> {
-  const client = new Client({ connectionString: database.url });
+  const client = new Client({ connectionString: database.adminUrl });
   await client.connect();
   await client.query(`BEGIN; ${statement}`);
   return client;
@@ -198,7 +198,7 @@ describe('interrupted', () => {
 
   async function killMigration(when: string, isThere: () => Promise<boolean>): Promise<void> {
     const child = spawn(process.execPath, ['dist/bin/migrate.js'], {
-      env: { PATH: process.env['PATH'], DATABASE_URL: database.url },
+      env: { PATH: process.env['PATH'], DATABASE_URL: database.ownerUrl },
     });
     const gone = once(child, 'exit');
     await until(when, isThere);
@@ -207,7 +207,7 @@ describe('interrupted', () => {
   }
 
   const finish = async () => {
-    expect(await runMigrate(database.url)).toContain('PartTheAuditTrailByMonth');
+    expect(await runMigrate(database.ownerUrl)).toContain('PartTheAuditTrailByMonth');
     expect(await isParted()).toBe(true);
     expect(await countOf(`user_agent = 'Old/1.0'`)).toBe(LINES);
     expect(await leftovers()).toEqual({ index: false, constraint: false });
@@ -242,7 +242,7 @@ describe('interrupted', () => {
     const [last] = await database.query<{ name: string }>(
       `DELETE FROM migrations WHERE name LIKE 'PartTheAuditTrail%' RETURNING name`,
     );
-    expect(await runMigrate(database.url)).toContain(last!.name);
+    expect(await runMigrate(database.ownerUrl)).toContain(last!.name);
     expect(await countOf('true')).toBe(LINES);
   }, 60_000);
 

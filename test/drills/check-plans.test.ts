@@ -41,7 +41,7 @@ it('A plan of the session check that was made on empty tables is good on big one
   for (const table of ['users', 'sessions']) {
     await t.database.query(`ALTER TABLE ${table} SET (autovacuum_enabled = off)`);
   }
-  const unprotected = new Client({ connectionString: t.database.url });
+  const unprotected = new Client({ connectionString: t.database.adminUrl });
   await unprotected.connect();
   await unprotected.query(`SET plan_cache_mode = force_generic_plan; PREPARE session_states AS ${CHECK}`);
   await unprotected.query(`EXECUTE ${ASKED}`);

@@ -185,7 +185,7 @@ it.each(['repeatable read', 'serializable'])(
 
       // The cap holds though all logins began before any of them was done.
       await Promise.all(Array.from({ length: 5 }, () => api.signIn(credentials)));
-      const held = await holdUsers({ url: postgres.url, query: askAdmin }, [user.id]);
+      const held = await holdUsers({ adminUrl: postgres.url, query: askAdmin }, [user.id]);
       const logins = Array.from({ length: 8 }, () => api.login(credentials));
       await held.waiting('users', logins.length);
       await held.release();

@@ -181,7 +181,7 @@ it('Requests that lose their database connection get 503, and the service goes o
 
 it('A client that disconnects in the middle of a refresh can refresh again with the same token', async () => {
   const { refreshToken, session } = await api.signUp();
-  const held = await holdSessions({ url: postgres.url, query: askDatabase }, [session.id]);
+  const held = await holdSessions({ adminUrl: postgres.url, query: askDatabase }, [session.id]);
   const abort = new AbortController();
   const gone = fetch(`${api.url}/auth/refresh`, {
     method: 'POST',
@@ -206,7 +206,7 @@ it('A client that disconnects in the middle of a refresh can refresh again with 
 
 it('A request whose statement runs out of time gets 503, and other requests are served meanwhile', async () => {
   const { refreshToken, session, accessToken } = await api.signUp();
-  const held = await holdSessions({ url: postgres.url, query: askDatabase }, [session.id]);
+  const held = await holdSessions({ adminUrl: postgres.url, query: askDatabase }, [session.id]);
   const waiting = api.refresh(refreshToken);
   expect((await api.me(accessToken)).status).toBe(200);
   const late = await waiting;

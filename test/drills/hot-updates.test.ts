@@ -54,7 +54,7 @@ async function hotShare(t: TestApp): Promise<number> {
   const tokens = await packSessions(t);
   const before = await changesOnceThereAre(t, SESSIONS);
   // As a backup does: what it may still read is not removed, so no room becomes free meanwhile.
-  const reader = new Client({ connectionString: t.database.url });
+  const reader = new Client({ connectionString: t.database.adminUrl });
   await reader.connect();
   await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM sessions LIMIT 1');
   const rotate = async (): Promise<void> => {

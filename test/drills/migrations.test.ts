@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config/load-config.js';
 import { databaseOptions } from '../../src/database/database-options.js';
 import { migrate, revertLast } from '../../src/database/migrate.js';
 import { migrations } from '../../src/database/migrations/index.js';
+import { grantRights } from '../../src/database/roles/grant-rights.js';
 import { SECRETS } from '../support/secrets.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
@@ -23,7 +24,7 @@ async function typeorm(command: string, url: string, ...args: string[]): Promise
   return stdout;
 }
 
-const optionsOf = ({ url }: TestDatabase) => databaseOptions(loadConfig({ ...SECRETS, DATABASE_URL: url }));
+const optionsOf = ({ ownerUrl }: TestDatabase) => databaseOptions(loadConfig({ ...SECRETS, DATABASE_URL: ownerUrl }));
 
 const tablesOf = async (of: TestDatabase): Promise<string[]> =>
   (
@@ -111,7 +112,7 @@ it('A migration that waits for a table in long use lets requests pass meanwhile'
   database = await createDatabase();
   const instance = await startInstance({ env: { DATABASE_URL: database.url } });
   const { accessToken } = await instance.api.signUp();
-  const reader = new Client({ connectionString: database.url });
+  const reader = new Client({ connectionString: database.adminUrl });
   await reader.connect();
   // As a long SELECT does: its lock is held until its transaction ends.
   await reader.query('BEGIN; SELECT count(*) FROM sessions');
@@ -155,6 +156,7 @@ it('The service answers 503 while the schema lacks a migration, and serves again
     expect(instance.output()).toContain('The database lacks NotifySessionNews1795400000000');
 
     await migrate(optionsOf(database));
+    await grantRights(optionsOf(database), process.env['TEST_RUNTIME']!);
     await until('it is ready again', async () => (await isReady()) === 200);
     expect((await api.refresh(refreshToken)).status).toBe(200);
 
@@ -179,10 +181,10 @@ it('The service goes on, and starts, on the schema of a later release', async ()
 
 it('The migrations make the schema that the entities describe', async () => {
   database = await createDatabase();
-  await expect(typeorm('migration:generate', database.url, '--check', 'check')).resolves.toContain('No changes');
+  await expect(typeorm('migration:generate', database.ownerUrl, '--check', 'check')).resolves.toContain('No changes');
 
   await database.query('ALTER TABLE sessions ALTER COLUMN ip DROP NOT NULL');
-  await expect(typeorm('migration:generate', database.url, '--check', 'check')).rejects.toMatchObject({ code: 1 });
+  await expect(typeorm('migration:generate', database.ownerUrl, '--check', 'check')).rejects.toMatchObject({ code: 1 });
 }, 60_000);
 
 it.each([

@@ -6,6 +6,7 @@ import { type Answer, type Api, PASSWORD } from '../support/api.js';
 import { startInstance, type Instance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { runMigrateWith } from '../support/migrate.js';
 import { PostgresCluster } from '../support/postgres-cluster.js';
 import { refusedStart, settleRestored } from '../support/restored.js';
 import { SECRETS } from '../support/secrets.js';
@@ -25,6 +26,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   cluster = await PostgresCluster.create();
+  await runMigrateWith({ MIGRATION_DATABASE_URL: cluster.url, DATABASE_URL: cluster.servingUrl });
 }, 60_000);
 afterEach(async () => {
   await Promise.all(instances.splice(0).map((instance) => instance.kill('SIGKILL')));
@@ -33,7 +35,7 @@ afterEach(async () => {
 afterAll(() => mailbox.stop());
 
 async function start(env: Record<string, string> = {}): Promise<Instance> {
-  const instance = await startInstance({ env: { DATABASE_URL: cluster.url, SMTP_URL: mailbox.url, ...env } });
+  const instance = await startInstance({ env: { DATABASE_URL: cluster.servingUrl, SMTP_URL: mailbox.url, ...env } });
   instances.push(instance);
   return instance;
 }
@@ -114,7 +116,7 @@ it('After a recovery to a point in time nothing lives again that was ended since
   await cluster.restore(backup, POINT);
 
   for (let round = 0; round < 2; round++) {
-    const [one, other] = await Promise.all([refusedStart(cluster.url), refusedStart(cluster.url)]);
+    const [one, other] = await Promise.all([refusedStart(cluster.servingUrl), refusedStart(cluster.servingUrl)]);
     for (const output of [one, other]) {
       expect(output).toMatch(
         /restored from a backup: it is on timeline 2, and was served last on timeline 1, .*\(recovery_target_name=before\)/,
@@ -137,8 +139,8 @@ it('After a recovery to a point in time nothing lives again that was ended since
   expect(await causesOf()).toEqual(['first', 'acknowledged']);
 
   await cluster.restore(backup, { ...POINT, recovery_target_timeline: '1' });
-  await refusedStart(cluster.url);
-  const [, { output, code }] = [await settleRestored(cluster.url, []), await settleRestored(cluster.url)];
+  await refusedStart(cluster.servingUrl);
+  const [, { output, code }] = [await settleRestored(cluster.servingUrl, []), await settleRestored(cluster.servingUrl)];
   expect(code).toBe(0);
   expect(output).toMatch(/Ended 6 sessions\.\nWithdrew [1-9]\d* mailed links?\.\nReplaced 1 signing key\./);
   expect(output).toContain(people.admin.user.email);
@@ -159,10 +161,10 @@ it('After a recovery to a point in time nothing lives again that was ended since
   expect(await causesOf()).toEqual(['first', 'sessions_ended']);
 
   // Run twice, for the passwords too, while the service runs.
-  expect((await settleRestored(cluster.url, ['--yes', '--withdraw-passwords'])).output).toMatch(
+  expect((await settleRestored(cluster.servingUrl, ['--yes', '--withdraw-passwords'])).output).toMatch(
     /Ended 2 sessions\.[^]*Withdrew 6 passwords\./,
   );
-  expect((await settleRestored(cluster.url)).output).toContain('Ended 0 sessions.');
+  expect((await settleRestored(cluster.servingUrl)).output).toContain('Ended 0 sessions.');
   await until('it serves again', async () => (await api.login(people.changed.credentials)).status === 401, SECONDS);
   expect((await api.me(again.body.accessToken)).status).toBe(401);
   await expectInvariants(cluster, { api, hasFaults: true, hasMissingRows: true });
@@ -199,9 +201,9 @@ it('A running instance serves nothing of a database that lacks what it was answe
   expect((await api.call('GET', '/health/live')).status).toBe(200);
   expect(instances[0]!.output()).toContain('an instance was answered at');
   // One that remembers nothing, and starts now.
-  expect(await refusedStart(cluster.url)).toContain('an instance was answered at');
+  expect(await refusedStart(cluster.servingUrl)).toContain('an instance was answered at');
 
-  expect((await settleRestored(cluster.url)).code).toBe(0);
+  expect((await settleRestored(cluster.servingUrl)).code).toBe(0);
   await until('it serves again', async () => (await ready(api)).status === 200, SECONDS);
   for (const { accessToken } of [kept, ended]) expect((await api.me(accessToken)).status).toBe(401);
   expect((await api.login(kept.credentials)).status).toBe(200);
@@ -321,7 +323,7 @@ it('A copy is not served where it was not served before: one of the same cluster
   await start();
   await stopAll();
   await cluster.query('CREATE DATABASE copy TEMPLATE postgres');
-  const copy = cluster.url.replace(/postgres$/, 'copy');
+  const copy = cluster.servingUrl.replace(/postgres$/, 'copy');
   const reason = /another database of the cluster than the one that was served last/;
   expect(await Promise.all([refusedStart(copy), refusedStart(copy)])).toEqual([
     expect.stringMatching(reason),
@@ -340,9 +342,9 @@ it('A copy is not served where it was not served before: one of the same cluster
     try {
       const dump = cluster.run(`${folder}/pg_dump`, '-d', cluster.url, '--no-owner');
       execFileSync(`${folder}/psql`, ['-q', '-d', other.url], { input: dump, stdio: ['pipe', 'ignore', 'inherit'] });
-      expect(await refusedStart(other.url)).toContain('another cluster of PostgreSQL');
-      expect((await settleRestored(other.url)).code).toBe(0);
-      const instance = await startInstance({ env: { DATABASE_URL: other.url } });
+      expect(await refusedStart(other.servingUrl)).toContain('another cluster of PostgreSQL');
+      expect((await settleRestored(other.servingUrl)).code).toBe(0);
+      const instance = await startInstance({ env: { DATABASE_URL: other.servingUrl } });
       expect(await ready(instance.api)).toMatchObject(READY);
       await instance.kill('SIGTERM');
       // The same dump once more, in place.
@@ -350,7 +352,7 @@ it('A copy is not served where it was not served before: one of the same cluster
       await other.query('CREATE SCHEMA public');
       const own = dump.replaceAll(await systemIdentifierOf(cluster), await systemIdentifierOf(other));
       execFileSync(`${folder}/psql`, ['-q', '-d', other.url], { input: own, stdio: ['pipe', 'ignore', 'inherit'] });
-      expect(await refusedStart(other.url)).toMatch(/from a dump|another database/);
+      expect(await refusedStart(other.servingUrl)).toMatch(/from a dump|another database/);
     } finally {
       await other.remove();
     }

@@ -32,7 +32,7 @@ const inSchema = (schema: string) => {
 
 /** What is in a schema, seen by a connection of the test's own. */
 async function connectTo(schema: string): Promise<Client> {
-  const client = new Client({ connectionString: database.url });
+  const client = new Client({ connectionString: database.adminUrl });
   client.on('error', () => undefined);
   await client.connect();
   await client.query(`SET search_path = "${schema}"`);

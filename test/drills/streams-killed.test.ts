@@ -20,7 +20,7 @@ let heard: string;
 beforeEach(async () => {
   proxy = await startDatabaseProxy(t.database.url);
   doomed = await startInstance({ env: { DATABASE_URL: proxy.url } });
-  listener = new Client({ connectionString: t.database.url });
+  listener = new Client({ connectionString: t.database.adminUrl });
   await listener.connect();
   await listener.query(`LISTEN ${CHANNEL}`);
   heard = '';
@@ -121,7 +121,7 @@ it('Streams at other instances end though the instance is killed before it hears
 
 it('Streams end, by the audit trail, also where a revocation commits long after its transaction began', async () => {
   const all = await Promise.all(Array.from({ length: AT_ONCE }, () => watched(t)));
-  const client = new Client({ connectionString: t.database.url });
+  const client = new Client({ connectionString: t.database.adminUrl });
   await client.connect();
   try {
     await client.query('BEGIN');

@@ -42,7 +42,7 @@ async function serve(rounds = ROUNDS): Promise<void> {
 
 /** Reads every table, and keeps locks and snapshot until it ends: a backup, or a report. */
 async function startLongSelect(): Promise<Client> {
-  const client = new Client({ connectionString: database.url });
+  const client = new Client({ connectionString: database.adminUrl });
   await client.connect();
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
   await client.query(

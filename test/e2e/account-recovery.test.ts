@@ -168,7 +168,7 @@ it('A reset link whose mail is being written while the password changes does not
   const owner = await a.signUp();
   await outboxIsEmpty(database);
   // Each token waits for the holder before its row is written.
-  const holder = new Client({ connectionString: database.url });
+  const holder = new Client({ connectionString: database.adminUrl });
   await holder.connect();
   await holder.query('SELECT pg_advisory_lock(1)');
   await database.query(

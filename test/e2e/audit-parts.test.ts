@@ -29,12 +29,14 @@ async function beginMonthsAgo(count: number): Promise<void> {
   const [old] = await t.database.query(`SELECT FROM audit_events_parts() WHERE starts_at = '-infinity'`);
   await t.database.query(
     `SET timezone = 'UTC';
+     SET ROLE ${process.env['TEST_OWNER']};
      ${parts.map(({ name }) => `DROP TABLE ${name};`).join('')}
      ${old ? 'DROP TABLE audit_events_old;' : ''}
      DROP TABLE audit_events_default;
      SELECT audit_events_add_part('audit_events_default', 'DEFAULT');
      SELECT audit_events_add_part('audit_events_old', format('FOR VALUES FROM (MINVALUE) TO (%L)',
        date_trunc('month', now()) - interval '${count} months'));
+     RESET ROLE;
      RESET timezone;
      TRUNCATE users CASCADE`,
   );
@@ -160,7 +162,7 @@ describe('months', () => {
   it('A part that is being read is dropped by the next turn, and nothing waits for it longer than a moment', async () => {
     await beginMonthsAgo(14);
     await t.database.query('SELECT audit_events_make_parts(3)');
-    const reader = new Client({ connectionString: t.database.url });
+    const reader = new Client({ connectionString: t.database.adminUrl });
     await reader.connect();
     await reader.query('BEGIN; SELECT count(*) FROM audit_events');
     const before = await months();

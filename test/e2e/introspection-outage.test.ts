@@ -84,7 +84,7 @@ it('Where the database is silent every way to ask is answered with 503, and with
 
 it('Where the client is known and only the sessions cannot be read, there is no verdict about a token of ours either', async () => {
   const asked = await prepare();
-  const holder = new Client({ connectionString: database.url });
+  const holder = new Client({ connectionString: database.adminUrl });
   await holder.connect();
   try {
     await holder.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE');
@@ -102,7 +102,7 @@ it('Where the client is known and only the sessions cannot be read, there is no 
 
 it('A service waits no longer for a verdict about a refresh token than about an access token, whatever a statement may take', async () => {
   const patient = await startInstance({ env: { DATABASE_URL: database.url, DATABASE_STATEMENT_TIMEOUT_MS: '60000' } });
-  const holder = new Client({ connectionString: database.url });
+  const holder = new Client({ connectionString: database.adminUrl });
   await holder.connect();
   try {
     const { api } = patient;

@@ -48,7 +48,7 @@ const jwksOf = (api: Api, headers: Record<string, string> = {}) =>
 
 it('Instances that start together for the first time make one key, and a restart keeps it', async () => {
   // None can write before all of them have read that there is no key, or wait for the one that has.
-  const holder = new Client({ connectionString: database.url });
+  const holder = new Client({ connectionString: database.adminUrl });
   await holder.connect();
   await holder.query('BEGIN; LOCK TABLE signing_keys IN EXCLUSIVE MODE');
   const patient = { DATABASE_STATEMENT_TIMEOUT_MS: '60000' };

@@ -87,7 +87,7 @@ it('While the database does not answer, the metrics leave out what it knows and 
 });
 
 it('The metrics show how full the NOTIFY queue is when a listener does not read it', async () => {
-  const deaf = new Client({ connectionString: database.url });
+  const deaf = new Client({ connectionString: database.adminUrl });
   await deaf.connect();
   try {
     // In a transaction, nothing is read.

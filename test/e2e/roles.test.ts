@@ -1,82 +1,30 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { once } from 'node:events';
-import { Client } from 'pg';
 import { type Answer, PASSWORD, someone } from '../support/api.js';
 import { basic } from '../support/clients.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
+import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
-import { runMigrate } from '../support/migrate.js';
-
-// One role owns the schema, the other serves: with the very statements of src/process/README.md.
-const suffix = randomBytes(4).toString('hex');
-const OWNER = `latchkey_owner_${suffix}`;
-const RUNTIME = `latchkey_runtime_${suffix}`;
-const [, grants = ''] =
-  /```sql\n([^]*?latchkey_runtime[^]*?)```/.exec(readFileSync('src/process/README.md', 'utf8')) ?? [];
 
 let database: TestDatabase;
-let ownerUrl: string;
-let runtimeUrl: string;
 let mailbox: Mailbox;
 
 beforeAll(async () => {
-  database = await createDatabase({ isEmpty: true });
+  database = await createDatabase();
   mailbox = await Mailbox.open();
-  const urlOf = (role: string) => Object.assign(new URL(database.url), { username: role, password: PASSWORD }).href;
-  [ownerUrl, runtimeUrl] = [urlOf(OWNER), urlOf(RUNTIME)];
-  for (const role of [OWNER, RUNTIME]) {
-    await database.query(`CREATE ROLE ${role} LOGIN PASSWORD '${PASSWORD}'`);
-  }
-  await database.query(`ALTER DATABASE ${new URL(database.url).pathname.slice(1)} OWNER TO ${OWNER}`);
 }, 60_000);
 
 afterAll(async () => {
   await mailbox.stop();
-  await database.query(`DROP OWNED BY ${RUNTIME}`);
-  await database.query(`DROP ROLE ${RUNTIME}`);
-  await database.query(`REASSIGN OWNED BY ${OWNER} TO CURRENT_USER`);
-  await database.query(`DROP OWNED BY ${OWNER}`);
-  await database.query(`DROP ROLE ${OWNER}`);
   await database.drop();
 });
-
-async function as(url: string, sql: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
-  }
-}
-
-async function refusedStart(): Promise<string> {
-  const { child, output } = spawnInstance({ env: { DATABASE_URL: runtimeUrl } });
-  const [code] = await once(child, 'close');
-  expect(code).toBe(1);
-  expect(output()).not.toMatch(/\n\s+at /);
-  return output();
-}
-
-it('A start whose database role may not migrate, or may not read, fails and says what is missing', async () => {
-  expect(await refusedStart()).toMatch(
-    /lacks migrations that the role in DATABASE_URL may not make .*CreateUsersSessionsAndAudit1795000000000.* Run "node dist\/bin\/migrate.js" as the owner/,
-  );
-  await runMigrate(ownerUrl);
-  expect(await refusedStart()).toContain('The role in DATABASE_URL may not read the table "migrations"');
-}, 60_000);
 
 describe('the role that serves', () => {
   let instance: Instance;
   const walked = new Set<string>();
 
   beforeAll(async () => {
-    await runMigrate(ownerUrl);
-    await as(ownerUrl, grants.replaceAll('latchkey_runtime', RUNTIME));
-    instance = await startInstance({ env: { DATABASE_URL: runtimeUrl, SMTP_URL: mailbox.url } });
+    instance = await startInstance({ env: { DATABASE_URL: database.url, SMTP_URL: mailbox.url } });
   }, 60_000);
 
   afterAll(async () => {
@@ -212,41 +160,4 @@ describe('the role that serves', () => {
     expect([...walked].toSorted()).toEqual(routes.toSorted());
     expect(instance.output()).not.toContain('permission denied');
   }, 60_000);
-
-  it('The database role that only serves may neither change the schema nor switch off what protects the audit trail', async () => {
-    for (const statement of [
-      'ALTER TABLE audit_events DISABLE TRIGGER ALL',
-      'DROP TRIGGER audit_events_append_only ON audit_events',
-      'ALTER TABLE users ADD COLUMN note text',
-      'CREATE TABLE notes ()',
-    ]) {
-      await expect(as(runtimeUrl, statement)).rejects.toMatchObject({ code: '42501' });
-    }
-    await expect(as(runtimeUrl, 'DELETE FROM audit_events')).rejects.toThrow('append-only');
-  });
-
-  it('The database role that only serves makes and drops parts of the audit trail by functions, and may do nothing else to them', async () => {
-    await as(
-      runtimeUrl,
-      'SELECT audit_events_make_parts(6), audit_events_drop_part(30), audit_events_rows_outside_parts()',
-    );
-    const parts = await database.query<{ name: string }>('SELECT part::text AS name FROM audit_events_parts()');
-    expect(parts.length).toBeGreaterThan(7);
-    for (const { name } of parts) {
-      for (const statement of [
-        `TRUNCATE ${name}`,
-        `DROP TABLE ${name}`,
-        `ALTER TABLE ${name} DISABLE TRIGGER ALL`,
-        `ALTER TABLE audit_events DETACH PARTITION ${name}`,
-        `SELECT audit_events_copy_rights('users', '${name}')`,
-        `SELECT audit_events_add_part('${name}_too', 'DEFAULT')`,
-      ]) {
-        await expect(as(runtimeUrl, statement)).rejects.toMatchObject({ code: '42501' });
-      }
-    }
-    // A table of its own with that name is not what the functions see.
-    const decoy = `CREATE TEMP TABLE audit_events_default AS SELECT FROM generate_series(1, 3);
-      DO $$ BEGIN ASSERT audit_events_rows_outside_parts() = 0; END $$`;
-    await as(runtimeUrl, decoy);
-  });
 });

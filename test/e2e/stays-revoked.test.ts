@@ -14,7 +14,7 @@ const REVIVALS = [
 
 /** Runs statements on one connection of a superuser. */
 async function asSuperuser(statements: readonly (readonly [string, unknown[]])[]): Promise<void> {
-  const client = new Client({ connectionString: t.database.url });
+  const client = new Client({ connectionString: t.database.adminUrl });
   await client.connect();
   try {
     for (const [text, values] of statements) await client.query(text, values);

@@ -149,7 +149,7 @@ it('No session stays watched for a socket that left while the session was checke
     release();
     return signal;
   };
-  const holder = new Client({ connectionString: t.database.url });
+  const holder = new Client({ connectionString: t.database.adminUrl });
   await holder.connect();
   await holder.query('BEGIN; LOCK TABLE sessions');
   const sockets = await Promise.all(

@@ -93,7 +93,7 @@ const waiting = async () =>
 /** A refresh that cannot be done in time is given up by the server, and not only by the driver. */
 async function expectTimeLimit({ api }: Instance): Promise<void> {
   const { user, refreshToken } = await api.signUp();
-  const holder = new Client({ connectionString: database.url });
+  const holder = new Client({ connectionString: database.adminUrl });
   holder.on('error', () => undefined);
   await holder.connect();
   await holder.query('BEGIN');
@@ -266,6 +266,8 @@ it('With transaction pooling nothing is read from a standby that the pooler lead
   const postgres = await startPostgres();
   database = {
     url: postgres.url,
+    ownerUrl: postgres.url,
+    adminUrl: postgres.url,
     query: async (sql, values) => (await readAt(postgres.url, sql, values))!,
     drop: () => postgres.stop(),
   };

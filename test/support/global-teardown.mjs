@@ -5,6 +5,10 @@ export default async function globalTeardown() {
   const client = new Client({ connectionString: process.env.TEST_SERVER_URL });
   await client.connect();
   await client.query(`DROP DATABASE IF EXISTS ${process.env.TEST_TEMPLATE} WITH (FORCE)`);
+  // What a test that failed left behind may still refer to them.
+  for (const role of [process.env.TEST_OWNER, process.env.TEST_RUNTIME]) {
+    await client.query(`DROP ROLE IF EXISTS ${role}`).catch(() => undefined);
+  }
   await client.end();
 
   if (globalThis.embeddedPostgres) {

@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import type { TestDatabase } from './database.js';
 import { until } from './until.js';
 
-type Where = Pick<TestDatabase, 'url' | 'query'>;
+type Where = Pick<TestDatabase, 'adminUrl' | 'query'>;
 type Lock = 'FOR UPDATE' | 'FOR NO KEY UPDATE';
 
 export const holdUsers = (database: Where, ids: readonly string[], lock: Lock = 'FOR UPDATE') =>
@@ -16,7 +16,7 @@ export const holdSessions = (database: Where, ids: readonly string[]) =>
  * that wait, once there are `count`: those alone whose text has `words`, for a mail's link waits for its user too.
  */
 async function holdRows(database: Where, table: 'users' | 'sessions', ids: readonly string[], lock: Lock) {
-  const client = new Client({ connectionString: database.url });
+  const client = new Client({ connectionString: database.adminUrl });
   await client.connect();
   await client.query('BEGIN');
   await client.query(`SELECT FROM ${table} WHERE id = ANY($1::uuid[]) ${lock}`, [ids]);

@@ -9,6 +9,7 @@ import { temporaryFolder } from './postgres.js';
 import { until } from './until.js';
 
 const USER = 'latchkey';
+const RUNTIME = 'latchkey_runtime';
 const ENVIRONMENT = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
 
 /** Where programs of PostgreSQL are: in POSTGRES_BIN, such as Debian's, or the embedded ones, which have no pg_basebackup. */
@@ -69,6 +70,7 @@ export class PostgresCluster {
       '--no-sync',
     );
     await cluster.start();
+    await cluster.query(`CREATE ROLE ${RUNTIME} LOGIN`);
     return cluster;
   }
 
@@ -82,6 +84,11 @@ export class PostgresCluster {
 
   get url(): string {
     return `postgres://${USER}@127.0.0.1:${this.port}/postgres`;
+  }
+
+  /** As a role that owns nothing. */
+  get servingUrl(): string {
+    return Object.assign(new URL(this.url), { username: RUNTIME }).href;
   }
 
   async start(): Promise<void> {
