@@ -29,7 +29,7 @@ it('The examples of the page, pasted into bash from top to bottom, print what it
   expect(story).toContain(ADD_CLIENT[0]);
   const script = story.replace(ADDRESS, t.a.url).replace(...ADD_CLIENT);
   const env = { ...process.env, ...SECRETS, DATABASE_URL: t.database.url };
-  const { stdout, stderr } = await promisify(execFile)('bash', ['-uc', script], { env });
+  const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-uc', script], { env });
   expect(stdout).toBe(pasted('text').join(''));
   // Said by the command that makes the client.
   expect(stderr).toMatch(/^example-\d+ may introspect, revoke, verify from now on\.[^\n]*\n$/);

@@ -17,7 +17,7 @@ it('The example of the README, pasted into bash once and again, prints what the 
   // Jest's workers have FORCE_COLOR where its own output has colours, and then `node -p` colours a number.
   const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1' };
   for (const time of ['first', 'second']) {
-    const { stdout, stderr } = await promisify(execFile)('bash', ['-uc', pasted], { env });
+    const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-uc', pasted], { env });
     expect([time, stdout, stderr]).toEqual([time, printed, '']);
   }
 });
