@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import { configOfProcess } from '../config/environment.js';
 import { runOnDatabase } from '../database/command.js';
@@ -7,6 +6,7 @@ import { databaseOptions } from '../database/database-options.js';
 import { nameOf } from '../database/unreachable.js';
 import { StartError } from '../problems/start-error.js';
 import { RestoredBackup, type RestoredContent, type Settled } from './restored-backup.js';
+import { isConfirmed } from './confirmation.js';
 
 const USAGE = `Say: npm run database:restored, with -- --yes where nobody is there to ask, and with -- --withdraw-passwords
 where everybody is to set a new password`;
@@ -48,15 +48,6 @@ function readOptions(): { isSure: boolean; withdrawsPasswords: boolean } | null 
     return isSure || process.stdin.isTTY ? { isSure, withdrawsPasswords: values['withdraw-passwords'] === true } : null;
   } catch {
     return null;
-  }
-}
-
-async function isConfirmed(): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    return (await terminal.question('Type yes to go on: ')).trim() === 'yes';
-  } finally {
-    terminal.close();
   }
 }
 
