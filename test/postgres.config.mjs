@@ -40,6 +40,7 @@ const FILES = [
   'e2e/account-recovery',
   'e2e/export',
   'e2e/admin',
+  'e2e/incidents',
   'e2e/last-admin',
   'e2e/audit',
   'e2e/limits',

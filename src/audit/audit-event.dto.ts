@@ -44,7 +44,8 @@ export class AuditEventDto {
     type: 'string',
     nullable: true,
     example: null,
-    description: 'What staff gave as the reason; of a signing key, its id; of a service client, its id and name.',
+    description:
+      'What staff gave as the reason; of a signing key, its id; of a service client, its id and name; of an incident, its id, why, and which.',
   })
   readonly note!: string | null;
 

@@ -40,6 +40,8 @@ export const AUDIT_EVENT_TYPES = [
   'user_disabled',
   'user_enabled',
   'sessions_revoked_by_staff',
+  'incident_opened',
+  'incident_finished',
   'password_reset_by_staff',
   'access_refused',
   'signing_key_rotated',
@@ -100,7 +102,7 @@ export class AuditEvent {
   @Column({ type: 'text', name: 'reason', nullable: true })
   readonly reason!: string | null;
 
-  /** What a person gave as the reason, in their words. Of a signing key, its id; of a service client, its id and name. */
+  /** What a person gave as the reason, in their words. Of a signing key, its id; of a service client, its id and name; of an incident, its id first. */
   @Column({ type: 'text', name: 'note', nullable: true })
   readonly note!: string | null;
 

@@ -3,7 +3,10 @@ import sql, { type Sql } from 'sql-template-tag';
 import type { AppConfig } from '../config/config.js';
 import { configOfProcess } from '../config/environment.js';
 import { runOnDatabase } from '../database/command.js';
+import { IS_IN_OPEN_INCIDENT } from '../database/open-incidents.sql.js';
 import type { Transaction } from '../database/transaction.js';
+import { INCIDENT_REASON } from '../sessions/incidents/incident-batches.js';
+import { BY_THE_SERVICE, revokeRows } from '../sessions/sessions.sql.js';
 import { requireAnotherAdmin } from '../users/last-admin.js';
 import { LastAdminError } from '../users/users.errors.js';
 
@@ -95,13 +98,26 @@ async function change(transaction: Transaction, command: AdminCommand, email: st
   if (command === REVOKE) {
     await requireAnotherAdmin(transaction, user.id);
   }
+  // An incident may be about a role. What it matches with the former one would be trusted again with the new one, and the
+  // other way round once it is over. None begins before this is committed.
+  await transaction.query(sql`LOCK TABLE incidents IN SHARE MODE`);
+  await endOfIncidents(transaction, user.id);
   await transaction.query(
     sql`WITH changed AS (${command.change(user.id)})
         INSERT INTO audit_events (type, outcome, user_id, reason) SELECT type, 'success', ${user.id}, reason FROM changed`,
   );
+  await endOfIncidents(transaction, user.id);
   const { rows } = await transaction.query<{ isDisabled: boolean; isVerified: boolean }>(
     sql`SELECT disabled_at IS NOT NULL AS "isDisabled", email_verified_at IS NOT NULL AS "isVerified"
         FROM users WHERE id = ${user.id}`,
   );
   return rows[0] ?? null;
+}
+
+/** Revokes what open incidents match of an account. */
+async function endOfIncidents(transaction: Transaction, userId: string): Promise<void> {
+  await transaction.query(
+    sql`WITH ${revokeRows(sql`s.user_id = ${userId} AND ${IS_IN_OPEN_INCIDENT}`, BY_THE_SERVICE, INCIDENT_REASON, null)}
+        SELECT FROM revoked`,
+  );
 }

@@ -628,6 +628,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End many sessions of many people at once
+         * @description From the answer on no session that matches is trusted, however many they are: your own too, where it does. Their rows are ended afterwards, each with its line in the audit trail. Sessions that are opened later are not touched, so this keeps nobody from logging in again. It mails nobody. Begin with `dryRun`. A session is of no client, so there is no filter for one.
+         */
+        post: operations["openIncident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far an incident is
+         * @description Until `finishedAt` rows are still being ended.
+         */
+        get: operations["getIncident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/verify": {
         parameters: {
             query?: never;
@@ -1039,7 +1079,7 @@ export interface components {
          * @description Why a session ended: the reason of its revocation, or `expired`.
          * @enum {string}
          */
-        EndReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "backup_restored" | "expired";
+        EndReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "backup_restored" | "incident" | "expired";
         /**
          * @description Who ended a session: its user, staff, or the system, by its own rules or for another service.
          * @enum {string}
@@ -1313,7 +1353,7 @@ export interface components {
          * @description Why a session was revoked.
          * @enum {string}
          */
-        RevocationReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "backup_restored";
+        RevocationReason: "logout" | "logout_all" | "logout_others" | "revoked_by_user" | "revoked_by_admin" | "revoked_by_service" | "password_changed" | "password_reset" | "refresh_token_reuse" | "session_limit" | "disowned" | "user_disabled" | "account_deleted" | "backup_restored" | "incident";
         ExportedSession: {
             /**
              * Format: uuid
@@ -1381,7 +1421,7 @@ export interface components {
          * @description What happened, in the audit trail.
          * @enum {string}
          */
-        AuditEventType: "service_started" | "service_stopped" | "database_promoted" | "database_went_back" | "database_restored" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_withdrawn" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
+        AuditEventType: "service_started" | "service_stopped" | "database_promoted" | "database_went_back" | "database_restored" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_withdrawn" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "incident_opened" | "incident_finished" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
         /**
          * @description Whether what was tried was done or refused.
          * @enum {string}
@@ -1423,7 +1463,7 @@ export interface components {
              */
             reason: string | null;
             /**
-             * @description What staff gave as the reason; of a signing key, its id; of a service client, its id and name.
+             * @description What staff gave as the reason; of a signing key, its id; of a service client, its id and name; of an incident, its id, why, and which.
              * @example null
              */
             note: string | null;
@@ -1667,6 +1707,126 @@ export interface components {
              * @example null
              */
             nextCursor: string | null;
+        };
+        IncidentFilter: {
+            /**
+             * Format: date-time
+             * @description Opened before this.
+             * @example 2026-11-24T10:00:00Z
+             */
+            createdBefore?: string;
+            /**
+             * Format: date-time
+             * @description Opened at this time or later.
+             * @example 2026-11-23T00:00:00Z
+             */
+            createdAfter?: string;
+            /**
+             * Format: date-time
+             * @description Whose user has not authenticated since.
+             * @example 2026-11-24T10:00:00Z
+             */
+            authenticatedBefore?: string;
+            /**
+             * @description Of users with this role, and no other.
+             * @example admin
+             */
+            role?: components["schemas"]["Role"];
+            /**
+             * @description Of devices that signed in from this address, or from this network in CIDR notation.
+             * @example 203.0.113.0/24
+             */
+            network?: string;
+            /**
+             * @description Of these users.
+             * @example [
+             *       "5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61"
+             *     ]
+             */
+            userIds?: string[];
+        };
+        IncidentRequest: {
+            /**
+             * @description Which sessions: those to which all of it applies. `{}` is every session of everybody.
+             * @example {
+             *       "createdBefore": "2026-11-24T10:00:00Z",
+             *       "role": "admin"
+             *     }
+             */
+            where: components["schemas"]["IncidentFilter"];
+            /**
+             * @description Kept in the audit trail.
+             * @example JWT_SECRET was in a public repository
+             */
+            reason: string;
+            /**
+             * @description Only count: nothing ends, and the answer is 200.
+             * @example true
+             */
+            dryRun?: boolean;
+        };
+        IncidentPreview: {
+            /**
+             * @description How many active sessions it would end now.
+             * @example 4711
+             */
+            matches: number;
+        };
+        OpenedIncident: {
+            /**
+             * Format: uuid
+             * @example 3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40
+             */
+            id: string;
+            /**
+             * @description How many sessions it ends; null while they are too many to have been counted.
+             * @example 4711
+             */
+            matches: number | null;
+        };
+        Incident: {
+            /**
+             * Format: uuid
+             * @example 3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40
+             */
+            id: string;
+            /**
+             * @example {
+             *       "createdBefore": "2026-11-24T10:00:00.000Z",
+             *       "role": "admin"
+             *     }
+             */
+            where: components["schemas"]["IncidentFilter"];
+            /** @example JWT_SECRET was in a public repository */
+            reason: string;
+            /**
+             * Format: uuid
+             * @description The member of staff; null for `npm run sessions:revoke`.
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            openedBy: string | null;
+            /**
+             * @description How many sessions it ends; null while they are too many to have been counted.
+             * @example 4711
+             */
+            matches: number | null;
+            /**
+             * @description How many of their rows are ended, each with its audit line.
+             * @example 3000
+             */
+            ended: number;
+            /**
+             * Format: date-time
+             * @description No session that matches and was opened until then is trusted since.
+             * @example 2026-11-24T10:05:00.000Z
+             */
+            startedAt: string;
+            /**
+             * Format: date-time
+             * @description When the last row was ended; null until then.
+             * @example null
+             */
+            finishedAt: string | null;
         };
         Health: {
             /**
@@ -2188,7 +2348,7 @@ export interface components {
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
+        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "incident_not_found" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
     };
     responses: {
         /** @description Any other refusal. */
@@ -2593,6 +2753,16 @@ export interface components {
          *     `forbidden`: Your role does not allow this.
          */
         CrossSiteRequestOrForbidden: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `incident_not_found`: There is no incident with this id. */
+        IncidentNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -3896,6 +4066,79 @@ export interface operations {
             400: components["responses"]["ValidationFailed"];
             401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
             403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    openIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentRequest"];
+            };
+        };
+        responses: {
+            /** @description With `dryRun`: nothing has ended. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentPreview"];
+                };
+            };
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenedIncident"];
+                };
+            };
+            400: components["responses"]["MalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    getIncident: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["IncidentNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
             default: components["responses"]["AnyOther"];

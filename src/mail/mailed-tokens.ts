@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import sql, { type Sql } from 'sql-template-tag';
 import { Database } from '../database/database.js';
+import { IS_IN_OPEN_INCIDENT } from '../database/open-incidents.sql.js';
 import type { Queryable, Transaction } from '../database/transaction.js';
 import type { Mail } from './mail.entity.js';
 import type { TokenPurpose } from './mailed-token.entity.js';
@@ -39,7 +40,8 @@ const counts = ({
 }: Record<'purpose' | 'email' | 'sessionId', Sql>) => sql`(u.disabled_at IS NULL
   AND CASE ${purpose}
   WHEN 'email_change' THEN EXISTS (
-    SELECT FROM sessions s WHERE s.id = ${sessionId} AND (s.revoked_at IS NULL OR s.revoked_reason = 'logout'))
+    SELECT FROM sessions s WHERE s.id = ${sessionId} AND (s.revoked_at IS NULL OR s.revoked_reason = 'logout')
+      AND NOT ${IS_IN_OPEN_INCIDENT})
   WHEN 'email_undo' THEN true
   WHEN 'disown' THEN true
   ELSE u.email = ${email}

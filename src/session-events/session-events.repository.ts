@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import sql, { type Sql } from 'sql-template-tag';
 import { Database } from '../database/database.js';
+import { IS_IN_OPEN_INCIDENT, MATCHES } from '../database/open-incidents.sql.js';
+import { INCIDENT_REASON } from '../sessions/incidents/incident-batches.js';
 import {
   AUDITED_TYPES,
   isSessionEvent,
@@ -30,6 +32,9 @@ const eventsSince = (userIds: readonly string[], since: Sql, sessions: Sql): Sql
   SELECT NULL, 'session_refreshed', user_id, id, NULL, rotated_at FROM sessions
   WHERE user_id = ANY(${userIds}::uuid[]) AND rotated_at > ${since} AND ${sessions}`;
 
+// When it began that a session is in, where it is in one that is open.
+const INCIDENT_AT = sql`CASE WHEN ${IS_IN_OPEN_INCIDENT} THEN (
+              SELECT min(i.at) FROM incidents i WHERE i.finished_at IS NULL AND ${MATCHES}) END`;
 const ALL = sql`true`;
 // That it was refreshed no longer matters of a session that is revoked.
 const NOT_REVOKED = sql`revoked_at IS NULL`;
@@ -52,9 +57,10 @@ export class SessionEventsRepository {
               WHEN s.id IS NULL THEN 'account_deleted'
               WHEN s.revoked_at IS NOT NULL THEN s.revoked_reason
               WHEN u.disabled_at IS NOT NULL THEN 'user_disabled'
+              WHEN ${IS_IN_OPEN_INCIDENT} THEN ${INCIDENT_REASON}
               WHEN s.idle_expires_at <= now() OR s.expires_at <= now() THEN 'expired'
             END AS reason,
-            coalesce(s.revoked_at, u.disabled_at, least(s.idle_expires_at, s.expires_at), now()) AS ends_at
+            coalesce(s.revoked_at, u.disabled_at, ${INCIDENT_AT}, least(s.idle_expires_at, s.expires_at), now()) AS ends_at
           FROM unnest(${ids}::uuid[]) AS w (id)
           LEFT JOIN sessions s ON s.id = w.id
           LEFT JOIN users u ON u.id = s.user_id
@@ -80,6 +86,15 @@ export class SessionEventsRepository {
         )
         SELECT ${SESSION_EVENT} AS event FROM (${eventsSince(userIds, secondsAgo(pastSeconds), ALL)}) e`,
     );
+  }
+
+  /** What is another once an incident began, also where it is finished already. */
+  async findIncidentMark(): Promise<string> {
+    const { rows } = await this.database.prepared<{ mark: string }>(
+      'incident_mark',
+      sql`SELECT concat(count(*), ' ', max(at)) AS mark FROM incidents`,
+    );
+    return rows[0]?.mark ?? '';
   }
 
   /**

@@ -3,7 +3,13 @@ import { Injectable, Logger } from '@nestjs/common';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Notifications } from '../database/notifications.js';
 import type { Time } from '../database/time.js';
-import { isSessionEvent, SESSION_CHANNEL, type SessionEvent, type SessionEventKey } from '../sessions/session-event.js';
+import {
+  INCIDENT_CHANNEL,
+  isSessionEvent,
+  SESSION_CHANNEL,
+  type SessionEvent,
+  type SessionEventKey,
+} from '../sessions/session-event.js';
 import { ReceivedEvents, OVERLAP_SECONDS, positionOf } from './received-events.js';
 import { listening, listeningLost } from './session-events.measurements.js';
 import { SessionEventsRepository } from './session-events.repository.js';
@@ -32,12 +38,16 @@ export class SessionFeed {
   private readonly logger = new Logger(SessionFeed.name);
   private readonly subject = new Subject<SessionEvent>();
   private readonly listening = new BehaviorSubject(false);
+  private readonly manyEnded = new Subject<void>();
+  private incidentMark = '';
   private readonly received = new ReceivedEvents(2 * RECENT_MOST);
   private isPolling = false;
   private isBrief = false;
   private polledAtMs = performance.now();
 
   readonly events = this.subject.asObservable();
+  /** Many sessions ended at once: of some no event says so, or not yet. */
+  readonly incidents = this.manyEnded.asObservable();
   /** Whether notifications arrive. While they do not they are lost: what must not be missed is then read from the database. */
   readonly isListening = this.listening.asObservable();
 
@@ -57,6 +67,13 @@ export class SessionFeed {
         listeningLost.value++;
         this.listening.next(false);
       },
+    });
+    notifications.listen({
+      channel: INCIDENT_CHANNEL,
+      received: () => this.manyEnded.next(),
+      // What is said of a channel is said of the connection, which they share.
+      listening: () => undefined,
+      lost: () => undefined,
     });
   }
 
@@ -80,9 +97,13 @@ export class SessionFeed {
     this.isPolling = true;
     const startedAtMs = performance.now();
     try {
+      await this.findIncidents();
       const overlap = this.isBrief ? BRIEF_OVERLAP_SECONDS : OVERLAP_SECONDS;
       const seconds = Math.min((startedAtMs - this.polledAtMs) / 1000, POLLED_SECONDS) + overlap;
-      this.take(await this.repository.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST), false);
+      const found = await this.repository.findRecent(seconds, LEFT_TO_NOTIFICATIONS_SECONDS, RECENT_MOST);
+      this.take(found, false);
+      // There are more than can be read.
+      if (found.length === RECENT_MOST) this.manyEnded.next();
       this.polledAtMs = startedAtMs;
       this.isBrief = !this.isBrief;
     } finally {
@@ -129,6 +150,15 @@ export class SessionFeed {
     const isAwaited = (event: SessionEventKey) => event.eventId !== null && !this.received.has(event);
     while (events.some(isAwaited) && performance.now() < deadline) {
       await sleep(RECEIVED_ASKED_EVERY_MS);
+    }
+  }
+
+  // One that is finished counts as well: between two looks it may have ended all it had.
+  private async findIncidents(): Promise<void> {
+    const mark = await this.repository.findIncidentMark();
+    if (mark !== this.incidentMark) {
+      this.incidentMark = mark;
+      this.manyEnded.next();
     }
   }
 

@@ -52,8 +52,8 @@ interface Watched {
  * ask when something begins.
  *
  * The end comes as an event, which is notified and, four times a second, searched for in the audit trail. Events alone are
- * never trusted: all watched sessions are checked in one shared query whenever some may have been missed, every half a minute
- * besides, and each when its time is up.
+ * never trusted: all watched sessions are checked in one shared query whenever some may have been missed or an incident
+ * began, every half a minute besides, and each when its time is up.
  *
  * It ends too, though the session goes on, when the key of the token is revoked that opened it: that may have been forged.
  */
@@ -84,6 +84,7 @@ export class SessionWatcher implements OnApplicationBootstrap, OnApplicationShut
         this.end(sessionId, new SessionEnd(reason ?? '', at, eventId));
       }
     });
+    feed.incidents.subscribe(() => this.check(this.watched.keys()));
     feed.isListening.subscribe((isListening) => {
       this.isListening = isListening;
       this.updatePrompt();

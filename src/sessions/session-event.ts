@@ -3,6 +3,9 @@ import sql from 'sql-template-tag';
 /** Where instances notify each other of what happens to sessions. */
 export const SESSION_CHANNEL = 'latchkey_sessions';
 
+/** Where instances notify each other of incidents, each as its id. */
+export const INCIDENT_CHANNEL = 'latchkey_incidents';
+
 const TYPES = new Set<unknown>(['session_created', 'session_refreshed', 'session_renamed', 'session_revoked']);
 
 /** Something happened to a session, and is committed. */

@@ -81,11 +81,14 @@ export class SessionOpeningRepository {
       SELECT s.id FROM sessions s WHERE s.user_id = ${userId} AND ${ACTIVE}
       ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET ${maxSessionsPerUser}::integer - 1)`;
     const isWarned = sql`(NOT is_known AND (has_others OR u.created_at < now() - interval '1 day'))`;
+    // The row has the time of this statement, not of its transaction: one that began before an incident and inserts after it
+    // opens a session that is later than the incident.
     return sql`
       WITH ${revoke(surplus, BY_THE_SERVICE, 'session_limit', source)}, opened AS (
         INSERT INTO sessions
-          (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
+          (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, created_at, expires_at, idle_expires_at)
         VALUES (${id}, ${userId}, ${refreshTokenHash}, ${delivery}, ${deviceName}, ${source.ip}, ${source.userAgent},
+          clock_timestamp(),
           now() + make_interval(secs => ${sessionAbsoluteTtlSeconds}::double precision),
           now() + make_interval(secs => ${idleSeconds}::double precision))
         RETURNING *

@@ -112,7 +112,7 @@ export class SessionDto {
   }
 }
 
-const BY_STAFF: ReadonlySet<string> = new Set(['revoked_by_admin', 'user_disabled']);
+const BY_STAFF: ReadonlySet<string> = new Set(['revoked_by_admin', 'user_disabled', 'incident']);
 const BY_SYSTEM: ReadonlySet<string> = new Set([
   'refresh_token_reuse',
   'session_limit',

@@ -21,6 +21,7 @@ export const REVOCATION_REASONS = [
   'user_disabled',
   'account_deleted',
   'backup_restored',
+  'incident',
 ] as const;
 
 /** Why a session was ended on purpose. Expiry is no revocation. */

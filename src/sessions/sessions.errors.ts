@@ -59,6 +59,9 @@ export const RefreshTokenReusedError = defineProblem(
 /** Unknown, ended, of another user, or no id at all: the answer is one and the same. */
 export const SessionNotFoundError = defineProblem('session_not_found', 404, 'You have no active session with this id.');
 
+/** Unknown, or no id at all. */
+export const IncidentNotFoundError = defineProblem('incident_not_found', 404, 'There is no incident with this id.');
+
 /** No access token, or one that we did not issue as it stands, or that is past its time. */
 export class InvalidAccessTokenError extends defineProblem(
   'invalid_token',

@@ -6,6 +6,9 @@ import { Retention } from '../database/retention.js';
 import { ChecksRepository } from './check/checks.repository.js';
 import { EndedSessionUses } from './check/ended-session-uses.js';
 import { LimitsModule } from '../limits/limits.module.js';
+import { Incident } from './incidents/incident.entity.js';
+import { IncidentWorker } from './incidents/incident-worker.js';
+import { Incidents } from './incidents/incidents.service.js';
 import { KnownDevice } from './known-device.entity.js';
 import { DEVICE_KNOWN_DAYS, KnownDevices } from './known-devices.js';
 import { LogoutRepository } from './revoke/logout.repository.js';
@@ -24,7 +27,7 @@ import { SessionsService } from './sessions.service.js';
 
 /** Which devices are signed in? */
 @Module({
-  imports: [ourEntities(Session, KnownDevice), LimitsModule],
+  imports: [ourEntities(Session, KnownDevice, Incident), LimitsModule],
   controllers: [SessionsController],
   providers: [
     SessionsService,
@@ -41,6 +44,8 @@ import { SessionsService } from './sessions.service.js';
     ChecksRepository,
     SessionActivity,
     EndedSessionUses,
+    Incidents,
+    IncidentWorker,
   ],
   exports: [
     SessionsService,
@@ -50,10 +55,11 @@ import { SessionsService } from './sessions.service.js';
     KnownDevices,
     SessionChecker,
     EndedSessionUses,
+    Incidents,
   ],
 })
 export class SessionsModule {
-  constructor(retention: Retention, { sessionRetentionDays }: AppConfig) {
+  constructor(retention: Retention, { sessionRetentionDays, auditRetentionDays }: AppConfig) {
     retention.add({
       table: 'sessions',
       // Never before the absolute end: until then the reuse of a token must be recognised (RT-08).
@@ -64,6 +70,12 @@ export class SessionsModule {
       table: 'known_devices',
       column: 'last_seen_at',
       before: sql`now() - make_interval(days => ${DEVICE_KNOWN_DAYS})`,
+    });
+    retention.add({
+      table: 'incidents',
+      // One that is open has none, and stays.
+      column: 'finished_at',
+      before: sql`now() - make_interval(days => ${auditRetentionDays})`,
     });
   }
 }

@@ -1,5 +1,6 @@
 import sql, { type Sql } from 'sql-template-tag';
 import type { RequestSource } from '../http/request-source.js';
+import { IS_IN_OPEN_INCIDENT } from '../database/open-incidents.sql.js';
 import type { MailDetails } from '../mail/mail.entity.js';
 import { mailDetailsOf } from './device-label.js';
 import type { RevocationReason } from './session.entity.js';
@@ -7,8 +8,11 @@ import { AUDITED_TYPES, SESSION_EVENT, type SessionEvent } from './session-event
 
 // The rules that must hold in every statement, each written once. `s` is sessions, `u` is users.
 
+/** A session whose row neither says that it was revoked nor that its time is over. */
+export const NOT_ENDED = sql`s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()`;
+
 /** What an active session is. */
-export const ACTIVE = sql`s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()`;
+export const ACTIVE = sql`${NOT_ENDED} AND NOT ${IS_IN_OPEN_INCIDENT}`;
 
 // A refresh that began before the idle end of its session and is not committed yet may still extend it. So a revocation
 // waits for such rows too, and then checks them again.
@@ -17,13 +21,13 @@ const PERHAPS_ACTIVE = sql`s.revoked_at IS NULL AND s.idle_expires_at > now() - 
 
 /** The state of a session, as {@link State}. */
 export const STATE = sql`
-  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL OR ${IS_IN_OPEN_INCIDENT}) AS "isRevoked",
   (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
   (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired"`;
 
 /** How the database sees a session at the moment it was asked. */
 export interface State {
-  /** Revoked, or its user disabled. */
+  /** Revoked, or to be revoked by an incident, or its user disabled. */
   readonly isRevoked: boolean;
   /** By a logout less than ten seconds ago: a proxy that lost the answer may send the same request again. */
   readonly isJustLoggedOut: boolean;
@@ -41,8 +45,11 @@ export const honoursPredecessor = (graceSeconds: number): Sql => sql`(
       OR s.used_generation < s.generation
     ))`;
 
+/** What may be known of the request behind a revocation: of an incident's, only which it was. */
+type RevocationSource = { readonly [Key in keyof RequestSource]: RequestSource[Key] | null };
+
 /** The last three columns of a row in the audit trail: ip, user_agent, request_id; null for what no request asked for. */
-export const sourceValues = (source: RequestSource | null): Sql =>
+export const sourceValues = (source: RevocationSource | null): Sql =>
   sql`${source?.ip ?? null}, ${source?.userAgent ?? null}, ${source?.requestId ?? null}`;
 
 /** What a mail about a request has as its details: which device, its address, and what else it says. */
@@ -97,7 +104,16 @@ export const BY_THE_SERVICE = sql`NULL::uuid`;
  * @param which condition over `s` that picks the sessions; only active ones of them are revoked
  * @param revokedBy the id of the user or the service client that does it
  */
-export const revoke = (which: Sql, revokedBy: Sql, reason: RevocationReason, source: RequestSource | null): Sql => sql`
+export const revoke = (which: Sql, revokedBy: Sql, reason: RevocationReason, source: RevocationSource | null): Sql =>
+  revokeRows(sql`${which} AND NOT ${IS_IN_OPEN_INCIDENT}`, revokedBy, reason, source);
+
+/** The same for an incident, which ends what is not active because of it. */
+export const revokeRows = (
+  which: Sql,
+  revokedBy: Sql,
+  reason: RevocationReason,
+  source: RevocationSource | null,
+): Sql => sql`
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
     WHERE ${which} AND ${PERHAPS_ACTIVE}

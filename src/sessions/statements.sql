@@ -19,7 +19,14 @@ SELECT s.id AS "id",
   s.revoked_at AS "revokedAt",
   s.revoked_reason AS "revokedReason",
   s.revoked_by AS "revokedBy" FROM sessions s
-WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND s.id <> $2 AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
+WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.id <> $2 AND (s.created_at, s.id) < ($3::timestamptz, $4::uuid)
 ORDER BY s.created_at DESC, s.id DESC
 LIMIT $5;
 
@@ -57,12 +64,26 @@ SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at, id;
 SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE;
 
 -- SessionsRepository.isActiveWithin
-SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now();
+SELECT FROM sessions s WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))));
 
 -- SessionsRepository.rename
 WITH renamed AS (
   UPDATE sessions s SET device_name = $1
-  WHERE s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
+  WHERE s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))))
   RETURNING s.id AS "id",
   s.user_id AS "userId",
   s.delivery AS "delivery",
@@ -103,8 +124,22 @@ WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
     WHERE s.id IN (
-SELECT s.id FROM sessions s WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
-ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $2::integer - 1) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+SELECT s.id FROM sessions s WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))))
+ORDER BY s.last_seen_at DESC, s.created_at DESC, s.id DESC OFFSET $2::integer - 1) AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -119,8 +154,9 @@ SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at 
     RETURNING id, at, type, user_id, session_id, reason
   ), opened AS (
   INSERT INTO sessions
-    (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, expires_at, idle_expires_at)
+    (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, created_at, expires_at, idle_expires_at)
   VALUES ($8, $9, $10, $11, $12, $13, $14,
+    clock_timestamp(),
     now() + make_interval(secs => $15::double precision),
     now() + make_interval(secs => $16::double precision))
   RETURNING *
@@ -187,7 +223,14 @@ FROM opened s JOIN users u ON u.id = s.user_id;
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    WHERE s.id = $1 AND s.user_id = $2 AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -212,7 +255,14 @@ SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at 
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.user_id = $1 AND s.id IS DISTINCT FROM $2::uuid AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    WHERE s.user_id = $1 AND s.id IS DISTINCT FROM $2::uuid AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -245,7 +295,14 @@ OR (s.generation = $5 + 1 AND s.refresh_token_hash = ANY($6::bytea[])
 s.rotated_at > now() - make_interval(secs => $8::double precision)
 OR s.used_generation < s.generation
     )))
-    ) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    ) AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -276,11 +333,25 @@ OR (s.generation = $5 + 1 AND s.refresh_token_hash = ANY($6::bytea[])
 s.rotated_at > now() - make_interval(secs => $8::double precision)
 OR s.used_generation < s.generation
     )))
-    ) AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
+    ) AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))))
   ),
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.user_id = (SELECT user_id FROM caller) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    WHERE s.user_id = (SELECT user_id FROM caller) AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -305,7 +376,14 @@ SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at 
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    WHERE s.id = $1 AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -331,7 +409,14 @@ SELECT u.id, u.email, (
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    WHERE s.user_id = $1 AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -369,7 +454,14 @@ WITH before AS (
       rotation_window_at = CASE WHEN s.rotation_window_at > now() - interval '1 minute' THEN s.rotation_window_at ELSE now() END
     FROM users u
     WHERE s.id = $4 AND s.delivery = $5 AND s.generation = $6
-      AND s.refresh_token_hash = $7 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now()
+      AND s.refresh_token_hash = $7 AND s.revoked_at IS NULL AND s.idle_expires_at > now() AND s.expires_at > now() AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))))
       AND (s.rotation_count < $8
         OR NOT coalesce(s.rotation_window_at > now() - interval '1 minute', false))
       AND u.id = s.user_id AND u.disabled_at IS NULL
@@ -420,7 +512,14 @@ FROM full_window;
 WITH
   held AS (
     SELECT s.id, s.idle_expires_at, s.expires_at FROM sessions s
-    WHERE s.id = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
+    WHERE s.id = $1 AND NOT ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id)))) AND s.revoked_at IS NULL AND s.idle_expires_at > now() - interval '1 minute'
 AND s.expires_at > now()
     ORDER BY s.id FOR UPDATE OF s
   ), revoked AS (
@@ -477,7 +576,14 @@ SELECT s.id AS "id",
   s.revoked_by AS "revokedBy",
   u.password_hash AS "passwordHash",
   u.disabled_at AS "disabledAt",
-  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL OR ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))))) AS "isRevoked",
   (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
   (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired",
   (
@@ -508,7 +614,14 @@ SELECT s.id AS "id",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
   coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
-  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL) AS "isRevoked",
+  (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL OR ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
+    AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
+AND (i.created_before IS NULL OR s.created_at < i.created_before)
+AND (i.created_after IS NULL OR s.created_at >= i.created_after)
+AND (i.authenticated_before IS NULL OR s.authenticated_at < i.authenticated_before)
+AND (i.user_ids IS NULL OR s.user_id = ANY(i.user_ids))
+AND (i.network IS NULL OR is_in_network(s.ip, i.network))
+AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_id))))) AS "isRevoked",
   (s.revoked_reason = 'logout' AND s.revoked_at > now() - interval '10 seconds') IS TRUE AS "isJustLoggedOut",
   (s.idle_expires_at <= now() OR s.expires_at <= now()) AS "isExpired",
     s.last_seen_at < now() - make_interval(secs => $1::double precision) AS "isSeenLongAgo"

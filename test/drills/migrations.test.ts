@@ -38,6 +38,7 @@ const TABLES = [
   'audit_events',
   'database_history',
   'email_changes',
+  'incidents',
   'known_devices',
   'mailed_tokens',
   'mails',

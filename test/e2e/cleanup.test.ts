@@ -63,6 +63,17 @@ it('The cleanup deletes audit events after 365 days, and other attempts to delet
   expect(left).toEqual([{ reason: '364 days' }, { reason: '29 days' }]);
 });
 
+it('The cleanup deletes an incident as long after its end as lines of the audit trail, and none that is open', async () => {
+  await t.database.query(
+    `INSERT INTO incidents (at, reason, finished_at, user_ids)
+     SELECT now() - interval '400 days', what, now() - make_interval(days => days), ARRAY[gen_random_uuid()]
+     FROM (VALUES ('long over', 366), ('over', 364), ('open', NULL)) AS v (what, days)`,
+  );
+  await sweep();
+  const left = await t.database.query<{ reason: string }>('SELECT reason FROM incidents ORDER BY reason');
+  expect(left.map(({ reason }) => reason)).toEqual(['open', 'over']);
+});
+
 it('The cleanup deletes rate limits whose window ended more than an hour ago, and keeps newer ones', async () => {
   await t.database.query(
     `INSERT INTO rate_limits (key, points, expire) VALUES

@@ -5,6 +5,7 @@ import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { expectInvariants } from '../support/invariants.js';
 import { Mailbox, SUBJECTS } from '../support/mailbox.js';
+import { until } from '../support/until.js';
 
 let database: TestDatabase;
 let mailbox: Mailbox;
@@ -151,6 +152,13 @@ describe('the role that serves', () => {
     await walk('POST /admin/clients/{id}/secret', asClient);
     await walk('DELETE /admin/clients/{id}/secrets/{secretId}', asClient);
     await walk('DELETE /admin/clients/{id}', asClient);
+    const where = { userIds: [user.id], role: 'user', network: '127.0.0.0/8' };
+    const { id } = await walk('POST /admin/incidents', { ...asStaff, body: { where, ...why } });
+    await walk('GET /admin/incidents/{id}', { ...asStaff, id });
+    await until(
+      'the incident is over',
+      async () => (await walk('GET /admin/incidents/{id}', { ...asStaff, id })).finishedAt,
+    );
     await walk('POST /auth/me/delete', { bearer: (await signIn()).accessToken, body: { password: PASSWORD } });
 
     const { paths } = JSON.parse(readFileSync('openapi.json', 'utf8')) as { paths: Record<string, object> };

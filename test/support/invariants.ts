@@ -7,9 +7,9 @@ import { ledger } from './ledger.js';
 const BROKEN: Record<string, string> = {
   'an ended session has its time, and a reason': `
     SELECT id FROM sessions WHERE (revoked_at IS NULL) <> (revoked_reason IS NULL)`,
-  'the service ends for reuse, for the cap and after a restore, a person for everything else': `
+  'the service ends for reuse, for the cap and after a restore, either in an incident, a person for everything else': `
     SELECT id FROM sessions
-    WHERE revoked_at IS NOT NULL
+    WHERE revoked_at IS NOT NULL AND revoked_reason <> 'incident'
       AND (revoked_by IS NULL) <> (revoked_reason IN ('refresh_token_reuse', 'session_limit', 'backup_restored'))`,
   'an ended session has exactly one line in the trail, with the same reason, actor and time': `
     SELECT s.id FROM sessions s

@@ -18,6 +18,7 @@ import { IndexUsersForStaff1795630000001 } from './1795630000001-index-users-for
 import { IndexRareAuditEvents1795630000002 } from './1795630000002-index-rare-audit-events.js';
 import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
 import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
+import { CreateIncidents1795660000000 } from './1795660000000-create-incidents.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -41,4 +42,5 @@ export const migrations = [
   IndexRareAuditEvents1795630000002,
   KeepRevokedSessionsRevoked1795640000000,
   CreateDatabaseHistory1795640000001,
+  CreateIncidents1795660000000,
 ];

@@ -3,7 +3,7 @@ import type { Database } from '../../database/database.js';
 import { channelIn } from '../../database/schema-scope.js';
 import { SESSION_CHANNEL, type SessionEvent } from '../session-event.js';
 import type { RevocationReason } from '../session.entity.js';
-import { BY_THE_SERVICE, eventsOf, RECORDED, revoke } from '../sessions.sql.js';
+import { BY_THE_SERVICE, eventsOf, RECORDED, revokeRows } from '../sessions.sql.js';
 
 const BATCH_ROWS = 1000;
 
@@ -62,7 +62,7 @@ async function revokeBatch(
       SELECT s.user_id, s.created_at, s.id FROM sessions s
       WHERE s.revoked_at IS NULL AND s.created_at < ${time}::timestamptz ${rest}
       ORDER BY s.user_id, s.created_at, s.id LIMIT ${BATCH_ROWS}
-    ), ${revoke(sql`s.id IN (SELECT id FROM batch)`, BY_THE_SERVICE, reason, null)}
+    ), ${revokeRows(sql`s.id IN (SELECT id FROM batch)`, BY_THE_SERVICE, reason, null)}
     SELECT (SELECT count(*) FROM batch)::integer AS read, (SELECT count(*) FROM revoked)::integer AS count,
       b.user_id AS "userId", b.created_at::text AS "createdAt", b.id, ${eventsOf(RECORDED)}
     FROM (VALUES (1)) AS one LEFT JOIN (
