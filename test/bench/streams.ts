@@ -102,7 +102,12 @@ async function lasted(one: Watched, end: End, api: Api): Promise<number[]> {
 
 const heapOf = async (server: Latchkey) => (await server.heapBytes()) / 2 ** 20;
 
-async function openStreams({ url }: Latchkey, callers: readonly string[], from: number, count: number) {
+export async function openStreams(
+  { url }: Pick<Latchkey, 'url'>,
+  callers: readonly string[],
+  from: number,
+  count: number,
+) {
   const sockets: Socket[] = [];
   while (sockets.length < count) {
     const some = Array.from({ length: Math.min(AT_ONCE, count - sockets.length) }, (_, i) =>
