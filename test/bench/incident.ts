@@ -7,7 +7,7 @@ import { holdBatches } from '../support/held-batches.js';
 import { until } from '../support/until.js';
 import { Client } from './client.js';
 import { load } from './load.js';
-import { type Figures, measureOnce, medianOf, warmUp } from './measure.js';
+import { type Figures, measureOnce, medianOf } from './measure.js';
 import { serveLatchkey } from './servers.js';
 import { openStreams } from './streams.js';
 import { CALLERS, query, seedLatchkey, startStore, writeCallers, writeHeaders } from './store.js';
@@ -17,6 +17,7 @@ const STREAMS = Number(process.env['INCIDENT_STREAMS'] ?? 10_000);
 const ROUNDS = Number(process.env['INCIDENT_ROUNDS'] ?? 5);
 const CONNECTIONS = 64;
 const SECONDS = 3;
+const WARM_UP_SECONDS = 12;
 // Sessions of the callers and of the admin are later than it.
 const FILTER = { createdBefore: new Date(Date.now() - 3_600_000).toISOString() };
 
@@ -44,7 +45,7 @@ try {
   const target = { url: `${server.url}/auth/me`, headers: file };
   writeHeaders(file, callers);
   const measure = () => measureOnce(store, server, () => load(target, CONNECTIONS, SECONDS));
-  await warmUp(target, CONNECTIONS, SECONDS);
+  await load(target, CONNECTIONS, WARM_UP_SECONDS);
 
   // By turns, so that what slows the machine down slows both. What is held open ends one session at last.
   const [none, open]: [Figures[], Figures[]] = [[], []];
