@@ -136,8 +136,15 @@ export class OpenIncidentDto {
 }
 
 export class IncidentPreviewDto {
-  @ApiProperty({ type: 'integer', example: 4711, description: 'How many active sessions it would end now.' })
-  readonly matches!: number;
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    example: 4711,
+    description:
+      'How many active sessions it would end now; null where they are too many to be counted in time, which keeps nobody from ' +
+      'ending them.',
+  })
+  readonly matches!: number | null;
 }
 
 const ID = { format: 'uuid', example: EXAMPLE_ID };

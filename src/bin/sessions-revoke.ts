@@ -40,10 +40,11 @@ async function main(): Promise<void> {
   const { createdBefore, role, reason } = options;
   await runOnDatabase(configOfProcess({ isServing: false }), async (database, config) => {
     const count = await countMatching(database, { createdBefore, role });
+    const active = count === null ? 'they are too many to be counted quickly' : `${count} are active`;
     const whose = role ? `users with the role ${role}` : 'everybody';
     console.log(
       `This ends the sessions of ${whose} that were opened before ${createdBefore}, in the database ` +
-        `${nameOf(databaseOptions(config))}: ${count} are active. They have to log in again.`,
+        `${nameOf(databaseOptions(config))}: ${active}. They have to log in again.`,
     );
     if (!options.isSure && !(await isConfirmed())) {
       console.error('Nothing was done.');

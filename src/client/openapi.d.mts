@@ -1767,10 +1767,10 @@ export interface components {
         };
         IncidentPreview: {
             /**
-             * @description How many active sessions it would end now.
+             * @description How many active sessions it would end now; null where they are too many to be counted in time, which keeps nobody from ending them.
              * @example 4711
              */
-            matches: number;
+            matches: number | null;
         };
         OpenedIncident: {
             /**

@@ -6,6 +6,7 @@ import { addClient, signUpStaff } from '../support/clients.js';
 import { type Devices, seedDevices } from '../support/devices.js';
 import { EventStream } from '../support/event-stream.js';
 import { holdBatches, holdTransaction } from '../support/held-batches.js';
+import { startInstance } from '../support/instance.js';
 import { useInstances } from '../support/instances.js';
 import { Introspector } from '../support/introspection.js';
 import { SECRETS } from '../support/secrets.js';
@@ -98,6 +99,36 @@ it('A preview says how many sessions an incident would end, and ends none', asyn
   const { status, body } = await post(whose(devices), { dryRun: true });
   expect([status, body]).toEqual([200, { matches: 3 }]);
   for (const device of devices) expect(await refusals(device)).toEqual(TRUSTED);
+});
+
+it('A preview that takes too long says null and ends none, and an incident goes on uncounted', async () => {
+  const devices = await seedDevices(t.database, [t.a], 2);
+  const hasty = await startInstance({ env: { DATABASE_URL: t.database.url, DATABASE_STATEMENT_TIMEOUT_MS: '1000' } });
+  const held = await holdBatches(t.database);
+  // As slow as a million rows are.
+  const [row] = await t.database.query<{ source: string }>(
+    `SELECT pg_get_functiondef('is_in_network'::regproc) AS source`,
+  );
+  const source = row!.source;
+  await t.database.query(source.replace('BEGIN', 'BEGIN PERFORM pg_sleep(1);'));
+  try {
+    const body = { where: { network: '127.0.0.0/8', ...whose(devices) }, reason: 'a test' };
+    const ask = (others = {}) =>
+      hasty.api.call('POST', '/admin/incidents', { bearer: staff.accessToken, body: { ...body, ...others } });
+    const preview = await ask({ dryRun: true });
+    expect([preview.status, preview.body]).toEqual([200, { matches: null }]);
+    expect(await refusals(devices[0])).toEqual(TRUSTED);
+    const opened = await ask();
+    await t.database.query(source);
+    expect([opened.status, opened.body]).toEqual([201, { id: expect.any(String), matches: null }]);
+    expect(await refusals(devices[0])).toEqual(REVOKED);
+    await held.release();
+    expect(await finished(opened.body.id)).toMatchObject({ matches: 2, ended: 2 });
+  } finally {
+    await t.database.query(source);
+    await held.release();
+    await hasty.kill('SIGTERM');
+  }
 });
 
 describe('before any row is ended', () => {
@@ -383,10 +414,9 @@ it('Only admins open incidents or see them', async () => {
 });
 
 describe('npm run sessions:revoke', () => {
-  const command = (...args: string[]) =>
-    run(process.execPath, ['dist/bin/sessions-revoke.js', ...args], {
-      env: { ...process.env, ...SECRETS, DATABASE_URL: t.database.url },
-    }).then(
+  const settings = () => ({ ...process.env, ...SECRETS, DATABASE_URL: t.database.url });
+  const command = (args: string[], env: Record<string, string> = {}) =>
+    run(process.execPath, ['dist/bin/sessions-revoke.js', ...args], { env: { ...settings(), ...env } }).then(
       ({ stdout }) => ({ code: 0, output: stdout }),
       ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({
         code,
@@ -402,7 +432,7 @@ describe('npm run sessions:revoke', () => {
       ['--before', '2026-01-01', '--role', 'x', '--yes'],
       ['--before', '2026-01-01'],
     ]) {
-      const { code, output } = await command(...args);
+      const { code, output } = await command(args);
       expect([args, code, output]).toEqual([args, 2, expect.stringContaining('npm run sessions:revoke')]);
     }
     expect(await t.database.query(`SELECT FROM incidents WHERE opened_by IS NULL AND reason <> 'a test'`)).toEqual([]);
@@ -413,11 +443,29 @@ describe('npm run sessions:revoke', () => {
     for (const { session } of devices.slice(1)) {
       await t.database.query(`UPDATE sessions SET created_at = '2025-06-01T00:00:00Z' WHERE id = $1`, [session.id]);
     }
-    const { code, output } = await command('--before', '2025-06-02', '--role', 'user', '--yes');
+    const { code, output } = await command(['--before', '2025-06-02', '--role', 'user', '--yes']);
     expect([code, output]).toEqual([0, expect.stringContaining('Ended 3 sessions.')]);
     expect(output).toContain('users with the role user that were opened before 2025-06-02T00:00:00.000Z');
     const ends = await endsOf(devices);
     expect(ends.filter(({ reason, by }) => reason === 'incident' && by === null)).toHaveLength(3);
     expect(await refusals(devices[0])).toEqual(TRUSTED);
+  });
+
+  it('The command ends sessions also where they are too many to be counted', async () => {
+    const [device, old] = await seedDevices(t.database, [t.a], 2);
+    await t.database.query(`UPDATE sessions SET created_at = '2025-06-01T00:00:00Z' WHERE id = $1`, [old.session.id]);
+    const args = ['--before', '2025-06-02', '--role', 'user', '--reason', 'uncounted', '--yes'];
+    const locked = await holdTransaction(t.database, 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
+    const done = command(args, { DATABASE_STATEMENT_TIMEOUT_MS: '1000' });
+    await until('the incident is open', async () => {
+      const opened = await t.database.query(`SELECT FROM incidents WHERE reason = 'uncounted'`);
+      return opened.length > 0;
+    });
+    await locked.release();
+    const { code, output } = await done;
+    expect([code, output]).toEqual([0, expect.stringContaining('Ended 1 sessions.')]);
+    expect(output).toContain('they are too many to be counted quickly.');
+    expect(await refusals(old)).toEqual(REVOKED);
+    expect(await refusals(device)).toEqual(TRUSTED);
   });
 });

@@ -26,8 +26,8 @@ export class Incidents {
     private readonly worker: IncidentWorker,
   ) {}
 
-  /** How many active sessions an incident of this filter would end now. */
-  countMatching(filter: IncidentFilter): Promise<number> {
+  /** How many active sessions an incident of this filter would end now; null where it took too long to count them. */
+  countMatching(filter: IncidentFilter): Promise<number | null> {
     return countMatching(this.database, filter);
   }
 

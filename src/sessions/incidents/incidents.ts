@@ -3,8 +3,11 @@ import { MATCHES } from '../../database/open-incidents.sql.js';
 import type { Database } from '../../database/database.js';
 import type { Transaction } from '../../database/transaction.js';
 import type { RequestSource } from '../../http/request-source.js';
+import { codeOf } from '../../problems/error-code.js';
 import type { Role } from '../../users/user.entity.js';
 import { ACTIVE, NOT_ENDED } from '../sessions.sql.js';
+
+const QUERY_CANCELED = '57014';
 
 /** Which sessions. What is left out excludes none, so that an empty one has them all. Times are as SQL takes them. */
 export interface IncidentFilter {
@@ -53,13 +56,21 @@ const columnsOf = (filter: IncidentFilter): Sql => sql`
 export const ofUsers = (userIds: readonly string[] | null | undefined): Sql =>
   userIds ? sql`AND s.user_id = ANY(${userIds}::uuid[])` : empty;
 
-/** How many active sessions an incident of this filter would end now. */
-export async function countMatching(database: Database, filter: IncidentFilter): Promise<number> {
-  const { rows } = await database.query<{ count: number }>(sql`
-    SELECT count(*)::integer AS count
-    FROM (SELECT now() AS at, ${columnsOf(filter)} OFFSET 0) i JOIN sessions s ON ${MATCHES} ${ofUsers(filter.userIds)}
-    WHERE ${ACTIVE}`);
-  return rows[0]?.count ?? 0;
+/**
+ * How many active sessions an incident of this filter would end now. Null where they are too many to be counted within the
+ * statement timeout: that must keep nobody from ending them.
+ */
+export async function countMatching(database: Database, filter: IncidentFilter): Promise<number | null> {
+  try {
+    const { rows } = await database.query<{ count: number }>(sql`
+      SELECT count(*)::integer AS count
+      FROM (SELECT now() AS at, ${columnsOf(filter)} OFFSET 0) i JOIN sessions s ON ${MATCHES} ${ofUsers(filter.userIds)}
+      WHERE ${ACTIVE}`);
+    return rows[0]?.count ?? 0;
+  } catch (error) {
+    if (codeOf(error) !== QUERY_CANCELED) throw error;
+    return null;
+  }
 }
 
 /**
