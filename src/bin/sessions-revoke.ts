@@ -56,7 +56,7 @@ async function main(): Promise<void> {
     await notify(database, channelIn(config.databaseSchema, INCIDENT_CHANNEL), id);
     console.log(`Incident ${id}: from now on none of them is trusted. Their rows are being ended …`);
     await countOfIncident(database, id, { createdBefore, role }).catch(() => null);
-    console.log(`Ended ${await ended(database, id)} sessions. Each has its line in the audit trail.`);
+    console.log(`Sessions ended: ${await ended(database, id)}. Each has its line in the audit trail.`);
   });
 }
 

@@ -452,7 +452,7 @@ describe('npm run sessions:revoke', () => {
       await t.database.query(`UPDATE sessions SET created_at = '2025-06-01T00:00:00Z' WHERE id = $1`, [session.id]);
     }
     const { code, output } = await command(['--before', '2025-06-02', '--role', 'user', '--yes']);
-    expect([code, output]).toEqual([0, expect.stringContaining('Ended 3 sessions.')]);
+    expect([code, output]).toEqual([0, expect.stringContaining('Sessions ended: 3.')]);
     expect(output).toContain('users with the role user that were opened before 2025-06-02T00:00:00.000Z');
     const ends = await endsOf(devices);
     expect(ends.filter(({ reason, by }) => reason === 'incident' && by === null)).toHaveLength(3);
@@ -471,7 +471,7 @@ describe('npm run sessions:revoke', () => {
     });
     await locked.release();
     const { code, output } = await done;
-    expect([code, output]).toEqual([0, expect.stringContaining('Ended 1 sessions.')]);
+    expect([code, output]).toEqual([0, expect.stringContaining('Sessions ended: 1.')]);
     expect(output).toContain('they are too many to be counted quickly.');
     expect(await refusals(old)).toEqual(REVOKED);
     expect(await refusals(device)).toEqual(TRUSTED);
