@@ -24,6 +24,8 @@ const FILES = [
   'drills/hostile-values',
   // With the base backups and dumps of that version.
   'drills/restored',
+  // And with its standbys.
+  'drills/standby-reads',
 
   // What statements do, alone and at the same moment: sessions, then accounts, then the rest.
   'drills/instances',

@@ -52,6 +52,14 @@ export class AppConfig extends LimitsConfig {
   @TextSetting('MIGRATION_DATABASE_URL')
   readonly migrationDatabaseUrl?: string;
 
+  /** Standbys that session checks are asked of. */
+  @IsDatabaseUrl({
+    each: true,
+    message: 'DATABASE_READ_URLS must be a list of URLs such as postgres://user:password@standby:5432/name',
+  })
+  @ListSetting('DATABASE_READ_URLS')
+  readonly databaseReadUrls: readonly string[] = [];
+
   /** Where the tables are. It is made where there is none. */
   @Matches(SCHEMA_NAME, {
     message:

@@ -17,7 +17,14 @@ export interface LoadOptions {
   readonly isMigrating?: boolean;
 }
 
-const FILE_VARIANTS = ['DATABASE_URL', 'MIGRATION_DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'];
+const FILE_VARIANTS = [
+  'DATABASE_URL',
+  'DATABASE_READ_URLS',
+  'MIGRATION_DATABASE_URL',
+  'JWT_SECRET',
+  'REFRESH_TOKEN_SECRET',
+  'SMTP_URL',
+];
 const SECRET_MIN_BYTES = 32;
 const SECRET_MIN_DISTINCT_CHARACTERS = 8;
 const PLACEHOLDER = /change.?(me|this|it)|replace|placeholder|example|your[-_ ]|secret[-_ ]?key|password|insert|dummy/i;

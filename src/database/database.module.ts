@@ -19,6 +19,7 @@ import { Retention } from './retention.js';
 import { bringUpToDate, requireRights } from './roles/grant-rights.js';
 import { ServingRole } from './roles/serving-role.js';
 import { Schema } from './schema.js';
+import { Standbys } from './standbys/standbys.js';
 import { DatabaseUnreachableError, startErrorOf } from './unreachable.js';
 
 const CONNECT_ATTEMPTS = 5;
@@ -45,8 +46,18 @@ const POOLED =
       dataSourceFactory: connect,
     }),
   ],
-  providers: [Database, Durability, HistoryKeeper, Notifications, ReservedConnections, Retention, Schema, ServingRole],
-  exports: [Database, Durability, Notifications, ReservedConnections, Retention, Schema],
+  providers: [
+    Database,
+    Durability,
+    HistoryKeeper,
+    Notifications,
+    ReservedConnections,
+    Retention,
+    Schema,
+    ServingRole,
+    Standbys,
+  ],
+  exports: [Database, Durability, Notifications, ReservedConnections, Retention, Schema, Standbys],
 })
 export class DatabaseModule {}
 

@@ -28,11 +28,16 @@ export function historyOf(pool: Pool): HistoryCheck | undefined {
  * `DatabaseRefusedError` where the database is not to be served.
  */
 export function sendTo<Row extends QueryResultRow>(pool: Pool, statement: QueryConfig): Promise<Answer<Row>> {
+  return onConnection(pool, (client) => answerOf<Row>(client, statement));
+}
+
+/** The same for several statements, each a transaction of its own, on one connection. */
+export function onConnection<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
   return retryOnConflict(async () => {
     historyOf(pool)?.requireIntact();
     const client = await pool.connect();
     try {
-      const answer = await answerOf<Row>(client, statement);
+      const answer = await work(client);
       client.release();
       return answer;
     } catch (error) {

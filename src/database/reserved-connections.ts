@@ -1,11 +1,12 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { type CustomTypesConfig, Pool, type PoolConfig, type QueryResultRow } from 'pg';
+import { type CustomTypesConfig, Pool, type PoolClient, type PoolConfig, type QueryResultRow } from 'pg';
 import sql, { type Sql } from 'sql-template-tag';
 import { DataSource } from 'typeorm';
 import { AppConfig } from '../config/config.js';
 import { InjectOurDataSource } from './data-source.js';
-import { poolOf, sendTo } from './pool.js';
+import { onConnection, poolOf, sendTo } from './pool.js';
 import type { ServiceClientOptions } from './service-client.js';
+import { findLog, findPosition, type Log, type LogPosition } from './standbys/log-position.js';
 import type { Answer } from './transaction.js';
 
 // One is enough, since a check answers all that wait. The other one is for the next check, while the first is given up
@@ -28,6 +29,9 @@ const ONE_PLAN = {
   jit: 'off',
 };
 
+/** What connections for session checks are set to, of a primary and of standbys. Times are written in UTC. */
+export const CHECK_SETTINGS = { ...ONE_PLAN, timezone: 'UTC' };
+
 /**
  * Connections beside the pool, for session checks alone: every protected request waits for them, so they must not wait
  * for what keeps the pool busy. They are opened at the start, and again when they are lost.
@@ -35,7 +39,9 @@ const ONE_PLAN = {
 @Injectable()
 export class ReservedConnections implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly pool: Pool;
-  private readonly isPooledByTransaction: boolean;
+  private readonly logs = new WeakMap<PoolClient, Log>();
+  /** Whether each transaction may be on another of the server's connections. */
+  readonly isPooledByTransaction: boolean;
 
   constructor(@InjectOurDataSource() dataSource: DataSource, { sessionCheckTimeoutMs }: AppConfig) {
     const options: PoolConfig & ServiceClientOptions = poolOf(dataSource).options;
@@ -48,9 +54,8 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
       // Checks are given up after half of this, so the first is free again by when the other one is.
       sessionSettings: {
         ...options.sessionSettings,
-        ...ONE_PLAN,
+        ...CHECK_SETTINGS,
         statement_timeout: sessionCheckTimeoutMs,
-        timezone: 'UTC',
       },
       query_timeout: sessionCheckTimeoutMs,
     };
@@ -70,6 +75,18 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
   prepared<Row extends QueryResultRow>(name: string, statement: Sql, types?: CustomTypesConfig): Promise<Answer<Row>> {
     const { text, values } = this.isPooledByTransaction ? onPrimary(statement) : statement;
     return sendTo<Row>(this.pool, { name, text, values, types });
+  }
+
+  /**
+   * Up to where the primary has written its log. All that was answered as done before this was called is before that. Not for what
+   * is pooled by transaction.
+   */
+  findPosition(): Promise<LogPosition> {
+    return onConnection(this.pool, async (client) => {
+      const log = this.logs.get(client) ?? (await findLog(client));
+      this.logs.set(client, log);
+      return findPosition(client, log);
+    });
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -14,6 +14,8 @@ export interface ServiceClientOptions extends ClientConfig {
   readonly sessionSettings?: Readonly<Record<string, number | string>>;
   /** Each transaction may be on another of the server's connections, so that none can be set, or keep a statement. */
   readonly isPooledByTransaction?: boolean;
+  /** Whether the server must be a standby, and no primary. */
+  readonly isToStandby?: boolean;
   /** Asked before the connection is used: whether the database is still the one that was served. */
   readonly history?: HistoryCheck;
 }
@@ -38,8 +40,15 @@ class StandbyError extends Error {
   }
 }
 
+/** The server is a primary, also where it has just been promoted: others may have what it lacks, and the reverse. */
+class NoStandbyError extends Error {
+  constructor() {
+    super('it is a primary and not a standby');
+  }
+}
+
 /**
- * A connection of the service to a primary: its statements carry the id of their request, and throw
+ * A connection of the service to a primary, or where its options say so to a standby: its statements carry the id of their request, and throw
  * {@link UnconfirmedCommitError} where PostgreSQL only warns that the standbys have not got what it committed.
  *
  * It is closed when the server turns out to be a primary no more, and when a statement runs past `query_timeout`: the driver
@@ -87,8 +96,9 @@ export class ServiceClient extends Client {
       const answers: unknown = await this.query(
         [...statements, 'SELECT pg_is_in_recovery() AS "isStandby"'].join('; '),
       );
-      if (isOfStandby(answers)) {
-        throw new StandbyError();
+      const isStandby = isOfStandby(answers);
+      if (isStandby !== (this.options.isToStandby ?? false)) {
+        throw isStandby ? new StandbyError() : new NoStandbyError();
       }
       await this.options.history?.checkConnection(this);
     } catch (error) {

@@ -44,4 +44,5 @@ export const TIMES_AS_WRITTEN: typeof types = {
   getTypeParser: (oid, format) => (oid === TIMESTAMPTZ ? readTime : types.getTypeParser(oid, format)),
 };
 
-const readTime = (text: string): Time => new TimeAsWritten(text);
+/** A time that PostgreSQL wrote. */
+export const readTime = (text: string): Time => new TimeAsWritten(text);

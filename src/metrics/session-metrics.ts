@@ -13,6 +13,7 @@ import { counter, histogram, LATENCY_BUCKETS } from './instruments.js';
 
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const CHECK_RESULTS = ['answered', 'failed'];
+const SERVERS = ['primary', 'standby'];
 
 /** Sessions from their opening to their end, and what checking them costs. */
 @Injectable()
@@ -50,9 +51,17 @@ function measureChecks(): (() => void)[] {
     'reason',
     CHECK_REFUSALS,
   );
+  const answered = counter(
+    'session_checks_answered_total',
+    'Session checks by the kind of server that answered them.',
+    'server',
+    SERVERS,
+  );
   return [
-    checksAnswered.subscribe(({ size, milliseconds, isFailure }) => {
+    checksAnswered.subscribe(({ size, byStandby, milliseconds, isFailure }) => {
       batches.observe(size);
+      answered.inc({ server: 'standby' }, byStandby);
+      if (!isFailure) answered.inc({ server: 'primary' }, size - byStandby);
       seconds.observe({ result: isFailure ? 'failed' : 'answered' }, milliseconds / 1000);
     }),
     checkRefused.subscribe(({ reason }) => refused.inc({ reason })),

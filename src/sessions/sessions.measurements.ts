@@ -8,6 +8,8 @@ export const CHECK_REFUSALS = ['revoked', 'expired', 'mismatch'] as const;
 
 interface CheckBatch {
   readonly size: number;
+  /** How many of them a standby has answered. */
+  readonly byStandby: number;
   readonly milliseconds: number;
   readonly isFailure: boolean;
 }
@@ -23,7 +25,7 @@ export const sessionsRevoked = measurement<{ readonly reason: RevocationReason; 
 /** What became of an authentic refresh token. */
 export const refreshAnswered = measurement<{ readonly outcome: RefreshOutcome }>('refresh-answered');
 
-/** One query answered, or failed to answer, the session checks that waited for it. */
+/** The session checks that waited together were answered, or not. */
 export const checksAnswered = measurement<CheckBatch>('session-checks-answered');
 
 /** A protected request was refused for its session. */

@@ -11,6 +11,7 @@ import { freePort } from '../support/free-port.js';
 import { expectInvariants } from '../support/invariants.js';
 import { type Instance, spawnInstance, startInstance } from '../support/instance.js';
 import { startPostgres } from '../support/postgres.js';
+import { PostgresCluster } from '../support/postgres-cluster.js';
 import { until } from '../support/until.js';
 
 // Debian's PgBouncer, set up as its package has it: nothing of what a client asks for is ignored.
@@ -18,9 +19,9 @@ let database: TestDatabase;
 let pooler: { url: string; stop: () => Promise<void> };
 const instances: Instance[] = [];
 
-async function startPgBouncer(mode: 'session' | 'transaction' | 'statement', poolSize: number) {
+async function startPgBouncer(mode: 'session' | 'transaction' | 'statement', poolSize: number, to = database.url) {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-pgbouncer-'));
-  const { hostname, port, username, password } = new URL(database.url);
+  const { hostname, port, username, password } = new URL(to);
   const own = await freePort();
   writeFileSync(join(folder, 'users'), `"${username}" "${password}"\n`);
   writeFileSync(
@@ -42,7 +43,7 @@ async function startPgBouncer(mode: 'session' | 'transaction' | 'statement', poo
   const child: ChildProcess = spawn('/usr/sbin/pgbouncer', ['-q', ...asNobody, join(folder, 'ini')], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
-  const url = Object.assign(new URL(database.url), { hostname: '127.0.0.1', port: String(own) }).href;
+  const url = Object.assign(new URL(to), { hostname: '127.0.0.1', port: String(own) }).href;
   await until('it answers', async () => {
     const client = new Client({ connectionString: url });
     client.on('error', () => undefined);
@@ -239,6 +240,21 @@ it('The service starts with transaction pooling on a database that is stricter b
     Array.from({ length: 20 }, () => api.login({ ...credentials, password: 'not the password' })),
   );
   expect(wrong.filter(({ status }) => status !== 401 && status !== 429)).toEqual([]);
+}, 120_000);
+
+it('The service refuses to start with standbys where the primary is pooled by transaction, or a standby is pooled at all', async () => {
+  await limitTimeOfRole();
+  pooler = await startPgBouncer('transaction', 4);
+  const pooled = await refusedStart({ DATABASE_READ_URLS: database.url });
+  expect(pooled).toMatch(/DATABASE_READ_URLS cannot be used where DATABASE_URL leads to a pooler.*pool_mode = session/);
+
+  const primary = await PostgresCluster.create();
+  const standby = await primary.standby();
+  await pooler.stop();
+  pooler = await startPgBouncer('session', 4, standby.url);
+  const output = await refusedStart({ DATABASE_URL: primary.url, DATABASE_READ_URLS: pooler.url });
+  expect(output).toContain(`DATABASE_READ_URLS leads to a pooler at ${new URL(pooler.url).host}`);
+  await Promise.all([standby, primary].map((cluster) => cluster.remove()));
 }, 120_000);
 
 it('The service refuses to start with statement pooling and repeats what the pooler says', async () => {

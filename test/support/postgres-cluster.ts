@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
 import { type Binaries, findIdentity, type Identity, runAs } from '../../src/database/embedded/pg-binaries.js';
 import { freePort } from './free-port.js';
-import { temporaryFolder } from './postgres.js';
+import { childrenOf, temporaryFolder } from './postgres.js';
 import { until } from './until.js';
 
 const USER = 'latchkey';
@@ -121,6 +121,32 @@ export class PostgresCluster {
       // A fast shutdown, or an immediate one.
       server.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
       await gone;
+    }
+  }
+
+  /** The process of the server, whose children serve its connections. */
+  get pid(): number {
+    return this.server?.pid ?? 0;
+  }
+
+  /** Freezes every process of it: connections stay open, and nothing is answered. */
+  pause(): void {
+    this.send('SIGSTOP');
+  }
+
+  resume(): void {
+    this.send('SIGCONT');
+  }
+
+  private send(signal: NodeJS.Signals): void {
+    if (this.server?.exitCode !== null || this.server.signalCode !== null) return;
+    process.kill(this.pid, signal);
+    for (const child of childrenOf(this.pid)) {
+      try {
+        process.kill(child, signal);
+      } catch {
+        // It has ended meanwhile.
+      }
     }
   }
 

@@ -22,8 +22,9 @@ export async function settleRestored(
 }
 
 /** What a start prints that is refused. */
-export async function refusedStart(databaseUrl: string): Promise<string> {
-  const { child, output } = spawnInstance({ env: { DATABASE_URL: databaseUrl } });
+export async function refusedStart(database: string | Record<string, string>): Promise<string> {
+  const env = typeof database === 'string' ? { DATABASE_URL: database } : database;
+  const { child, output } = spawnInstance({ env });
   const [code] = await once(child, 'close');
   if (code !== 1) throw new Error(`it ended with ${code}: ${output()}`);
   return output();

@@ -321,7 +321,14 @@ describe('the documentation', () => {
   const variables = readdirSync('src/config')
     .map((name) => readFileSync(`src/config/${name}`, 'utf8'))
     .flatMap((source) => [...source.matchAll(/Setting\('(\w+)'/g)].map(([, name]) => name!));
-  const files = ['DATABASE_URL', 'MIGRATION_DATABASE_URL', 'JWT_SECRET', 'REFRESH_TOKEN_SECRET', 'SMTP_URL'].map(
+  const files = [
+    'DATABASE_URL',
+    'DATABASE_READ_URLS',
+    'MIGRATION_DATABASE_URL',
+    'JWT_SECRET',
+    'REFRESH_TOKEN_SECRET',
+    'SMTP_URL',
+  ].map(
     (name) => `${name}_FILE`,
   );
 

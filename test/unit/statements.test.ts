@@ -38,6 +38,8 @@ const database = {
   prepared: (name: string, statement: Sql) => record(statement, name),
   settle: () => Promise.resolve(),
 };
+// What they are asked is what the primary is.
+const standbys = { areReady: true, read: () => Promise.resolve(null) };
 const transaction = { query: database.query, afterCommit: () => undefined };
 const notifications = { notify: () => undefined };
 const entities = { find: () => Promise.resolve([]) };
@@ -96,9 +98,11 @@ const CALLS: [new (...args: any[]) => any, unknown[], Record<string, unknown[]>]
   ],
   [
     ChecksRepository,
-    [database, database, config],
+    [database, standbys, database, config],
     {
+      canAskStandby: [],
       findStates: [[id]],
+      findStatesAtStandby: [[id]],
       recordSeen: [[{ id, generation: 1 }]],
       recordEndedSessionUses: [[{ sessionId: id, userId: id, ...source }]],
     },

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import sql from 'sql-template-tag';
+import sql, { type Sql } from 'sql-template-tag';
 import { AppConfig } from '../../config/config.js';
 import type { RequestSource } from '../../http/request-source.js';
 import { Database } from '../../database/database.js';
 import { ReservedConnections } from '../../database/reserved-connections.js';
-import { type Timed, TIMES_AS_WRITTEN } from '../../database/time.js';
+import { Standbys } from '../../database/standbys/standbys.js';
+import { readTime, type Timed, TIMES_AS_WRITTEN } from '../../database/time.js';
 import {
   OPEN_SESSION_COLUMNS,
   type OpenSessionRow,
@@ -27,10 +28,13 @@ export interface EndedSessionUse extends RequestSource {
 
 type StateRow = Timed<OpenSessionRow> & State & Pick<SessionState, 'isSeenLongAgo'>;
 
+const STATES = 'session_states';
+
 @Injectable()
 export class ChecksRepository {
   constructor(
     private readonly reserved: ReservedConnections,
+    private readonly standbys: Standbys,
     private readonly database: Database,
     private readonly config: AppConfig,
   ) {}
@@ -40,15 +44,34 @@ export class ChecksRepository {
    * its own, so nothing else that the service asks keeps it waiting.
    */
   async findStates(ids: readonly string[]): Promise<SessionState[]> {
-    const { rows } = await this.reserved.prepared<StateRow>(
-      'session_states',
-      sql`
+    const { rows } = await this.reserved.prepared<StateRow>(STATES, this.statesOf(ids), TIMES_AS_WRITTEN);
+    return rows.map(toState);
+  }
+
+  /** Whether a standby can be asked now. */
+  canAskStandby(): boolean {
+    return this.standbys.areReady;
+  }
+
+  /**
+   * The same as a standby has them, which had all that was answered as done before this was called. None where no standby says so
+   * in time. Throws what the driver throws where the primary does not answer.
+   */
+  async findStatesAtStandby(ids: readonly string[]): Promise<SessionState[]> {
+    const answer = await this.standbys.read<StateRow>(STATES, this.statesOf(ids), TIMES_AS_WRITTEN);
+    if (!answer) {
+      return [];
+    }
+    // By the clock that is the same for all instances.
+    const readAt = readTime(answer.at);
+    return answer.rows.map((row) => ({ ...toState(row), readAt }));
+  }
+
+  private statesOf(ids: readonly string[]): Sql {
+    return sql`
         SELECT ${OPEN_SESSION_COLUMNS}, ${STATE},
           s.last_seen_at < now() - make_interval(secs => ${this.config.lastSeenSeconds}::double precision) AS "isSeenLongAgo"
-        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(${ids}::uuid[])`,
-      TIMES_AS_WRITTEN,
-    );
-    return rows.map(toState);
+        FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ANY(${ids}::uuid[])`;
   }
 
   /**

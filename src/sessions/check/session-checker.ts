@@ -29,6 +29,7 @@ export interface SessionClaims {
 
 interface Waiting {
   readonly sessionId: string;
+  readonly claims: SessionClaims | null;
   readonly resolve: (state: SessionState | null) => void;
   readonly reject: (error: Error) => void;
 }
@@ -38,7 +39,8 @@ interface Waiting {
  *
  * Strict: each request sees the row as it is after the request arrived, on any number of instances, with no cache and
  * no window. Cheap all the same: requests that wait at the same moment share one query. While one is under way the next
- * gathers, and it starts only after every one of its requests has arrived.
+ * gathers, and it starts only after every one of its requests has arrived. Where there are standbys they may say that a session
+ * is open, and nothing else: whatever they do not accept is asked of the primary.
  */
 @Injectable()
 export class SessionChecker {
@@ -59,7 +61,7 @@ export class SessionChecker {
    * within SESSION_CHECK_TIMEOUT_MS.
    */
   async require(claims: SessionClaims): Promise<Caller> {
-    const state = await this.ask(claims.sessionId);
+    const state = await this.ask(claims.sessionId, claims);
     if (!state) {
       // We signed for it, so it existed: it was ended, and has been cleaned away since. That is long after the end of
       // its tokens, unless its user was deleted.
@@ -68,13 +70,7 @@ export class SessionChecker {
     }
 
     const { session, user, readAt, keyIds } = state;
-    if (
-      (claims.keyId !== null && !keyIds.includes(claims.keyId)) ||
-      session.userId !== claims.userId ||
-      claims.generation > session.generation ||
-      claims.authenticatedAt !== secondsOf(session.authenticatedAt) ||
-      !isCurrent(claims, secondsOf(readAt))
-    ) {
+    if (contradicts(claims, state)) {
       this.recordRefused('mismatch');
       throw new InvalidAccessTokenError();
     }
@@ -123,9 +119,9 @@ export class SessionChecker {
     }
   }
 
-  private ask(sessionId: string): Promise<SessionState | null> {
+  private ask(sessionId: string, claims: SessionClaims | null = null): Promise<SessionState | null> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ sessionId, resolve, reject });
+      this.waiting.push({ sessionId, claims, resolve, reject });
       this.askNext();
     });
   }
@@ -148,15 +144,11 @@ export class SessionChecker {
 
   private async answer(batch: readonly Waiting[]): Promise<void> {
     const startedAt = performance.now();
+    let byStandby = 0;
     let isFailure = false;
     try {
-      const ids = new Set(batch.map(({ sessionId }) => sessionId));
       // A request waits for the query before its own, and then for its own: half the deadline for each.
-      const states = await within(this.config.sessionCheckTimeoutMs / 2, this.checks.findStates([...ids]));
-      const stateOf = new Map(states.map((state) => [state.session.id, state]));
-      for (const { sessionId, resolve } of batch) {
-        resolve(stateOf.get(sessionId) ?? null);
-      }
+      byStandby = await within(this.config.sessionCheckTimeoutMs / 2, this.find(batch));
     } catch (error) {
       isFailure = true;
       this.logger.warn(`${batch.length} session checks without an answer: ${String(error)}`);
@@ -164,7 +156,31 @@ export class SessionChecker {
         reject(new ServiceUnavailableError());
       }
     }
-    checksAnswered.record({ size: batch.length, milliseconds: performance.now() - startedAt, isFailure });
+    const milliseconds = performance.now() - startedAt;
+    checksAnswered.record({ size: batch.length, byStandby, milliseconds, isFailure });
+  }
+
+  /** Returns how many of them a standby has answered. */
+  private async find(batch: readonly Waiting[]): Promise<number> {
+    const left = this.checks.canAskStandby() ? await this.acceptByStandby(batch) : batch;
+    if (left.length > 0) {
+      const states = byId(await this.checks.findStates(idsOf(left)));
+      for (const { sessionId, resolve } of left) {
+        resolve(states.get(sessionId) ?? null);
+      }
+    }
+    return batch.length - left.length;
+  }
+
+  /** Returns those that it does not accept, for whatever reason. */
+  private async acceptByStandby(batch: readonly Waiting[]): Promise<Waiting[]> {
+    const states = byId(await this.checks.findStatesAtStandby(idsOf(batch)));
+    return batch.filter(({ sessionId, claims, resolve }) => {
+      const state = states.get(sessionId);
+      const isAccepted = state && !state.isRevoked && !state.isExpired && !(claims && contradicts(claims, state));
+      if (isAccepted) resolve(state);
+      return !isAccepted;
+    });
   }
 
   private refuseEnded(state: SessionState): void {
@@ -185,6 +201,17 @@ export class SessionChecker {
 
 /** A time as JWTs write it. */
 export const secondsOf = (time: Time): number => Math.floor(time.getTime() / 1000);
+
+const idsOf = (batch: readonly Waiting[]): string[] => [...new Set(batch.map(({ sessionId }) => sessionId))];
+
+const byId = (states: readonly SessionState[]) => new Map(states.map((state) => [state.session.id, state]));
+
+const contradicts = (claims: SessionClaims, { session, readAt, keyIds }: SessionState): boolean =>
+  (claims.keyId !== null && !keyIds.includes(claims.keyId)) ||
+  session.userId !== claims.userId ||
+  claims.generation > session.generation ||
+  claims.authenticatedAt !== secondsOf(session.authenticatedAt) ||
+  !isCurrent(claims, secondsOf(readAt));
 
 // By the clock that all instances share: that of the one which signed may be minutes off, and so may ours.
 const isCurrent = ({ issuedAt, expiresAt }: SessionClaims, now: number): boolean =>

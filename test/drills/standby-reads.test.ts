@@ -1,0 +1,285 @@
+import { Client } from 'pg';
+import { findLog, findPosition, type LogPosition, whyNot } from '../../src/database/standbys/log-position.js';
+import type { Instance } from '../support/instance.js';
+import { refusedStart } from '../support/restored.js';
+import { PostgresCluster } from '../support/postgres-cluster.js';
+import {
+  logout,
+  naiveReader,
+  type OpenSession,
+  openSessions,
+  type ReadingInstance,
+  startReading,
+} from '../support/standbys.js';
+import { until } from '../support/until.js';
+
+// A primary and two standbys that stream from it. The service has a role without privileges, and no commit waits for a standby.
+const AT_ONCE = 8;
+let primary: PostgresCluster;
+let standbys: [PostgresCluster, PostgresCluster];
+let reading: ReadingInstance;
+const instances: Instance[] = [];
+const clusters: PostgresCluster[] = [];
+
+const asRole = ({ url }: PostgresCluster, database = 'postgres') =>
+  Object.assign(new URL(url), { username: 'plain', pathname: `/${database}` }).href;
+
+async function start(...args: Parameters<typeof startReading>): Promise<ReadingInstance> {
+  const instance = await startReading(...args);
+  instances.push(instance);
+  return instance;
+}
+
+async function standbyOf(cluster: PostgresCluster): Promise<PostgresCluster> {
+  const standby = await cluster.standby();
+  clusters.push(standby);
+  return standby;
+}
+
+async function set(cluster: PostgresCluster, ...changes: string[]): Promise<void> {
+  for (const change of changes) await cluster.query(`ALTER SYSTEM ${change}`);
+  await cluster.query('SELECT pg_reload_conf()');
+}
+
+beforeAll(async () => {
+  primary = await PostgresCluster.create();
+  clusters.push(primary);
+  await primary.query('CREATE ROLE plain LOGIN');
+  await primary.query('GRANT CREATE ON SCHEMA public TO plain');
+  standbys = [await standbyOf(primary), await standbyOf(primary)];
+  reading = await start(
+    asRole(primary),
+    standbys.map((standby) => asRole(standby)),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  for (const cluster of clusters) cluster.resume();
+  await Promise.all(instances.map((instance) => instance.kill('SIGTERM')));
+  await Promise.all(clusters.map((cluster) => cluster.remove()));
+}, 60_000);
+
+/**
+ * Ends sessions, several at once, and asks for each at once after the answer: the service, and beside it each standby without a
+ * position. All the while others ask with sessions that stay open.
+ */
+async function end(
+  sessions: readonly OpenSession[],
+  {
+    at = reading,
+    of = primary,
+    and = standbys,
+  }: { at?: ReadingInstance; of?: PostgresCluster; and?: PostgresCluster[] } = {},
+) {
+  const readers = await Promise.all(and.map(({ url }) => naiveReader(url)));
+  const open = await openSessions(of, AT_ONCE);
+  const before = await at.answered();
+  const counts = { accepted: 0, naivelyAccepted: 0 };
+  const others: number[] = [];
+  let isRunning = true;
+  const asking = open.map(async ({ accessToken }) => {
+    while (isRunning) others.push((await at.api.me(accessToken)).status);
+  });
+  const left = [...sessions];
+  try {
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let session = left.pop(); session; session = left.pop()) {
+          const one = session;
+          expect((await logout(at.api, one)).status).toBe(204);
+          const [{ status, body }, ...naive] = await Promise.all([
+            at.api.me(one.accessToken),
+            ...readers.map((reader) => reader.isOpen(one).catch(() => false)),
+          ]);
+          if (status === 200) counts.accepted++;
+          else expect([status, body.code]).toEqual([401, 'session_revoked']);
+          if (naive.includes(true)) counts.naivelyAccepted++;
+        }
+      }),
+    );
+  } finally {
+    isRunning = false;
+  }
+  await Promise.all(asking);
+  await Promise.all(readers.map((reader) => reader.close().catch(() => undefined)));
+  expect(new Set(others)).toEqual(new Set([200]));
+  const after = await at.answered();
+  return { ...counts, byStandby: after.standby - before.standby, byPrimary: after.primary - before.primary };
+}
+
+/** Waits until a standby answers again, with a session that is open. */
+async function untilAsked({ accessToken }: OpenSession, at = reading): Promise<void> {
+  await until('a standby answers', async () => {
+    const { standby } = await at.answered();
+    expect((await at.api.me(accessToken)).status).toBe(200);
+    return (await at.answered()).standby > standby;
+  });
+}
+
+it('Of thousands of sessions that were ended none is accepted, where a read without a position accepts many', async () => {
+  const found = await end(await openSessions(primary, 2000));
+  expect(found.accepted).toBe(0);
+  expect(found.naivelyAccepted).toBeGreaterThan(0);
+  expect(found.byStandby).toBeGreaterThan(0);
+}, 180_000);
+
+it('A standby that replays some milliseconds late is waited for, and one that is later is not asked', async () => {
+  const sessions = await openSessions(primary, 1000);
+  for (const standby of standbys) await primary.hasSent(standby);
+  try {
+    await set(standbys[0], `SET recovery_min_apply_delay = '3ms'`);
+    await set(standbys[1], `SET recovery_min_apply_delay = '1s'`);
+    const found = await end(sessions);
+    expect(found.accepted).toBe(0);
+    expect(found.naivelyAccepted).toBeGreaterThan(900);
+  } finally {
+    for (const standby of standbys) await set(standby, 'RESET recovery_min_apply_delay');
+  }
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!);
+}, 180_000);
+
+it('With a frozen standby and one that is cut off from the primary, every request is answered by the primary', async () => {
+  const sessions = await openSessions(primary, 500);
+  await primary.hasSent(standbys[1]);
+  const [source] = await standbys[1].query<Record<'conninfo' | 'command', string>>(
+    `SELECT quote_literal(current_setting('primary_conninfo')) AS conninfo,
+       quote_literal(current_setting('restore_command')) AS command`,
+  );
+  standbys[0].pause();
+  try {
+    await set(standbys[1], `SET primary_conninfo = ''`, `SET restore_command = 'false'`);
+    await until('nothing is sent', async () => (await standbys[1].query('TABLE pg_stat_wal_receiver')).length === 0);
+    const found = await end(sessions, { and: [standbys[1]] });
+    expect(found).toMatchObject({ accepted: 0, naivelyAccepted: 500, byStandby: 0 });
+  } finally {
+    standbys[0].resume();
+    // Not RESET: they were set in the same file when the standby was made.
+    await set(standbys[1], `SET primary_conninfo = ${source!.conninfo}`, `SET restore_command = ${source!.command}`);
+  }
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!);
+}, 180_000);
+
+it('What a standby does not accept is asked of the primary, which may know better', async () => {
+  const [session, other] = await openSessions(primary, 2);
+  // A standby sees a commit that the primary does not show before another standby has it.
+  const reader = await naiveReader(standbys[0].url);
+  await set(primary, `SET synchronous_standby_names = 'nobody'`);
+  await until(
+    'it counts',
+    async () => (await primary.query('SHOW synchronous_standby_names'))[0]?.['synchronous_standby_names'] === 'nobody',
+  );
+  try {
+    const leaving = logout(reading.api, session!);
+    await until('the standby sees the end', async () => !(await reader.isOpen(session!)));
+    await untilAsked(other!);
+    for (let i = 0; i < 20; i++) expect((await reading.api.me(session!.accessToken)).status).toBe(200);
+    await set(primary, 'RESET synchronous_standby_names');
+    expect((await leaving).status).toBe(204);
+    expect((await reading.api.me(session!.accessToken)).status).toBe(401);
+  } finally {
+    await set(primary, 'RESET synchronous_standby_names');
+    await reader.close();
+  }
+}, 120_000);
+
+it('While the primary is silent nothing is answered, although the standbys would', async () => {
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!);
+  primary.pause();
+  const { status, body, headers } = await reading.api.me(session!.accessToken);
+  primary.resume();
+  expect([status, body.code]).toEqual([503, 'service_unavailable']);
+  expect(headers.get('retry-after')).toMatch(/^\d+$/);
+  await until('it is answered', async () => (await reading.api.me(session!.accessToken)).status === 200);
+}, 60_000);
+
+it('A role that commits without waiting for the disk ends sessions as strictly', async () => {
+  await primary.query('ALTER ROLE plain SET synchronous_commit = off');
+  const hasty = await start(
+    asRole(primary),
+    standbys.map((standby) => asRole(standby)),
+  );
+  const found = await end(await openSessions(primary, 500), { at: hasty });
+  expect(found.accepted).toBe(0);
+  expect(found.naivelyAccepted).toBeGreaterThan(0);
+  await primary.query('ALTER ROLE plain RESET synchronous_commit');
+  await hasty.kill('SIGTERM');
+}, 180_000);
+
+it('A clock that differs from that of the primary by a second makes a standby say nothing', async () => {
+  const [writer, standby] = [primary, standbys[0]].map(({ url }) => new Client({ connectionString: url }));
+  await Promise.all([writer!.connect(), standby!.connect()]);
+  const position = await findPosition(writer!, await findLog(writer!));
+  const at = (seconds: number): LogPosition => ({
+    ...position,
+    at: new Date(Date.parse(position.at) + seconds * 1000).toISOString(),
+  });
+  await primary.hasSent(standbys[0]);
+  expect(await whyNot(standby!, at(0))).toBeNull();
+  expect(await whyNot(standby!, at(60))).toBe('its clock differs from that of the primary');
+  expect(await whyNot(standby!, at(-60))).toBe('its clock differs from that of the primary');
+  await Promise.all([writer!.end(), standby!.end()]);
+});
+
+it('A start is refused with a URL of another database, and not with that of the primary, or of a server that is gone', async () => {
+  await primary.query('CREATE DATABASE other');
+  const urls = { DATABASE_URL: asRole(primary), DATABASE_READ_URLS: asRole(standbys[0], 'other') };
+  await primary.hasSent(standbys[0]);
+  expect(await refusedStart(urls)).toContain('is no standby of the database of DATABASE_URL');
+
+  const instance = await start(asRole(primary), [asRole(primary), 'postgres://plain:its-secret@127.0.0.1:1/postgres']);
+  const [session] = await openSessions(primary, 1);
+  expect((await instance.api.me(session!.accessToken)).status).toBe(200);
+  expect(await instance.answered()).toEqual({ primary: 1, standby: 0 });
+  expect(instance.output()).toContain('is not asked: it is a primary and not a standby');
+  expect(instance.output()).toContain('The standby 127.0.0.1:1 is not asked:');
+  expect(instance.output()).not.toContain('its-secret');
+  await instance.kill('SIGTERM');
+}, 60_000);
+
+it('A standby that is promoted meanwhile is not asked any more', async () => {
+  const promoted = await standbyOf(primary);
+  const instance = await start(asRole(primary), [asRole(promoted)]);
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!, instance);
+  const sessions = await openSessions(primary, 300);
+  await primary.hasSent(promoted);
+  await promoted.promote();
+  const found = await end(sessions, { at: instance, and: [promoted] });
+  expect(found).toMatchObject({ accepted: 0, naivelyAccepted: 300, byStandby: 0 });
+  expect(instance.output()).toContain('is not asked: it was promoted');
+  await instance.kill('SIGTERM');
+}, 120_000);
+
+it('After a failover a standby that was left behind on the former timeline is not asked, and one that follows is', async () => {
+  const sessions = await openSessions(primary, 300);
+  const [next, leftBehind] = standbys;
+  await primary.hasSent(next);
+  await set(next, `SET primary_conninfo = ''`, `SET restore_command = 'false'`);
+  // The other one gets further than the new primary will be for a while.
+  await primary.query(`SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000)) FROM generate_series(1, 20000)`);
+  await primary.hasSent(leftBehind);
+  await reading.kill('SIGTERM');
+  await primary.stop('crash');
+  await next.promote();
+  await next.query('GRANT pg_read_all_stats TO plain');
+  const follower = await standbyOf(next);
+
+  const instance = await start(asRole(next), [asRole(leftBehind)], { RESTORED: 'acknowledged' });
+  const found = await end(sessions, { at: instance, of: next, and: [leftBehind] });
+  expect(found).toMatchObject({ accepted: 0, naivelyAccepted: 300, byStandby: 0 });
+  expect(instance.output()).toContain('is not asked: it is on another timeline');
+
+  const both = await start(
+    asRole(next),
+    [leftBehind, follower].map((standby) => asRole(standby)),
+    { RESTORED: 'acknowledged' },
+  );
+  const [session] = await openSessions(next, 1);
+  await untilAsked(session!, both);
+  const again = await end(await openSessions(next, 300), { at: both, of: next, and: [leftBehind, follower] });
+  expect(again.accepted).toBe(0);
+  expect(again.byStandby).toBeGreaterThan(0);
+}, 180_000);
