@@ -78,8 +78,8 @@ export class ReservedConnections implements OnApplicationBootstrap, OnApplicatio
   }
 
   /**
-   * Up to where the primary has written its log. All that was answered as done before this was called is before that. Not for what
-   * is pooled by transaction.
+   * Up to where the primary has written its log. All that was answered as done before this was called is before that. Not for
+   * what is pooled by transaction.
    */
   findPosition(): Promise<LogPosition> {
     return onConnection(this.pool, async (client) => {

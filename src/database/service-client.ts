@@ -48,8 +48,9 @@ class NoStandbyError extends Error {
 }
 
 /**
- * A connection of the service to a primary, or where its options say so to a standby: its statements carry the id of their request, and throw
- * {@link UnconfirmedCommitError} where PostgreSQL only warns that the standbys have not got what it committed.
+ * A connection of the service to a primary, or where its options say so to a standby: its statements carry the id of their
+ * request, and throw {@link UnconfirmedCommitError} where PostgreSQL only warns that the standbys have not got what it
+ * committed.
  *
  * It is closed when the server turns out to be a primary no more, and when a statement runs past `query_timeout`: the driver
  * reports the time-out and hands the connection back to the pool with the query still on it, where all that come after would

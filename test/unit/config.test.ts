@@ -328,9 +328,7 @@ describe('the documentation', () => {
     'JWT_SECRET',
     'REFRESH_TOKEN_SECRET',
     'SMTP_URL',
-  ].map(
-    (name) => `${name}_FILE`,
-  );
+  ].map((name) => `${name}_FILE`);
 
   it('The file .env.example has every variable, with the default that holds', () => {
     const example = readFileSync('.env.example', 'utf8');

@@ -54,8 +54,8 @@ export class ChecksRepository {
   }
 
   /**
-   * The same as a standby has them, which had all that was answered as done before this was called. None where no standby says so
-   * in time. Throws what the driver throws where the primary does not answer.
+   * The same as a standby has them, which had all that was answered as done before this was called. None where no standby
+   * says so in time. Throws what the driver throws where the primary does not answer.
    */
   async findStatesAtStandby(ids: readonly string[]): Promise<SessionState[]> {
     const answer = await this.standbys.read<StateRow>(STATES, this.statesOf(ids), TIMES_AS_WRITTEN);

@@ -39,8 +39,8 @@ interface Waiting {
  *
  * Strict: each request sees the row as it is after the request arrived, on any number of instances, with no cache and
  * no window. Cheap all the same: requests that wait at the same moment share one query. While one is under way the next
- * gathers, and it starts only after every one of its requests has arrived. Where there are standbys they may say that a session
- * is open, and nothing else: whatever they do not accept is asked of the primary.
+ * gathers, and it starts only after every one of its requests has arrived. Where there are standbys they may say that a
+ * session is open, and nothing else: whatever they do not accept is asked of the primary.
  */
 @Injectable()
 export class SessionChecker {
