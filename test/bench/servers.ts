@@ -20,6 +20,8 @@ export interface Latchkey extends Server {
   heapBytes(): Promise<number>;
   /** Writes a profile of its processor time during a load, as V8 makes it. */
   profile(file: string, load: () => Promise<unknown>): Promise<void>;
+  /** How many session checks each kind of server has answered. */
+  checksAnswered(): Promise<{ primary: number; standby: number }>;
   /** Deletes what is kept no longer. */
   cleanUp(): Promise<void>;
 }
@@ -48,6 +50,7 @@ async function serve(script: string, args: string[], env: Record<string, string>
       await load();
       await ask({ ask: 'profiled', file });
     },
+    checksAnswered: () => ask<{ primary: number; standby: number }>({ ask: 'checks' }),
     async cleanUp() {
       await ask({ ask: 'clean up' });
     },
@@ -62,13 +65,18 @@ async function stop(child: ChildProcess): Promise<void> {
 }
 
 async function nextMessage<Message>(child: ChildProcess, name: string): Promise<Message> {
-  const [message] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`${name} ended with ${code}`);
-    }),
-  ]);
-  return message;
+  const over = new AbortController();
+  try {
+    const [message] = await Promise.race([
+      once(child, 'message', over),
+      once(child, 'exit', over).then(([code]) => {
+        throw new Error(`${name} ended with ${code}`);
+      }),
+    ]);
+    return message;
+  } finally {
+    over.abort();
+  }
 }
 
 interface LatchkeyOptions extends Options {

@@ -5,9 +5,10 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PostgresCluster } from '../support/postgres-cluster.js';
+import { median } from './client.js';
 import { load } from './load.js';
 import { cpuMicroseconds, describeMachine, leaveServerCore } from './machine.js';
-import { type Figures, measureOnce, medianOf, warmUp } from './measure.js';
+import { type Figures, measureOnce, medianOf } from './measure.js';
 import { type Latchkey, serveLatchkey } from './servers.js';
 import { query, seedLatchkey, type Store, writeCallers } from './store.js';
 import { micro, table, whole } from './tables.js';
@@ -15,8 +16,8 @@ import { micro, table, whole } from './tables.js';
 const CONNECTIONS = [64, 256];
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
 const sizes = options.quick
-  ? { sessions: 10_000, rounds: 3, seconds: 2 }
-  : { sessions: 100_000, rounds: 7, seconds: 3 };
+  ? { sessions: 10_000, rounds: 3, seconds: 2, warmUpSeconds: 2 }
+  : { sessions: 100_000, rounds: 7, seconds: 3, warmUpSeconds: 12 };
 
 interface Contestant {
   readonly name: string;
@@ -26,6 +27,8 @@ interface Contestant {
 /** `storeCpu` is that of the primary. */
 interface Row extends Figures {
   readonly standbyCpu: number;
+  /** How many of a hundred checks a standby has answered. */
+  readonly percent: number;
 }
 
 const processorOf = ({ pid }: PostgresCluster): number => cpuMicroseconds(pid, { withChildren: true }) ?? 0;
@@ -45,6 +48,7 @@ async function storeOf(primary: PostgresCluster): Promise<Store> {
 }
 
 async function measure(store: Store, { server }: Contestant, connections: number): Promise<Row> {
+  const answeredBefore = await server.checksAnswered();
   const spent = () => standbys.reduce((sum, standby) => sum + processorOf(standby), 0);
   const before = spent();
   let requests = 0;
@@ -53,7 +57,10 @@ async function measure(store: Store, { server }: Contestant, connections: number
     ({ requests } = result);
     return result;
   });
-  return { ...figures, standbyCpu: (spent() - before) / requests };
+  const standbyCpu = (spent() - before) / requests;
+  const answered = await server.checksAnswered();
+  const [byPrimary, byStandby] = [answered.primary - answeredBefore.primary, answered.standby - answeredBefore.standby];
+  return { ...figures, standbyCpu, percent: (100 * byStandby) / (byPrimary + byStandby) };
 }
 
 function report(rows: ReadonlyMap<string, Row[]>): string {
@@ -64,12 +71,14 @@ function report(rows: ReadonlyMap<string, Row[]>): string {
       'server',
       'primary',
       'both standbys',
+      'checks by standbys',
       'of the primary without',
       'a core of it carries',
     ],
     [...rows].map(([name, found]) => {
       const { perSecond, serverCpu, storeCpu } = medianOf(found);
-      const { storeCpu: standbyCpu } = medianOf(found.map((row) => ({ ...row, storeCpu: row.standbyCpu })));
+      const standbyCpu = median(found.map((row) => row.standbyCpu));
+      const percent = median(found.map((row) => row.percent));
       const without = medianOf(rows.get(name.replace('two standbys', 'the primary alone'))!).storeCpu ?? 1;
       return [
         name,
@@ -77,6 +86,7 @@ function report(rows: ReadonlyMap<string, Row[]>): string {
         micro(serverCpu),
         micro(storeCpu),
         micro(standbyCpu),
+        `${percent.toFixed(1)} %`,
         `1/${(without / (storeCpu ?? 1)).toFixed(1)}`,
         whole(1e6 / (storeCpu ?? 1)),
       ];
@@ -103,8 +113,9 @@ try {
   ];
   const found = new Map<string, Row[]>();
   for (const connections of CONNECTIONS) {
-    for (const { server } of contestants)
-      await warmUp({ url: `${server.url}/auth/me`, headers }, connections, sizes.seconds);
+    for (const { server } of contestants) {
+      await load({ url: `${server.url}/auth/me`, headers }, connections, sizes.warmUpSeconds);
+    }
     for (let round = 0; round < sizes.rounds; round++) {
       for (const contestant of contestants) {
         const name = `${connections} connections, ${contestant.name}`;

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { Session as Inspector } from 'node:inspector/promises';
 import pg from 'pg';
+import { register } from 'prom-client';
 import { createApp } from '../../../dist/app.js';
 import { DATA_SOURCE_TOKEN } from '../../../dist/database/data-source.js';
 import { Retention } from '../../../dist/database/retention.js';
@@ -86,6 +87,10 @@ const answers = {
     const { profile } = await inspector.post('Profiler.stop');
     writeFileSync(file, JSON.stringify(profile));
     return {};
+  },
+  async checks() {
+    const { values } = await register.getSingleMetric('latchkey_session_checks_answered_total').get();
+    return Object.fromEntries(values.map(({ labels, value }) => [labels.server, value]));
   },
   async 'clean up'() {
     return { deleted: await app.get(Retention, { strict: false }).deleteDue() };
