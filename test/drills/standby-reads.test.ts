@@ -1,8 +1,9 @@
 import { Client } from 'pg';
 import { findLog, findPosition, type LogPosition, whyNot } from '../../src/database/standbys/log-position.js';
 import type { Instance } from '../support/instance.js';
-import { refusedStart } from '../support/restored.js';
+import { runMigrateWith } from '../support/migrate.js';
 import { PostgresCluster } from '../support/postgres-cluster.js';
+import { refusedStart } from '../support/restored.js';
 import {
   logout,
   naiveReader,
@@ -13,7 +14,7 @@ import {
 } from '../support/standbys.js';
 import { until } from '../support/until.js';
 
-// A primary and two standbys that stream from it. The service has a role without privileges, and no commit waits for a standby.
+// A primary and two standbys that stream from it. The service has a role that owns nothing, and no commit waits for a standby.
 const AT_ONCE = 8;
 let primary: PostgresCluster;
 let standbys: [PostgresCluster, PostgresCluster];
@@ -21,8 +22,10 @@ let reading: ReadingInstance;
 const instances: Instance[] = [];
 const clusters: PostgresCluster[] = [];
 
-const asRole = ({ url }: PostgresCluster, database = 'postgres') =>
-  Object.assign(new URL(url), { username: 'plain', pathname: `/${database}` }).href;
+const asRole = ({ servingUrl }: PostgresCluster, database = 'postgres') =>
+  Object.assign(new URL(servingUrl), { pathname: `/${database}` }).href;
+
+const ROLE = 'latchkey_runtime';
 
 async function start(...args: Parameters<typeof startReading>): Promise<ReadingInstance> {
   const instance = await startReading(...args);
@@ -41,11 +44,21 @@ async function set(cluster: PostgresCluster, ...changes: string[]): Promise<void
   await cluster.query('SELECT pg_reload_conf()');
 }
 
+/** Writes more of its log than a few tests do. */
+const getAhead = (cluster: PostgresCluster) =>
+  cluster.query(`SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000)) FROM generate_series(1, 20000)`);
+
+async function connected(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  return client;
+}
+
 beforeAll(async () => {
   primary = await PostgresCluster.create();
   clusters.push(primary);
-  await primary.query('CREATE ROLE plain LOGIN');
-  await primary.query('GRANT CREATE ON SCHEMA public TO plain');
+  await runMigrateWith({ MIGRATION_DATABASE_URL: primary.url, DATABASE_URL: primary.servingUrl });
+  await primary.query(`GRANT pg_read_all_stats TO ${ROLE}`);
   standbys = [await standbyOf(primary), await standbyOf(primary)];
   reading = await start(
     asRole(primary),
@@ -108,7 +121,7 @@ async function end(
 }
 
 /** Waits until a standby answers again, with a session that is open. */
-async function untilAsked({ accessToken }: OpenSession, at = reading): Promise<void> {
+async function untilAsked({ accessToken }: Pick<OpenSession, 'accessToken'>, at = reading): Promise<void> {
   await until('a standby answers', async () => {
     const { standby } = await at.answered();
     expect((await at.api.me(accessToken)).status).toBe(200);
@@ -196,7 +209,7 @@ it('While the primary is silent nothing is answered, although the standbys would
 }, 60_000);
 
 it('A role that commits without waiting for the disk ends sessions as strictly', async () => {
-  await primary.query('ALTER ROLE plain SET synchronous_commit = off');
+  await primary.query(`ALTER ROLE ${ROLE} SET synchronous_commit = off`);
   const hasty = await start(
     asRole(primary),
     standbys.map((standby) => asRole(standby)),
@@ -204,13 +217,12 @@ it('A role that commits without waiting for the disk ends sessions as strictly',
   const found = await end(await openSessions(primary, 500), { at: hasty });
   expect(found.accepted).toBe(0);
   expect(found.naivelyAccepted).toBeGreaterThan(0);
-  await primary.query('ALTER ROLE plain RESET synchronous_commit');
+  await primary.query(`ALTER ROLE ${ROLE} RESET synchronous_commit`);
   await hasty.kill('SIGTERM');
 }, 180_000);
 
 it('A clock that differs from that of the primary by a second makes a standby say nothing', async () => {
-  const [writer, standby] = [primary, standbys[0]].map(({ url }) => new Client({ connectionString: url }));
-  await Promise.all([writer!.connect(), standby!.connect()]);
+  const [writer, standby] = await Promise.all([primary, standbys[0]].map(({ url }) => connected(url)));
   const position = await findPosition(writer!, await findLog(writer!));
   const at = (seconds: number): LogPosition => ({
     ...position,
@@ -229,7 +241,7 @@ it('A start is refused with a URL of another database, and not with that of the 
   await primary.hasSent(standbys[0]);
   expect(await refusedStart(urls)).toContain('is no standby of the database of DATABASE_URL');
 
-  const instance = await start(asRole(primary), [asRole(primary), 'postgres://plain:its-secret@127.0.0.1:1/postgres']);
+  const instance = await start(asRole(primary), [asRole(primary), 'postgres://role:its-secret@127.0.0.1:1/postgres']);
   const [session] = await openSessions(primary, 1);
   expect((await instance.api.me(session!.accessToken)).status).toBe(200);
   expect(await instance.answered()).toEqual({ primary: 1, standby: 0 });
@@ -238,6 +250,53 @@ it('A start is refused with a URL of another database, and not with that of the 
   expect(instance.output()).not.toContain('its-secret');
   await instance.kill('SIGTERM');
 }, 60_000);
+
+it('A standby says nothing to a role that may not see its timeline, until the role may', async () => {
+  await primary.query(`REVOKE pg_read_all_stats FROM ${ROLE}`);
+  for (const standby of standbys) await primary.hasSent(standby);
+  const instance = await start(asRole(primary), [asRole(standbys[0])]);
+  const found = await end(await openSessions(primary, 100), { at: instance });
+  expect(found).toMatchObject({ accepted: 0, byStandby: 0 });
+  expect(instance.output()).toContain('or this role lacks pg_read_all_stats');
+  await primary.query(`GRANT pg_read_all_stats TO ${ROLE}`);
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!, instance);
+  await instance.kill('SIGTERM');
+}, 120_000);
+
+it('Neither a deposed primary nor the new one takes the word of a standby that follows the other one', async () => {
+  const [next, follower, leftBehind] = [await standbyOf(primary), await standbyOf(primary), await standbyOf(primary)];
+  await set(follower, `SET primary_conninfo = '${next.url}'`, `SET restore_command = 'false'`);
+  await until('it streams from the other one', async () => {
+    const rows = await follower.query(
+      `SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND sender_port = $1`,
+      [next.port],
+    );
+    return rows.length === 1;
+  });
+  const [atDeposed, atNext] = [await openSessions(primary, 200), await openSessions(primary, 200)];
+  for (const standby of [next, follower]) await primary.hasSent(standby);
+  await set(next, `SET primary_conninfo = ''`, `SET restore_command = 'false'`);
+  await next.promote();
+  await getAhead(next);
+  await next.hasSent(follower);
+
+  const former = await start(asRole(primary), [asRole(follower)]);
+  const found = await end(atDeposed, { at: former, and: [follower] });
+  expect(found).toMatchObject({ accepted: 0, naivelyAccepted: 200, byStandby: 0 });
+  expect(former.output()).toContain('is not asked: it is on another timeline');
+  await former.kill('SIGTERM');
+
+  await getAhead(primary);
+  await getAhead(primary);
+  await primary.hasSent(leftBehind);
+  const latter = await start(asRole(next), [asRole(leftBehind)], { RESTORED: 'acknowledged' });
+  const again = await end(atNext, { at: latter, of: next, and: [leftBehind] });
+  expect(again).toMatchObject({ accepted: 0, naivelyAccepted: 200, byStandby: 0 });
+  expect(latter.output()).toContain('is not asked: it is on another timeline');
+  await latter.kill('SIGTERM');
+  await Promise.all([next, follower, leftBehind].map((cluster) => cluster.remove()));
+}, 180_000);
 
 it('A standby that is promoted meanwhile is not asked any more', async () => {
   const promoted = await standbyOf(primary);
@@ -259,18 +318,17 @@ it('After a failover a standby that was left behind on the former timeline is no
   await primary.hasSent(next);
   await set(next, `SET primary_conninfo = ''`, `SET restore_command = 'false'`);
   // The other one gets further than the new primary will be for a while.
-  await primary.query(`SELECT pg_logical_emit_message(true, 'test', repeat('x', 1000)) FROM generate_series(1, 20000)`);
+  await getAhead(primary);
   await primary.hasSent(leftBehind);
   await reading.kill('SIGTERM');
   await primary.stop('crash');
   await next.promote();
-  await next.query('GRANT pg_read_all_stats TO plain');
   const follower = await standbyOf(next);
 
   const instance = await start(asRole(next), [asRole(leftBehind)], { RESTORED: 'acknowledged' });
   const found = await end(sessions, { at: instance, of: next, and: [leftBehind] });
   expect(found).toMatchObject({ accepted: 0, naivelyAccepted: 300, byStandby: 0 });
-  expect(instance.output()).toContain('is not asked: it is on another timeline');
+  expect(instance.output()).toContain('is not asked: it shows no timeline');
 
   const both = await start(
     asRole(next),

@@ -9,6 +9,7 @@ import type { PostgresCluster } from './postgres-cluster.js';
 /** An open session and its access token, without a login. */
 export interface OpenSession {
   readonly id: string;
+  readonly userId: string;
   readonly accessToken: string;
 }
 
@@ -30,7 +31,7 @@ export async function openSessions(primary: PostgresCluster, count: number): Pro
   return rows.map(({ id, user_id: sub, authenticated }) => {
     const times = { iat: now, exp: now + 3600, auth_time: authenticated };
     const names = { iss: 'latchkey', aud: 'latchkey', sub, sid: id, gen: 1, jti: randomUUID() };
-    return { id, accessToken: signed({ ...names, ...times }, key) };
+    return { id, userId: sub, accessToken: signed({ ...names, ...times }, key) };
   });
 }
 
@@ -77,6 +78,10 @@ export async function naiveReader(url: string) {
         text: 'SELECT FROM sessions WHERE id = $1 AND revoked_at IS NULL',
         values: [id],
       });
+      return rows.length > 0;
+    },
+    async hasIncident(id: string): Promise<boolean> {
+      const { rows } = await pool.query({ text: 'SELECT FROM incidents WHERE id = $1', values: [id] });
       return rows.length > 0;
     },
     close: () => pool.end(),

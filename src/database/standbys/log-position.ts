@@ -27,8 +27,8 @@ export const DATABASE = sql`(SELECT system_identifier || '/' || oid FROM pg_cont
   WHERE datname = current_database())`;
 
 /**
- * What was answered as done is in the log up to here: a commit is answered once its record is flushed. Where the role commits
- * without waiting for that, it is what is inserted.
+ * What was answered as done is in the log up to here: a commit is answered once its record is flushed. Where the role
+ * commits without waiting for that, it is what is inserted.
  */
 const POSITION = sql`
   SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn()
@@ -39,13 +39,13 @@ const LOG = sql`
   SELECT ${DATABASE} AS database, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer AS timeline`;
 
 /**
- * Which timeline a standby replays. Where the role may not ask that (pg_read_all_stats), or nothing arrives, it is what the
- * standby has noted on its disk, which after a failover is the former one for a while.
+ * Which timeline streams to a standby, so that it has replayed no later one; null where none does, and where the role may not
+ * ask that (pg_read_all_stats). What the standby notes on its disk, which everybody may ask, is for minutes after a failover
+ * the timeline before.
  */
-const TIMELINE = sql`coalesce(
-    (SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming'),
-    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))`;
+const TIMELINE = sql`(SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming')`;
 
+// The timeline last: the position is on that one, or on one before it.
 const replayedSince = ({ lsn, at }: LogPosition): Sql => sql`
   SELECT pg_is_in_recovery() AS "isStandby", pg_last_wal_replay_lsn() >= ${lsn}::pg_lsn AS "hasReplayed",
     clock_timestamp() BETWEEN ${at}::timestamptz AND ${at}::timestamptz + interval '1 second' AS "hasTime",
@@ -66,14 +66,15 @@ export async function findPosition(primary: ClientBase, log: Log): Promise<LogPo
 }
 
 /**
- * Why what is read at a standby from now on may lack something; null where it has all that the primary had at this position. An
- * answer that is read by the same statement would be older.
+ * Why what is read at a standby from now on may lack something; null where it has all that the primary had at this position.
+ * An answer that is read by the same statement would be older.
  */
 export async function whyNot(standby: ClientBase, position: LogPosition): Promise<Why | null> {
   const { text, values } = replayedSince(position);
   const { rows } = await answerOf<Replayed>(standby, { name: 'log_replayed', text, values });
   const { isStandby, hasReplayed, hasTime, timeline } = only(rows);
   if (!isStandby) return 'it was promoted';
+  if (timeline === null) return 'it shows no timeline: no log streams to it, or this role lacks pg_read_all_stats';
   if (timeline !== position.timeline) return 'it is on another timeline';
   if (!hasReplayed) return 'it is behind';
   return hasTime ? null : 'its clock differs from that of the primary';
@@ -81,7 +82,11 @@ export async function whyNot(standby: ClientBase, position: LogPosition): Promis
 
 /** The last two pass by themselves. */
 export type Why =
-  'it was promoted' | 'it is on another timeline' | 'it is behind' | 'its clock differs from that of the primary';
+  | 'it was promoted'
+  | 'it shows no timeline: no log streams to it, or this role lacks pg_read_all_stats'
+  | 'it is on another timeline'
+  | 'it is behind'
+  | 'its clock differs from that of the primary';
 
 function only<Row>([row]: readonly Row[]): Row {
   if (!row) throw new Error('The server does not say where its log is.');
