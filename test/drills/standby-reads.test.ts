@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { Standby } from '../../src/database/standbys/standby.js';
 import { findLog, findPosition, type LogPosition, whyNot } from '../../src/database/standbys/log-position.js';
 import type { Instance } from '../support/instance.js';
 import { runMigrateWith } from '../support/migrate.js';
@@ -263,6 +264,38 @@ it('A standby says nothing to a role that may not see its timeline, until the ro
   await untilAsked(session!, instance);
   await instance.kill('SIGTERM');
 }, 120_000);
+
+it('A standby whose connection is lost while the primary does not say which database it has is connected again', async () => {
+  const writer = await connected(primary.url);
+  const log = await findLog(writer);
+  const asked: ((database: string) => void)[] = [];
+  const application = 'a-lost-one';
+  const options = { connectionString: standbys[0].url, application_name: application, query_timeout: 2000 };
+  const standby = new Standby({ ...options, isToStandby: true }, () => new Promise((resolve) => asked.push(resolve)));
+  const opened = standby.open();
+  await until('the primary is asked', () => asked.length === 1);
+  await until('it is idle', async () => {
+    const rows = await standbys[0].query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND query LIKE '%pg_backend_pid%'
+         AND state = 'idle'`,
+      [application],
+    );
+    return rows.length === 1;
+  });
+  await until('it is gone', async () => {
+    const rows = await standbys[0].query(`SELECT FROM pg_stat_activity WHERE application_name = $1`, [application]);
+    return rows.length === 0;
+  });
+  asked[0]!(log.database);
+  await opened;
+  await until('it answers', async () => {
+    asked.at(-1)!(log.database);
+    const position = await findPosition(writer, log);
+    return (await standby.read(position, { text: 'SELECT 1' }).catch(() => [])).length === 1;
+  });
+  await standby.close();
+  await writer.end();
+}, 60_000);
 
 it('Neither a deposed primary nor the new one takes the word of a standby that follows the other one', async () => {
   const [next, follower, leftBehind] = [await standbyOf(primary), await standbyOf(primary), await standbyOf(primary)];

@@ -19,14 +19,14 @@ const SHARE_OF_TIMEOUT = 8;
 const AGAIN_AFTER_MS = 1000;
 
 /** The URL of a standby leads to something that never is one of this database. */
-export class UnsuitableStandbyError extends StartError {}
+class UnsuitableStandbyError extends StartError {}
 
 /** A standby cannot say in time, or must not. */
 class NoAnswerError extends Error {}
 
 /**
- * One connection to a standby, for one statement at a time. It is opened ahead and again after it was lost, so that no request
- * waits for that, and is not asked for a second after it was of no use.
+ * One connection to a standby, for one statement at a time. It is opened ahead and again after it was lost, so that no
+ * request waits for that, and is not asked for a second after it was of no use.
  */
 export class Standby {
   private readonly logger = new Logger('Database');
@@ -54,14 +54,21 @@ export class Standby {
   /** Throws {@link UnsuitableStandbyError}. Whatever else is in the way is logged, and it is tried again. */
   async open(): Promise<void> {
     const client = new ServiceClient(this.options);
+    let isLost = false;
+    client.once('end', () => {
+      isLost = true;
+      this.lose(client);
+    });
     try {
       await client.connect();
       this.database = await this.requireSuitable(client);
+      if (isLost) {
+        throw new NoAnswerError('its connection was lost');
+      }
       if (this.isClosed) {
         await client.end();
         return;
       }
-      client.once('end', () => this.lose(client));
       this.client = client;
       this.isFree = true;
     } catch (error) {
@@ -73,8 +80,8 @@ export class Standby {
   }
 
   /**
-   * The rows of a statement that reads, as this standby has them once it has what the primary had at a position. Throws where it has
-   * not within a few milliseconds, and what the driver throws; then it is not ready for a while.
+   * The rows of a statement that reads, as this standby has them once it has what the primary had at a position. Throws where
+   * it has not within a few milliseconds, and what the driver throws; then it is not ready for a while.
    */
   async read<Row extends QueryResultRow>(since: LogPosition, statement: QueryConfig): Promise<Row[]> {
     const { client } = this;
