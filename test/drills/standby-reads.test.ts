@@ -265,6 +265,22 @@ it('A standby says nothing to a role that may not see its timeline, until the ro
   await instance.kill('SIGTERM');
 }, 120_000);
 
+it('A frozen standby hinders neither a start nor a stop', async () => {
+  const instance = await start(asRole(primary), [asRole(standbys[0])]);
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!, instance);
+  standbys[0].pause();
+  try {
+    const other = await start(asRole(primary), [asRole(standbys[0])]);
+    expect((await other.api.me(session!.accessToken)).status).toBe(200);
+    // 1 where it was given up.
+    expect(await instance.kill('SIGTERM')).toBe(0);
+    expect(await other.kill('SIGTERM')).toBe(0);
+  } finally {
+    standbys[0].resume();
+  }
+}, 120_000);
+
 it('A standby whose connection is lost while the primary does not say which database it has is connected again', async () => {
   const writer = await connected(primary.url);
   const log = await findLog(writer);
