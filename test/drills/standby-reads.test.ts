@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { Standby } from '../../src/database/standbys/standby.js';
 import { findLog, findPosition, type LogPosition, whyNot } from '../../src/database/standbys/log-position.js';
+import { holdBatches } from '../support/held-batches.js';
 import type { Instance } from '../support/instance.js';
 import { runMigrateWith } from '../support/migrate.js';
 import { PostgresCluster } from '../support/postgres-cluster.js';
@@ -198,6 +199,52 @@ it('What a standby does not accept is asked of the primary, which may know bette
   }
 }, 120_000);
 
+it('The sessions of an incident are refused from its answer on, before any row is ended, and others are accepted', async () => {
+  const [admin] = await openSessions(primary, 1);
+  await primary.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [admin!.userId]);
+  const people: OpenSession[][] = [];
+  while (people.length < 200) people.push(await openSessions(primary, 2));
+  const open = await openSessions(primary, AT_ONCE);
+  const reader = await naiveReader(standbys[0].url);
+  const held = await holdBatches(primary);
+  const before = await reading.answered();
+  const counts = { accepted: 0, naivelyAccepted: 0 };
+  const others: number[] = [];
+  try {
+    await Promise.all(
+      open.map(async ({ accessToken }) => {
+        for (let sessions = people.pop(); sessions; sessions = people.pop()) {
+          const body = { where: { userIds: [sessions[0]!.userId] }, reason: 'a test' };
+          const bearer = admin!.accessToken;
+          const answer = await reading.api.call('POST', '/admin/incidents', { bearer, body });
+          expect([answer.status, answer.body]).toMatchObject([201, { matches: 2 }]);
+          const [isKnown, other, ...answers] = await Promise.all([
+            reader.hasIncident(answer.body.id),
+            reading.api.me(accessToken),
+            ...sessions.map((session) => reading.api.me(session.accessToken)),
+          ]);
+          if (!isKnown) counts.naivelyAccepted++;
+          for (const { status, body: refusal } of answers) {
+            if (status === 200) counts.accepted++;
+            else expect([status, refusal.code]).toEqual([401, 'session_revoked']);
+          }
+          others.push(other.status);
+        }
+      }),
+    );
+    const rows = await primary.query(`SELECT FROM incidents WHERE ended > 0 OR finished_at IS NOT NULL`);
+    expect(rows).toHaveLength(0);
+  } finally {
+    await held.release();
+    await reader.close();
+  }
+  const { standby } = await reading.answered();
+  expect(counts.accepted).toBe(0);
+  expect(counts.naivelyAccepted).toBeGreaterThan(0);
+  expect(new Set(others)).toEqual(new Set([200]));
+  expect(standby - before.standby).toBeGreaterThan(0);
+}, 180_000);
+
 it('While the primary is silent nothing is answered, although the standbys would', async () => {
   const [session] = await openSessions(primary, 1);
   await untilAsked(session!);
@@ -265,6 +312,55 @@ it('A standby says nothing to a role that may not see its timeline, until the ro
   await instance.kill('SIGTERM');
 }, 120_000);
 
+it('A standby that another one sends the log is asked too, also after each of the three was started again', async () => {
+  const last = await standbyOf(standbys[1]);
+  const instance = await start(asRole(primary), [asRole(last)]);
+  const found = await end(await openSessions(primary, 200), { at: instance, and: [last] });
+  expect(found.accepted).toBe(0);
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!, instance);
+  for (const cluster of [last, standbys[1], primary]) {
+    await cluster.stop();
+    await cluster.start();
+    await until('it is answered', async () => (await instance.api.me(session!.accessToken)).status === 200);
+    await untilAsked(session!, instance);
+  }
+  const again = await end(await openSessions(primary, 200), { at: instance, and: [last] });
+  expect(again.accepted).toBe(0);
+  await instance.kill('SIGTERM');
+  await last.remove();
+}, 180_000);
+
+it('Statements that a standby cancels, and connections that it closes, are answered by the primary', async () => {
+  const sessions = await openSessions(primary, 300);
+  let isRunning = true;
+  const disturbing = Promise.all(
+    standbys.map(async (standby) => {
+      for (let by = ['pg_cancel_backend', 'pg_terminate_backend']; isRunning; by = by.toReversed()) {
+        await standby.query(`SELECT ${by[0]}(pid) FROM pg_stat_activity WHERE usename = '${ROLE}'`);
+      }
+    }),
+  );
+  const found = await end(sessions).finally(() => (isRunning = false));
+  await disturbing;
+  expect(found.accepted).toBe(0);
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!);
+}, 120_000);
+
+it('A standby whose replay is paused is not asked, and is once that goes on', async () => {
+  const instance = await start(asRole(primary), [asRole(standbys[0])]);
+  const sessions = await openSessions(primary, 100);
+  await primary.hasSent(standbys[0]);
+  await standbys[0].query('SELECT pg_wal_replay_pause()');
+  const found = await end(sessions, { at: instance, and: [standbys[0]] });
+  expect(found).toMatchObject({ accepted: 0, naivelyAccepted: 100, byStandby: 0 });
+  await standbys[0].query('SELECT pg_wal_replay_resume()');
+  const [session] = await openSessions(primary, 1);
+  await untilAsked(session!, instance);
+  await instance.kill('SIGTERM');
+}, 120_000);
+
 it('A frozen standby hinders neither a start nor a stop', async () => {
   const instance = await start(asRole(primary), [asRole(standbys[0])]);
   const [session] = await openSessions(primary, 1);
@@ -280,6 +376,17 @@ it('A frozen standby hinders neither a start nor a stop', async () => {
     standbys[0].resume();
   }
 }, 120_000);
+
+it('The tables are in DATABASE_SCHEMA at standbys too', async () => {
+  const DATABASE_SCHEMA = 'of_another_service';
+  await runMigrateWith({ MIGRATION_DATABASE_URL: primary.url, DATABASE_URL: primary.servingUrl, DATABASE_SCHEMA });
+  const instance = await start(asRole(primary), [asRole(standbys[0])], { DATABASE_SCHEMA });
+  const session = await instance.api.signUp();
+  await untilAsked(session, instance);
+  expect((await instance.api.call('POST', '/auth/logout', { bearer: session.accessToken, body: {} })).status).toBe(204);
+  expect((await instance.api.me(session.accessToken)).status).toBe(401);
+  await instance.kill('SIGTERM');
+}, 60_000);
 
 it('A standby whose connection is lost while the primary does not say which database it has is connected again', async () => {
   const writer = await connected(primary.url);
