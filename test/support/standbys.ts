@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { Api } from './api.js';
 import { freePort } from './free-port.js';
@@ -85,5 +86,25 @@ export async function naiveReader(url: string) {
       return rows.length > 0;
     },
     close: () => pool.end(),
+  };
+}
+
+/** Stops the replay of a standby again and again, while it answers. */
+export async function stutter(standby: PostgresCluster) {
+  const [row] = await standby.query<{ pid: number }>(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'`);
+  let isRunning = true;
+  const stuttering = (async () => {
+    while (isRunning) {
+      for (const signal of ['SIGSTOP', 'SIGCONT'] as const) {
+        process.kill(row!.pid, signal);
+        await sleep(20);
+      }
+    }
+  })();
+  return {
+    async steady(): Promise<void> {
+      isRunning = false;
+      await stuttering;
+    },
   };
 }
