@@ -89,15 +89,15 @@ export async function naiveReader(url: string) {
   };
 }
 
-/** Stops the replay of a standby again and again, while it answers. */
-export async function stutter(standby: PostgresCluster) {
+/** Stops the replay of a standby again and again for some milliseconds, while it answers. */
+export async function stutter(standby: PostgresCluster, milliseconds: number) {
   const [row] = await standby.query<{ pid: number }>(`SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'`);
   let isRunning = true;
   const stuttering = (async () => {
     while (isRunning) {
       for (const signal of ['SIGSTOP', 'SIGCONT'] as const) {
         process.kill(row!.pid, signal);
-        await sleep(20);
+        await sleep(milliseconds);
       }
     }
   })();
