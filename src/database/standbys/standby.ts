@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { QueryConfig, QueryResultRow } from 'pg';
 import sql from 'sql-template-tag';
 import { StartError } from '../../problems/start-error.js';
-import { within } from '../../problems/within.js';
+import { LateError, within } from '../../problems/within.js';
 import { ServiceClient, type ServiceClientOptions } from '../service-client.js';
 import { type Answer, answerOf } from '../transaction.js';
 import { DATABASE, type LogPosition, type Why, whyNot } from './log-position.js';
@@ -118,7 +118,9 @@ export class Standby {
     const until = performance.now() + REPLAYS_WITHIN_MS;
     for (;;) {
       const left = Math.max(until - performance.now(), ASKS_AGAIN_AFTER_MS);
-      const why = await within(left, this.keep(whyNot(client, since)));
+      const why = await within(left, this.keep(whyNot(client, since))).catch((error: unknown) => {
+        throw error instanceof LateError ? new NoAnswerError(BEHIND) : error;
+      });
       if (why === null) {
         return;
       }
@@ -180,7 +182,7 @@ export class Standby {
     });
   }
 
-  /** Once for each failure. That a standby is behind may come and go all the time, and is not logged. */
+  /** Once for each failure. That a standby is behind or busy may come and go all the time, and is not logged. */
   private report(failure: string | null): void {
     if (failure === this.failure || failure === BEHIND) {
       return;
