@@ -86,11 +86,12 @@ export class SessionOpeningRepository {
     return sql`
       WITH ${revoke(surplus, BY_THE_SERVICE, 'session_limit', source)}, opened AS (
         INSERT INTO sessions
-          (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, created_at, expires_at, idle_expires_at)
-        VALUES (${id}, ${userId}, ${refreshTokenHash}, ${delivery}, ${deviceName}, ${source.ip}, ${source.userAgent},
-          clock_timestamp(),
-          now() + make_interval(secs => ${sessionAbsoluteTtlSeconds}::double precision),
-          now() + make_interval(secs => ${idleSeconds}::double precision))
+          (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, created_at, last_seen_at, expires_at,
+            idle_expires_at)
+        SELECT ${id}::uuid, ${userId}::uuid, ${refreshTokenHash}::bytea, ${delivery}, ${deviceName}, ${source.ip},
+          ${source.userAgent}, c.now, c.now, c.now + make_interval(secs => ${sessionAbsoluteTtlSeconds}::double precision),
+          c.now + make_interval(secs => ${idleSeconds}::double precision)
+        FROM (SELECT clock_timestamp() AS now OFFSET 0) c
         RETURNING *
       ), announced AS (
         INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)

@@ -154,11 +154,12 @@ SELECT held.id FROM held WHERE held.idle_expires_at > now() AND held.expires_at 
     RETURNING id, at, type, user_id, session_id, reason
   ), opened AS (
   INSERT INTO sessions
-    (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, created_at, expires_at, idle_expires_at)
-  VALUES ($8, $9, $10, $11, $12, $13, $14,
-    clock_timestamp(),
-    now() + make_interval(secs => $15::double precision),
-    now() + make_interval(secs => $16::double precision))
+    (id, user_id, refresh_token_hash, delivery, device_name, ip, user_agent, created_at, last_seen_at, expires_at,
+      idle_expires_at)
+  SELECT $8::uuid, $9::uuid, $10::bytea, $11, $12, $13,
+    $14, c.now, c.now, c.now + make_interval(secs => $15::double precision),
+    c.now + make_interval(secs => $16::double precision)
+  FROM (SELECT clock_timestamp() AS now OFFSET 0) c
   RETURNING *
 ), announced AS (
   INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
