@@ -13,12 +13,14 @@ const t = useInstances(2, {
   env: (index) => ({ MAX_STREAMS_PER_SESSION: '3', ...(index === 0 && { METRICS_PORT: new URL(metricsUrl).port }) }),
 });
 
-const openStreams = async () =>
-  Number(/latchkey_event_streams (\d+)/.exec(await (await fetch(metricsUrl)).text())?.[1] ?? -1);
+const metric = async (name: string) =>
+  Number(new RegExp(`^latchkey_${name} (\\d+)`, 'm').exec(await (await fetch(metricsUrl)).text())?.[1] ?? -1);
+const openStreams = () => metric('event_streams');
 const seen = ({ events }: EventStream) => events.map(({ type, data }) => [type, data.id]);
 
 it('A stream reports what happens to any device of the account, on any instance', async () => {
   const account = await t.a.signUp();
+  await until('it listens', async () => (await metric('listening')) === 1);
   const stream = await EventStream.open(t.a, account.accessToken);
   expect(stream.response.headers.get('content-type')).toBe('text/event-stream');
   expect(stream.response.headers.get('cache-control')).toContain('no-store');
