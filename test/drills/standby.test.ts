@@ -8,6 +8,9 @@ let postgres: OwnPostgres;
 let admin: Client;
 let instance: Instance;
 
+// Of a statement that waits only its beginning is shown (track_activity_query_size).
+const isRevocation = (query: string) => /^\s*WITH\s+held AS/.test(query);
+
 const waitFor = async (standbys: string): Promise<void> => {
   await admin.query(`ALTER SYSTEM SET synchronous_standby_names = '${standbys}'`);
   await admin.query('SELECT pg_reload_conf()');
@@ -50,7 +53,7 @@ it('What was seen is written while no standby confirms, and a logout is not answ
     isAnswered = true;
     return answer;
   });
-  await until('the logout waits', async () => (await waiting()).join().includes('revoked_at = now()'));
+  await until('the logout waits', async () => (await waiting()).some(isRevocation));
   expect(await generationOf(seen.session.id)).toBe(0);
   for (let round = 0; round < 3; round++) {
     const before = (await admin.query('SELECT last_seen_at FROM sessions WHERE id = $1', [seen.session.id])).rows[0];
@@ -61,7 +64,7 @@ it('What was seen is written while no standby confirms, and a logout is not answ
     });
   }
   expect(await generationOf(seen.session.id)).toBe(1);
-  expect((await waiting()).join()).toContain('revoked_at = now()');
+  expect((await waiting()).some(isRevocation)).toBe(true);
   expect((await waiting()).join()).not.toContain('last_seen_at');
   expect(isAnswered).toBe(false);
   await waitFor('');
