@@ -6,7 +6,7 @@ import { databaseOptions } from '../database/database-options.js';
 import { nameOf } from '../database/unreachable.js';
 import { StartError } from '../problems/start-error.js';
 import { RestoredBackup, type RestoredContent, type Settled } from './restored-backup.js';
-import { isConfirmed } from './confirmation.js';
+import { mayGoOn } from './confirmation.js';
 
 const USAGE = `Say: npm run database:restored, with -- --yes where nobody is there to ask, and with -- --withdraw-passwords
 where everybody is to set a new password`;
@@ -25,9 +25,7 @@ async function main(): Promise<void> {
     const backup = new RestoredBackup(database, config);
     const content = await backup.describe();
     console.log(whatIsAsked(nameOf(databaseOptions(config)), content, options.withdrawsPasswords));
-    if (!options.isSure && !(await isConfirmed())) {
-      console.error('Nothing was done.');
-      process.exitCode = 1;
+    if (!(await mayGoOn(options.isSure))) {
       return;
     }
     const done = await backup.settle(options.withdrawsPasswords, (sessions) => {

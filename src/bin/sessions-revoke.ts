@@ -14,7 +14,7 @@ import { endBatch } from '../sessions/incidents/incident-batches.js';
 import { countMatching, countOfIncident, findIncident, openIncident } from '../sessions/incidents/incidents.js';
 import { INCIDENT_CHANNEL } from '../sessions/session-event.js';
 import { ROLES, type Role } from '../users/user.entity.js';
-import { isConfirmed } from './confirmation.js';
+import { mayGoOn } from './confirmation.js';
 
 const USAGE = `Say which: npm run sessions:revoke -- --before 2026-11-24T10:00:00Z, with --role ${ROLES.join(' or --role ')} where only
 theirs are to end, --reason "why" for the audit trail, and --yes where nobody is there to ask.`;
@@ -46,9 +46,7 @@ async function main(): Promise<void> {
       `This ends the sessions of ${whose} that were opened before ${createdBefore}, in the database ` +
         `${nameOf(databaseOptions(config))}: ${active}. They have to log in again.`,
     );
-    if (!options.isSure && !(await isConfirmed())) {
-      console.error('Nothing was done.');
-      process.exitCode = 1;
+    if (!(await mayGoOn(options.isSure))) {
       return;
     }
     const opener = { actorId: null, reason, source: null };
