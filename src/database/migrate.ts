@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import sql from 'sql-template-tag';
 import { DataSource, type Migration, MigrationExecutor, type QueryRunner } from 'typeorm';
-import { DEFAULT_SCHEMA } from '../config/config.js';
+import { DEFAULT_SCHEMA } from '../config/database.config.js';
 import { codeOf } from '../problems/error-code.js';
 import { StartError } from '../problems/start-error.js';
 import { type PostgresOptions, urlSettingOf, withoutTimeLimits } from './database-options.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { raw, type Sql } from 'sql-template-tag';
-import { DEFAULT_SCHEMA } from '../config/config.js';
+import { DEFAULT_SCHEMA } from '../config/database.config.js';
 
 // Channels and advisory locks are the whole database's, and there may be another Latchkey in another schema of it. In the
 // default one they are as they always were, so that instances of two releases hear and lock each other.

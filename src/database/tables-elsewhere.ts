@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import sql from 'sql-template-tag';
-import { DEFAULT_SCHEMA } from '../config/config.js';
+import { DEFAULT_SCHEMA } from '../config/database.config.js';
 import { StartError } from '../problems/start-error.js';
 import type { ServiceClient } from './service-client.js';
 import { answerOf } from './transaction.js';

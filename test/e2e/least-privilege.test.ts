@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { DEFAULT_SCHEMA } from '../../src/config/config.js';
+import { DEFAULT_SCHEMA } from '../../src/config/database.config.js';
 import { loadConfig } from '../../src/config/load-config.js';
 import { databaseOptions } from '../../src/database/database-options.js';
 import { grantRights } from '../../src/database/roles/grant-rights.js';

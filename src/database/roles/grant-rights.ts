@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag';
 import type { QueryRunner } from 'typeorm';
-import { DEFAULT_SCHEMA } from '../../config/config.js';
+import { DEFAULT_SCHEMA } from '../../config/database.config.js';
 import { StartError } from '../../problems/start-error.js';
 import { type PostgresOptions } from '../database-options.js';
 import { Database } from '../database.js';
