@@ -1,29 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { transformSync } from '@swc/core';
 import { Api, type AuthResult } from '../support/api.js';
 import { runClientAdd } from '../support/clients.js';
 import { freePort } from '../support/free-port.js';
 import { useInstances } from '../support/instances.js';
-import { until } from '../support/until.js';
-import { onFastify, printedService } from '../support/verifier-page.js';
+import { onFastify, printedService, usePrintedServices } from '../support/printed.js';
 
 // The services of src/verifier/README.md, as they are printed there.
 const t = useInstances(1);
-let folder: string;
+const run = usePrintedServices();
 let env: Record<string, string>;
 
 beforeAll(async () => {
-  // Below the package, which then finds itself by its name.
-  mkdirSync('coverage', { recursive: true });
-  folder = mkdtempSync(resolve('coverage/pasted-'));
   const { stdout } = await runClientAdd(t.database.url, 'my-service', '--scope', 'verify');
   const [, id = '', secret = ''] = /client_id: (\S+)\s+client_secret: (\S+)/.exec(stdout) ?? [];
   env = { LATCHKEY_URL: t.a.url, LATCHKEY_CLIENT_ID: id, LATCHKEY_CLIENT_SECRET: secret };
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 // Decorators, which Node does not know.
 const compiled = (source: string): string =>
@@ -36,14 +28,6 @@ const compiled = (source: string): string =>
     module: { type: 'es6' },
   }).code;
 
-async function run(name: string, source: string, port: number): Promise<ChildProcess> {
-  const path = join(folder, `${name}.mjs`);
-  writeFileSync(path, source.replace('4000', String(port)));
-  const child = spawn(process.execPath, [path], { env: { PATH: process.env['PATH'], ...env }, stdio: 'inherit' });
-  await until(`${name} listens`, () => fetch(`http://127.0.0.1:${port}/`).catch(() => child.exitCode !== null));
-  return child;
-}
-
 it.each([
   ['Express', (source: string) => source],
   ['Fastify', (source: string) => source],
@@ -51,7 +35,7 @@ it.each([
   ['Nest', (source: string) => compiled(onFastify(source))],
 ])('The service of the page for %s works as it is printed', async (heading, prepare) => {
   const port = await freePort();
-  const service = await run(heading, prepare(printedService(heading)), port);
+  const service = await run(prepare(printedService(heading)), port, env);
   const api = new Api(`http://127.0.0.1:${port}`);
   const login: AuthResult = await t.a.signUp();
   const orders = () => api.call('GET', '/orders', { bearer: login.accessToken });

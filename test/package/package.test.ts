@@ -11,7 +11,7 @@ import { type OwnPostgres, startPostgres, temporaryFolder } from '../support/pos
 import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
-import { onFastify, printedService } from '../support/verifier-page.js';
+import { onFastify, printedService } from '../support/printed.js';
 
 const run = promisify(execFile);
 const INSTALL = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];

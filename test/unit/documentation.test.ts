@@ -117,7 +117,18 @@ describe('test/README.md', () => {
     const groups = items.join('').split(/^ {2}Shown by /m);
     const shown = groups.slice(1).flatMap((group) => matches(group.split('\n\n')[0] ?? '', /`([\w-]+)`/g));
     expect(shown.length).toBeGreaterThan(100);
-    const folders = ['e2e', 'drills', 'unit', 'browser', 'package', 'nginx', 'pgbouncer', 'failover'];
+    const folders = [
+      'e2e',
+      'drills',
+      'unit',
+      'browser',
+      'package',
+      'nginx',
+      'pgbouncer',
+      'failover',
+      'proxies',
+      'python',
+    ];
     const isThere = (name: string) => folders.some((folder) => existsSync(`test/${folder}/${name}.test.ts`));
     expect(shown.filter((name) => !isThere(name))).toEqual([]);
     // The last item of each list has the names; nothing but a heading may follow it.
