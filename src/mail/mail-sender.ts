@@ -2,32 +2,29 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import sql, { type Sql } from 'sql-template-tag';
 import { AppConfig } from '../config/config.js';
 import { Database } from '../database/database.js';
+import { OutboxSender, type OutboxTable } from '../database/outbox/outbox-sender.js';
 import type { Mail } from './mail.entity.js';
 import { purposeOf, WORTH_SENDING_SECONDS } from './mail-kinds.js';
 import { wordsOf } from './mail-text.js';
 import { isRefusedForGood, MailTransport, SENDERS } from './mail-transport.js';
 import { MailedTokens } from './mailed-tokens.js';
 
-const POLL_EVERY_MS = 1000;
 const GIVE_UP_EVERY_MS = 10_000;
 const MOST_SECONDS_BETWEEN = 3600;
 const GIVEN_UP_AT_ONCE = 1000;
 
 /**
- * Sends what is in the outbox, from any number of instances, several at a time: each mail is claimed by one for as long as
- * an attempt may take, and comes free again if that instance dies. What fails is tried again, less and less often. What is
- * refused for good is given up at once, and so is a mail that is no longer worth sending: after three days, or as soon as
- * its link would not work any more. A token is made when its mail is sent, so that none is ever stored.
+ * Sends what is in the outbox. What fails is tried again, less and less often. What is refused for good is given up at once, and
+ * so is a mail that is no longer worth sending: after three days, or as soon as its link would not work any more. A token is made
+ * when its mail is sent, so that none is ever stored.
  */
 @Injectable()
-export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown {
+export class MailSender implements OutboxTable<Mail>, OnApplicationBootstrap, OnApplicationShutdown {
+  readonly name = 'mails';
+  readonly most = SENDERS;
   private readonly logger = new Logger(MailSender.name);
-  // Sent, but not yet deleted from the outbox.
-  private readonly sent = new Set<string>();
-  private readonly underWay = new Set<Promise<void>>();
-  private readonly timers: NodeJS.Timeout[] = [];
-  private polling: Promise<void> | null = null;
-  private isStopping = false;
+  private readonly sender = new OutboxSender<Mail>(this);
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly database: Database,
@@ -37,86 +34,37 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
   ) {}
 
   onApplicationBootstrap(): void {
-    this.timers.push(
-      setInterval(() => this.poll(), POLL_EVERY_MS).unref(),
-      setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref(),
-    );
+    this.sender.start();
+    this.timer = setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.isStopping = true;
-    for (const timer of this.timers) clearInterval(timer);
-    await this.polling;
-    await Promise.all(this.underWay);
+    clearInterval(this.timer);
+    await this.sender.stop();
     this.transport.close();
   }
 
-  /** Starts as many attempts as there are senders free and mails to send. */
-  private poll(): void {
-    this.polling ??= this.startAll().finally(() => (this.polling = null));
+  isUsable(): boolean {
+    return this.transport.isUsable;
   }
 
-  private async startAll(): Promise<void> {
-    try {
-      for (const id of this.sent) {
-        await this.deleteSent(id);
-      }
-      while (this.transport.isUsable && !this.isStopping && this.underWay.size < SENDERS) {
-        const mail = await this.claim();
-        if (!mail) {
-          return;
-        }
-        const attempt: Promise<void> = this.attempt(mail).then((isDone) => {
-          this.underWay.delete(attempt);
-          // Where one fails the others can wait: it is the mail server, mostly.
-          if (isDone) this.poll();
-        });
-        this.underWay.add(attempt);
-      }
-    } catch (error) {
-      this.logger.warn(`Could not send what is in the outbox, trying again: ${String(error)}`);
-    }
-  }
-
-  private async claim(): Promise<Mail | undefined> {
+  async claim(free: number, underWay: readonly Mail[]): Promise<readonly Mail[]> {
     // Twice what an attempt may take: connecting, and then talking.
     const claimSeconds = (2 * 2 * this.config.smtpTimeoutMs) / 1000;
     const { rows } = await this.database.query<Mail>(
-      sql`UPDATE mails SET attempts = attempts + 1, next_attempt_at = ${secondsFromNow(claimSeconds)}
-          WHERE id = (SELECT id FROM mails WHERE next_attempt_at <= now() AND id <> ALL(${[...this.sent]}::uuid[])
-                      ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+      sql`WITH due AS MATERIALIZED (
+            SELECT id FROM mails WHERE next_attempt_at <= now() AND id <> ALL(${underWay.map(({ id }) => id)}::uuid[])
+            ORDER BY next_attempt_at LIMIT ${free} FOR UPDATE SKIP LOCKED
+          )
+          UPDATE mails SET attempts = attempts + 1, next_attempt_at = ${secondsFromNow(claimSeconds)}
+          WHERE id IN (SELECT id FROM due)
           RETURNING id, kind, recipient, user_id AS "userId", session_id AS "sessionId", details, language,
             is_confirmed AS "isConfirmed", attempts, created_at AS "createdAt", next_attempt_at AS "nextAttemptAt"`,
     );
-    return rows[0];
+    return rows;
   }
 
-  /** Whether the mail is done with, so that another is worth trying now. */
-  private async attempt(mail: Mail): Promise<boolean> {
-    try {
-      await this.send(mail);
-      this.sent.add(mail.id);
-      await this.deleteSent(mail.id);
-      return true;
-    } catch (error) {
-      return this.handle(mail, error).catch((failure: unknown) => {
-        this.logger.warn(`Could not write down what became of a mail (${mail.id}): ${String(failure)}`);
-        return false;
-      });
-    }
-  }
-
-  private async handle(mail: Mail, error: unknown): Promise<boolean> {
-    if (this.sent.has(mail.id)) {
-      // Only its deletion failed.
-      return false;
-    }
-    const isOver = isRefusedForGood(error);
-    await (isOver ? this.giveUp(mail, error) : this.putOff(mail, error));
-    return isOver;
-  }
-
-  private async send(mail: Mail): Promise<void> {
+  async send(mail: Mail): Promise<void> {
     const token = await this.tokens.mint(mail);
     if (token === null && purposeOf(mail) !== null) {
       // Withdrawn since, or about an address that the account no longer has: there is nothing to say.
@@ -128,15 +76,21 @@ export class MailSender implements OnApplicationBootstrap, OnApplicationShutdown
     });
   }
 
-  private async deleteSent(id: string): Promise<void> {
+  async settle({ id }: Mail): Promise<void> {
     await this.database.query(sql`DELETE FROM mails WHERE id = ${id}`);
-    this.sent.delete(id);
   }
 
-  private async putOff({ id, kind, attempts }: Mail, error: unknown): Promise<void> {
+  // Where one mail fails the others can wait: it is the mail server, mostly. Not so where it was refused for good.
+  async putOff(mail: Mail, error: unknown): Promise<boolean> {
+    if (isRefusedForGood(error)) {
+      await this.giveUp(mail, error);
+      return true;
+    }
+    const { id, kind, attempts } = mail;
     const seconds = Math.min(2 ** attempts, MOST_SECONDS_BETWEEN);
     await this.database.query(sql`UPDATE mails SET next_attempt_at = ${secondsFromNow(seconds)} WHERE id = ${id}`);
     this.logger.warn(`A mail (${kind}, ${id}) could not be sent, again in ${seconds} s: ${reasonOf(error)}`);
+    return false;
   }
 
   private async giveUp({ id, kind }: Mail, error: unknown): Promise<void> {
