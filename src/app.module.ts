@@ -25,6 +25,7 @@ import { AccountPageModule, ClientFilesModule, MailLinksModule } from './pages/p
 import { PlacesModule } from './places/places.module.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { SessionEventsModule } from './session-events/session-events.module.js';
+import { SignalsModule } from './signals/signals.module.js';
 import { UsersModule } from './users/users.module.js';
 
 const CORE = [DatabaseModule, KeysModule, LimitsModule, UsersModule, SessionsModule, AuthModule];
@@ -40,6 +41,7 @@ const FEATURES = [
   OAuthModule,
   PlacesModule,
   SessionEventsModule,
+  SignalsModule,
 ];
 
 /** The core, the features, and what every request passes: guards in the order in which they refuse. */

@@ -6,6 +6,7 @@ import {
   IsCookieDomain,
   IsOrigin,
   ListSetting,
+  NetworksSetting,
   ProxySetting,
   SwitchSetting,
   TextSetting,
@@ -121,6 +122,10 @@ export class AppConfig extends DatabaseConfig {
   @IsOrigin({ each: true, message: 'RETURN_TO_ORIGINS must be a list of origins such as https://app.example.com' })
   @ListSetting('RETURN_TO_ORIGINS')
   readonly returnToOrigins: readonly string[] = [];
+
+  /** Where receivers may be besides the internet. */
+  @NetworksSetting('RECEIVER_NETWORKS')
+  readonly receiverNetworks: readonly string[] = [];
 
   /** Whether a cookie that only `/verify` takes is set beside the refresh token's. */
   @SwitchSetting('VISIT_COOKIE')

@@ -96,6 +96,20 @@ export const ProxySetting = (name: string) =>
     }),
   );
 
+/** Addresses and CIDR ranges, separated by commas. */
+export const NetworksSetting = (name: string) =>
+  applyDecorators(
+    ListSetting(name),
+    ValidateBy({
+      name: 'isNetworkList',
+      validator: {
+        validate: (value) =>
+          Array.isArray(value) && value.every((range) => typeof range === 'string' && isRange(range)),
+        defaultMessage: () => `${name} must be a list of addresses and CIDR ranges such as 10.1.0.0/16`,
+      },
+    }),
+  );
+
 function isRange(text: string): boolean {
   const [address = '', bits, ...rest] = text.trim().split('/');
   const version = isIP(address);

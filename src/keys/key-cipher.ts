@@ -4,8 +4,8 @@ const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-// Another purpose of the same secret gets another key.
-const PURPOSE = 'latchkey signing keys v1';
+/** What is encrypted. Another purpose of the same secret gets another key. */
+const PURPOSES = { keys: 'latchkey signing keys v1', receivers: 'latchkey secrets of receivers v1' } as const;
 
 /** What was decrypted, and whether the first secret had encrypted it. */
 export interface Decrypted {
@@ -20,8 +20,8 @@ export interface Decrypted {
 export class KeyCipher {
   private readonly keys: readonly Buffer[];
 
-  constructor(secrets: readonly string[]) {
-    this.keys = secrets.map((secret) => Buffer.from(hkdfSync('sha256', secret, '', PURPOSE, KEY_BYTES)));
+  constructor(secrets: readonly string[], purpose: keyof typeof PURPOSES = 'keys') {
+    this.keys = secrets.map((secret) => Buffer.from(hkdfSync('sha256', secret, '', PURPOSES[purpose], KEY_BYTES)));
   }
 
   /** Throws where there is no secret. */

@@ -121,6 +121,11 @@ const BY_SYSTEM: ReadonlySet<string> = new Set([
   'expired',
 ]);
 const ENDERS = ['self', 'staff', 'system'] as const;
+
+/** Who ended a session, by the reason of its end. */
+export const endedBy = (reason: string): (typeof ENDERS)[number] =>
+  BY_STAFF.has(reason) ? 'staff' : BY_SYSTEM.has(reason) ? 'system' : 'self';
+
 const ENDED_BY = namedType(
   'EndedBy',
   ENDERS,
@@ -148,7 +153,7 @@ export class EndedSessionDto extends SessionDto {
       ...SessionDto.from(session, ''),
       endedAt: endedAt.toISOString(),
       reason,
-      endedBy: BY_STAFF.has(reason) ? 'staff' : BY_SYSTEM.has(reason) ? 'system' : 'self',
+      endedBy: endedBy(reason),
     };
   }
 }

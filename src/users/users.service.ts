@@ -57,6 +57,7 @@ export class UsersService {
     if (id === null) {
       throw new EmailTakenError();
     }
+    await recordCreated(transaction, id);
     return id;
   }
 
@@ -69,15 +70,20 @@ export class UsersService {
     transaction: Transaction,
     { email, name, passwordHash, language }: NewUser,
   ): Promise<string | null> {
-    const { rows } = await transaction.query<{ id: string }>(
+    const { rows } = await transaction.query<{ id: string; isNew: boolean }>(
       sql`INSERT INTO users AS u (email, name, password_hash, language)
           VALUES (${email}, ${name}, ${passwordHash}, ${language})
           ON CONFLICT (email) DO UPDATE SET name = NULL, password_hash = ${NO_PASSWORD}
             WHERE u.email_verified_at IS NULL AND u.disabled_at IS NULL
               AND NOT EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id)
-          RETURNING id`,
+          RETURNING id, xmax = 0 AS "isNew"`,
     );
-    return rows[0] ? this.unlessReserved(transaction, rows[0].id, email) : null;
+    const [found] = rows;
+    const id = found ? await this.unlessReserved(transaction, found.id, email) : null;
+    if (id !== null && found?.isNew) {
+      await recordCreated(transaction, id);
+    }
+    return id;
   }
 
   /** Deletes an account, and with it its sessions and known devices. */
@@ -220,4 +226,11 @@ async function unlessTaken<T>(change: Promise<T>): Promise<T> {
   } catch (error) {
     throw codeOf(error) === UNIQUE_VIOLATION ? new EmailTakenError() : error;
   }
+}
+
+/** In the audit trail, from which others hear of it. */
+async function recordCreated(transaction: Transaction, id: string): Promise<void> {
+  await transaction.query(
+    sql`INSERT INTO audit_events (type, outcome, user_id) VALUES ('user_created', 'success', ${id})`,
+  );
 }

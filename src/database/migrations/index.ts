@@ -19,6 +19,7 @@ import { IndexRareAuditEvents1795630000002 } from './1795630000002-index-rare-au
 import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-revoked-sessions-revoked.js';
 import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
 import { CreateIncidents1795660000000 } from './1795660000000-create-incidents.js';
+import { CreateReceiversAndDeliveries1795680000000 } from './1795680000000-create-receivers-and-deliveries.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -43,4 +44,5 @@ export const migrations = [
   KeepRevokedSessionsRevoked1795640000000,
   CreateDatabaseHistory1795640000001,
   CreateIncidents1795660000000,
+  CreateReceiversAndDeliveries1795680000000,
 ];

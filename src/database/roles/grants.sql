@@ -17,8 +17,8 @@ END $$;
 
 -- What it had before, such as by GRANT … ON ALL TABLES, which earlier releases named.
 REVOKE ALL ON TABLE migrations, users, sessions, audit_events, rate_limits, mails, mailed_tokens, known_devices, email_changes,
-  stream_watches, signing_keys, service_clients, service_client_secrets, database_history, service_processes, incidents
-  FROM :"role";
+  stream_watches, signing_keys, service_clients, service_client_secrets, database_history, service_processes, incidents,
+  receivers, deliveries, session_expiries FROM :"role";
 REVOKE CREATE ON SCHEMA :"schema" FROM :"role";
 
 GRANT USAGE ON SCHEMA :"schema" TO :"role";
@@ -37,6 +37,8 @@ GRANT SELECT, INSERT, UPDATE (ended_at), DELETE ON TABLE service_clients TO :"ro
 GRANT SELECT, INSERT, UPDATE (last_used_at, ended_at), DELETE ON TABLE service_client_secrets TO :"role";
 GRANT SELECT, INSERT, UPDATE (number, written_at), DELETE ON TABLE service_processes TO :"role";
 GRANT SELECT, INSERT, UPDATE (matches, ended, waits_for, last_user_id, last_created_at, last_id, finished_at), DELETE ON TABLE incidents TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE receivers, deliveries TO :"role";
+GRANT SELECT, INSERT, UPDATE (look_at), DELETE ON TABLE session_expiries TO :"role";
 GRANT SELECT, INSERT, UPDATE (went_back_at, went_back_why) ON TABLE database_history TO :"role";
 
 -- Lines are written and read. Their parts come and go by functions, which run as the owner and check what they are asked; without

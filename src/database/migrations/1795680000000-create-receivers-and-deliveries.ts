@@ -1,0 +1,120 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class CreateReceiversAndDeliveries1795680000000 implements MigrationInterface {
+  readonly name = 'CreateReceiversAndDeliveries1795680000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE receivers (
+        id uuid NOT NULL DEFAULT gen_random_uuid(),
+        url text NOT NULL,
+        kind text NOT NULL,
+        events text[] NOT NULL,
+        include text[] NOT NULL DEFAULT '{}',
+        description text,
+        encrypted_secret bytea,
+        former_secret bytea,
+        former_secret_until timestamptz(3),
+        created_at timestamptz(3) NOT NULL DEFAULT now(),
+        failures integer NOT NULL DEFAULT 0,
+        failing_since timestamptz(3),
+        retry_at timestamptz(3) NOT NULL DEFAULT now(),
+        disabled_at timestamptz(3),
+        disabled_reason text,
+        CONSTRAINT receivers_pkey PRIMARY KEY (id)
+      )`);
+    await runner.query(`
+      CREATE TABLE deliveries (
+        id uuid NOT NULL DEFAULT gen_random_uuid(),
+        position bigint GENERATED ALWAYS AS IDENTITY,
+        receiver_id uuid NOT NULL,
+        event text NOT NULL,
+        about uuid NOT NULL,
+        user_id uuid,
+        session_id uuid,
+        reason text,
+        email text,
+        at timestamptz(3) NOT NULL,
+        state text NOT NULL DEFAULT 'waiting',
+        attempts integer NOT NULL DEFAULT 0,
+        next_attempt_at timestamptz(3) NOT NULL DEFAULT now(),
+        give_up_at timestamptz(3) NOT NULL DEFAULT now() + interval '3 days',
+        status integer,
+        answer text,
+        finished_at timestamptz(3),
+        CONSTRAINT deliveries_pkey PRIMARY KEY (id),
+        CONSTRAINT deliveries_receiver_id_fkey FOREIGN KEY (receiver_id) REFERENCES receivers (id) ON DELETE CASCADE
+      )`);
+    await runner.query(
+      `CREATE INDEX deliveries_waiting_idx ON deliveries (receiver_id, next_attempt_at) WHERE state = 'waiting'`,
+    );
+    // Which is the first of a session that waits: the others wait for it.
+    await runner.query(
+      `CREATE INDEX deliveries_about_idx ON deliveries (receiver_id, about, position) WHERE state = 'waiting'`,
+    );
+    await runner.query(`CREATE INDEX deliveries_receiver_id_position_idx ON deliveries (receiver_id, position)`);
+    await runner.query(`CREATE INDEX deliveries_finished_at_idx ON deliveries (finished_at)`);
+
+    // By the statement that writes the line, so in its transaction, and without a round trip. It fires once for a statement,
+    // however many lines that writes, and where there is no receiver it reads an empty table.
+    const [row]: { path: string }[] = await runner.query(`SELECT quote_ident(current_schema()) AS path`);
+    await runner.query(`
+      CREATE FUNCTION deliver_audit_events() RETURNS trigger LANGUAGE plpgsql SET search_path = ${row!.path}, pg_temp AS $$
+      BEGIN
+        IF NOT EXISTS (SELECT FROM receivers WHERE disabled_at IS NULL) THEN
+          RETURN NULL;
+        END IF;
+        INSERT INTO deliveries (receiver_id, event, about, user_id, session_id, reason, email, at)
+        SELECT r.id, e.event, coalesce(a.session_id, a.user_id), a.user_id, a.session_id, a.reason,
+          CASE WHEN 'email' = ANY (r.include) THEN (SELECT u.email FROM users u WHERE u.id = a.user_id) END, a.at
+        FROM added a
+        JOIN (VALUES
+          ('session_created', 'session.created'), ('session_revoked', 'session.revoked'),
+          ('session_expired', 'session.expired'), ('refresh_token_reused', 'refresh_token.reused'),
+          ('user_created', 'user.created'), ('user_disabled', 'user.disabled'), ('user_enabled', 'user.enabled'),
+          ('account_deleted', 'user.deleted'), ('password_changed', 'password.changed'),
+          ('password_reset', 'password.changed'), ('password_withdrawn', 'password.changed'),
+          ('email_changed', 'email.changed'), ('email_change_undone', 'email.changed')
+        ) AS e (type, event) ON e.type = a.type AND a.outcome = 'success'
+        JOIN receivers r ON r.disabled_at IS NULL AND e.event = ANY (r.events)
+        ORDER BY a.at, a.type = 'session_revoked';
+        RETURN NULL;
+      END $$`);
+    await runner.query(`
+      CREATE TRIGGER audit_events_deliver AFTER INSERT ON audit_events REFERENCING NEW TABLE AS added
+      FOR EACH STATEMENT EXECUTE FUNCTION deliver_audit_events()`);
+
+    await runner.query(`
+      CREATE TABLE session_expiries (
+        session_id uuid NOT NULL,
+        look_at timestamptz(3) NOT NULL,
+        CONSTRAINT session_expiries_pkey PRIMARY KEY (session_id)
+      )`);
+    await runner.query(`
+      CREATE FUNCTION note_session_expiries() RETURNS trigger LANGUAGE plpgsql SET search_path = ${row!.path}, pg_temp AS $$
+      BEGIN
+        INSERT INTO session_expiries (session_id, look_at) SELECT id, least(idle_expires_at, expires_at) FROM added;
+        RETURN NULL;
+      END $$`);
+    await runner.query(`
+      CREATE TRIGGER sessions_note_expiry AFTER INSERT ON sessions REFERENCING NEW TABLE AS added
+      FOR EACH STATEMENT EXECUTE FUNCTION note_session_expiries()`);
+    // Those that an instance of the release before opens meanwhile have theirs by the trigger.
+    await runner.query(`
+      INSERT INTO session_expiries (session_id, look_at)
+      SELECT id, least(idle_expires_at, expires_at) FROM sessions
+      WHERE revoked_at IS NULL AND idle_expires_at > now() AND expires_at > now()
+      ON CONFLICT DO NOTHING`);
+    await runner.query(`CREATE INDEX session_expiries_look_at_idx ON session_expiries (look_at)`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TRIGGER sessions_note_expiry ON sessions`);
+    await runner.query(`DROP FUNCTION note_session_expiries`);
+    await runner.query(`DROP TABLE session_expiries`);
+    await runner.query(`DROP TRIGGER audit_events_deliver ON audit_events`);
+    await runner.query(`DROP FUNCTION deliver_audit_events`);
+    await runner.query(`DROP TABLE deliveries`);
+    await runner.query(`DROP TABLE receivers`);
+  }
+}

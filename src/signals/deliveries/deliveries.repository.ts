@@ -1,0 +1,169 @@
+import { Injectable } from '@nestjs/common';
+import sql, { empty } from 'sql-template-tag';
+import { Database } from '../../database/database.js';
+import type { Queryable } from '../../database/transaction.js';
+import type { PageRequest } from '../../http/pagination.js';
+import type { Receiver } from '../receivers/receiver.entity.js';
+import { type Delivery, type DeliveryState, TEST_EVENT } from './delivery.entity.js';
+
+/** A delivery as staff see it. */
+export type DeliveryView = Pick<
+  Delivery,
+  'id' | 'event' | 'userId' | 'sessionId' | 'reason' | 'at' | 'state' | 'attempts' | 'status' | 'answer' | 'finishedAt'
+> & {
+  /** When it is tried next; null where it is not. */
+  readonly nextAttemptAt: Date | null;
+};
+
+/** A delivery that one process has in hand, with what it needs of its receiver. */
+export type ClaimedDelivery = Pick<
+  Delivery,
+  'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'email' | 'at' | 'attempts'
+> &
+  Pick<Receiver, 'url' | 'kind' | 'encryptedSecret' | 'formerSecret'>;
+
+/** What became of an attempt. */
+export interface Attempt {
+  readonly status: number | null;
+  readonly answer: string;
+}
+
+/** What an attempt that failed did besides. */
+export interface PutOff {
+  readonly state: DeliveryState;
+  /** Set where this attempt disabled the receiver. */
+  readonly disabledReason: Receiver['disabledReason'];
+}
+
+const VIEW = sql`d.id, d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.at, d.state, d.attempts, d.status,
+  d.answer, d.finished_at AS "finishedAt", CASE WHEN d.state = 'waiting' THEN d.next_attempt_at END AS "nextAttemptAt"`;
+
+/** A receiver that took the last attempt gets so many at the same time; one that did not gets one, until it takes that. */
+const MOST_AT_ONCE = 8;
+const MOST_SECONDS_BETWEEN = 3600;
+// A receiver is asked more often than each of its deliveries.
+const MOST_SECONDS_OF_RECEIVER = 600;
+const DISABLED_AFTER_DAYS = 3;
+
+@Injectable()
+export class DeliveriesRepository {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * Takes deliveries whose time has come, for so many seconds. Of those about one session, or one user, only the first that
+   * waits: the others wait for it. Of each receiver only so many as it may get at once, whatever the others do.
+   */
+  async claim(free: number, underWay: readonly ClaimedDelivery[], seconds: number): Promise<ClaimedDelivery[]> {
+    const ids = underWay.map(({ id }) => id);
+    const { rows } = await this.database.query<ClaimedDelivery>(sql`
+      WITH open AS (
+        SELECT r.id, CASE WHEN r.failures > 0 THEN 1 ELSE ${MOST_AT_ONCE}::integer END - (
+          SELECT count(*) FROM unnest(${underWay.map(({ receiverId }) => receiverId)}::uuid[]) AS u (id) WHERE u.id = r.id
+        ) AS places
+        FROM receivers r WHERE r.disabled_at IS NULL AND r.retry_at <= now()
+      ), due AS MATERIALIZED (
+        SELECT d.id FROM open CROSS JOIN LATERAL (
+          SELECT d.id FROM deliveries d
+          WHERE d.receiver_id = open.id AND d.state = 'waiting' AND d.next_attempt_at <= now() AND d.id <> ALL(${ids}::uuid[])
+            AND NOT EXISTS (
+              SELECT FROM deliveries e WHERE e.receiver_id = d.receiver_id AND e.about = d.about AND e.state = 'waiting'
+                AND e.position < d.position
+            )
+          ORDER BY d.next_attempt_at LIMIT greatest(open.places, 0) FOR UPDATE SKIP LOCKED
+        ) d
+        LIMIT ${free}
+      )
+      UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => ${seconds}::double precision)
+      FROM receivers r WHERE d.id IN (SELECT id FROM due) AND r.id = d.receiver_id
+      RETURNING d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email,
+        d.at, d.attempts, r.url, r.kind, r.encrypted_secret AS "encryptedSecret",
+        CASE WHEN r.former_secret_until > now() THEN r.former_secret END AS "formerSecret"`);
+    return rows;
+  }
+
+  /** Notes that a receiver took a delivery. */
+  async settle({ id, receiverId }: ClaimedDelivery, { status, answer }: Attempt): Promise<void> {
+    await this.database.query(sql`
+      WITH taking AS (
+        UPDATE receivers SET failures = 0, failing_since = NULL, retry_at = now() WHERE id = ${receiverId} AND failures > 0
+      )
+      UPDATE deliveries SET state = 'delivered', status = ${status}, answer = ${answer}, finished_at = now() WHERE id = ${id}`);
+  }
+
+  /**
+   * Notes that a receiver did not take a delivery. It is tried again, later and later, or given up. The receiver gets a pause of
+   * its own, and is disabled after three days without an attempt that it took, or at once where it says that it is gone.
+   */
+  async putOff({ id, receiverId, attempts }: ClaimedDelivery, { status, answer }: Attempt): Promise<PutOff | null> {
+    const isGone = status === 410;
+    const seconds = Math.min(2 ** attempts, MOST_SECONDS_BETWEEN);
+    const { rows } = await this.database.query<PutOff>(sql`
+      WITH failing AS (
+        UPDATE receivers SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
+          retry_at = now() + make_interval(secs => least(power(2, least(failures, 20)), ${MOST_SECONDS_OF_RECEIVER})),
+          disabled_at = CASE WHEN ${isGone} OR failing_since < now() - make_interval(days => ${DISABLED_AFTER_DAYS}::integer)
+            THEN now() END,
+          disabled_reason = CASE WHEN ${isGone} THEN 'gone'
+            WHEN failing_since < now() - make_interval(days => ${DISABLED_AFTER_DAYS}::integer) THEN 'failing' END
+        WHERE id = ${receiverId} AND disabled_at IS NULL
+        RETURNING id, url, disabled_reason
+      ), put_off AS (
+        UPDATE deliveries SET status = ${status}, answer = ${answer},
+          next_attempt_at = now() + make_interval(secs => ${seconds}::double precision),
+          state = CASE WHEN give_up_at <= now() THEN 'dead' ELSE state END,
+          finished_at = CASE WHEN give_up_at <= now() THEN now() END
+        WHERE id = ${id} RETURNING id, user_id, session_id, event, state
+      ), recorded AS (
+        INSERT INTO audit_events (type, outcome, user_id, session_id, reason, note)
+        SELECT 'delivery_given_up', 'failure', user_id, session_id, event, ${receiverId} FROM put_off WHERE state = 'dead'
+        UNION ALL
+        SELECT 'receiver_disabled', 'failure', NULL, NULL, disabled_reason, id || ' ' || url FROM failing
+        WHERE disabled_reason IS NOT NULL
+      )
+      SELECT p.state, f.disabled_reason AS "disabledReason" FROM put_off p LEFT JOIN failing f ON true`);
+    return rows[0] ?? null;
+  }
+
+  /** Gives up what waited too long, of receivers that are disabled too. How many they were. */
+  async giveUpOverdue(most: number): Promise<number> {
+    const { rowCount } = await this.database.query(sql`
+      WITH dead AS (
+        UPDATE deliveries SET state = 'dead', finished_at = now()
+        WHERE id IN (
+          SELECT id FROM deliveries WHERE state = 'waiting' AND give_up_at <= now() - interval '1 hour'
+          LIMIT ${most} FOR UPDATE SKIP LOCKED
+        )
+        RETURNING receiver_id, user_id, session_id, event
+      )
+      INSERT INTO audit_events (type, outcome, user_id, session_id, reason, note)
+      SELECT 'delivery_given_up', 'failure', user_id, session_id, event, receiver_id::text FROM dead`);
+    return rowCount;
+  }
+
+  /** Of a receiver, the newest first. One more than the limit, if there are more. */
+  async list(receiverId: string, { limit, after }: PageRequest, state?: DeliveryState): Promise<DeliveryView[]> {
+    const { rows } = await this.database.query<DeliveryView>(sql`
+      SELECT ${VIEW} FROM deliveries d WHERE d.receiver_id = ${receiverId}
+        ${after ? sql`AND (d.at, d.id) < (${after.createdAt}, ${after.id}::uuid)` : empty}
+        ${state ? sql`AND d.state = ${state}` : empty}
+      ORDER BY d.at DESC, d.id DESC LIMIT ${limit + 1}`);
+    return rows;
+  }
+
+  /** Sends a delivery that was taken or given up once more, with the same id. Null where there is none. */
+  async redeliver(within: Queryable, receiverId: string, id: string): Promise<DeliveryView | null> {
+    const { rows } = await within.query<DeliveryView>(sql`
+      UPDATE deliveries d SET state = 'waiting', attempts = 0, next_attempt_at = now(), finished_at = NULL,
+        give_up_at = now() + interval '3 days'
+      WHERE d.id = ${id} AND d.receiver_id = ${receiverId} RETURNING ${VIEW}`);
+    return rows[0] ?? null;
+  }
+
+  /** Sends something that says nothing but that it can be received. */
+  async addTest(within: Queryable, receiverId: string): Promise<DeliveryView | null> {
+    const { rows } = await within.query<DeliveryView>(sql`
+      INSERT INTO deliveries AS d (receiver_id, event, about, at)
+      VALUES (${receiverId}, ${TEST_EVENT}, gen_random_uuid(), now()) RETURNING ${VIEW}`);
+    return rows[0] ?? null;
+  }
+}

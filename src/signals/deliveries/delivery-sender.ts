@@ -1,0 +1,134 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { AppConfig } from '../../config/config.js';
+import { Notifications } from '../../database/notifications.js';
+import { OutboxSender, type OutboxTable } from '../../database/outbox/outbox-sender.js';
+import { KeyCipher } from '../../keys/key-cipher.js';
+import { SESSION_CHANNEL } from '../../sessions/session-event.js';
+import { rulesOf } from '../receivers/receivers.service.js';
+import { type Attempt, type ClaimedDelivery, DeliveriesRepository } from './deliveries.repository.js';
+import { ReceiverPost } from './receiver-post.js';
+import { deliveryAttempted } from './signals.measurements.js';
+import { webhookOf } from './webhook.js';
+
+const MOST_UNDER_WAY = 256;
+// Longer than an attempt may take, so that none is made twice at the same time.
+const CLAIM_SECONDS = 30;
+const GIVE_UP_EVERY_MS = 60_000;
+const GIVEN_UP_AT_ONCE = 1000;
+
+/** A receiver answered, and did not take what it was sent. */
+class NotTakenError extends Error {
+  constructor(readonly attempt: Attempt) {
+    super(`it answered ${attempt.status}`);
+  }
+}
+
+/**
+ * Sends deliveries to receivers, from any number of instances: each at least once, in order for one session, and to one receiver
+ * whatever becomes of the others.
+ */
+@Injectable()
+export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicationBootstrap, OnApplicationShutdown {
+  readonly name = 'deliveries';
+  readonly most = MOST_UNDER_WAY;
+  private readonly logger = new Logger(DeliverySender.name);
+  private readonly sender = new OutboxSender<ClaimedDelivery>(this);
+  private readonly answers = new WeakMap<ClaimedDelivery, Attempt>();
+  private readonly cipher: KeyCipher;
+  private readonly post: ReceiverPost;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly deliveries: DeliveriesRepository,
+    notifications: Notifications,
+    config: AppConfig,
+  ) {
+    this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
+    this.post = new ReceiverPost(rulesOf(config));
+    notifications.listen({
+      channel: SESSION_CHANNEL,
+      received: () => this.sender.wake(),
+      listening: () => this.sender.wake(),
+      lost: () => undefined,
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    this.sender.start();
+    this.timer = setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.sender.stop();
+    this.post.close();
+  }
+
+  /** There may be something to send. */
+  wake(): void {
+    this.sender.wake();
+  }
+
+  isUsable(): boolean {
+    return true;
+  }
+
+  claim(free: number, underWay: readonly ClaimedDelivery[]): Promise<readonly ClaimedDelivery[]> {
+    return this.deliveries.claim(free, underWay, CLAIM_SECONDS);
+  }
+
+  async send(delivery: ClaimedDelivery): Promise<void> {
+    const { status, text } = await this.post.send(
+      delivery.url,
+      webhookOf(delivery, this.secretsOf(delivery), new Date()),
+    );
+    const attempt = { status, answer: text };
+    if (status < 200 || status > 299) {
+      throw new NotTakenError(attempt);
+    }
+    this.answers.set(delivery, attempt);
+  }
+
+  async settle(delivery: ClaimedDelivery): Promise<void> {
+    await this.deliveries.settle(delivery, this.answers.get(delivery) ?? { status: null, answer: '' });
+    deliveryAttempted.record({ outcome: 'delivered' });
+  }
+
+  // The others are worth a try in any case: this receiver is left alone by what is noted here.
+  async putOff(delivery: ClaimedDelivery, error: unknown): Promise<boolean> {
+    const attempt = error instanceof NotTakenError ? error.attempt : { status: null, answer: reasonOf(error) };
+    const { id, receiverId } = delivery;
+    const done = await this.deliveries.putOff(delivery, attempt);
+    deliveryAttempted.record({ outcome: done?.state === 'dead' ? 'dead' : 'failed' });
+    if (done?.disabledReason) {
+      this.logger.warn(`Receiver ${receiverId} is disabled (${done.disabledReason}): ${reasonOf(error)}`);
+    } else {
+      this.logger.warn(`Receiver ${receiverId} did not take delivery ${id}: ${reasonOf(error)}`);
+    }
+    return true;
+  }
+
+  private secretsOf({ receiverId, encryptedSecret, formerSecret }: ClaimedDelivery): string[] {
+    const secrets = [encryptedSecret, formerSecret]
+      .filter((encrypted) => encrypted !== null)
+      .map((encrypted) => this.cipher.decrypt(receiverId, encrypted)?.content.toString())
+      .filter((secret) => secret !== undefined);
+    if (secrets.length === 0) {
+      throw new Error('its secret cannot be decrypted: JWT_SECRET is another one than when it was made');
+    }
+    return secrets;
+  }
+
+  private async giveUpOverdue(): Promise<void> {
+    try {
+      const count = await this.deliveries.giveUpOverdue(GIVEN_UP_AT_ONCE);
+      if (count > 0) {
+        this.logger.warn(`${count} deliveries could not be sent within three days, and are given up`);
+      }
+    } catch (error) {
+      this.logger.warn(`Could not give up deliveries that are overdue, trying again: ${String(error)}`);
+    }
+  }
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

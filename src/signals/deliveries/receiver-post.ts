@@ -1,0 +1,95 @@
+import { Agent as HttpAgent, type IncomingMessage, request as requestHttp, type RequestOptions } from 'node:http';
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import { isIP } from 'node:net';
+import {
+  type AddressRules,
+  ForbiddenAddressError,
+  isAllowedAddress,
+  lookupAllowed,
+} from '../receivers/receiver-address.js';
+import { hostOf } from '../receivers/receiver-url.js';
+
+const WITHIN_MS = 10_000;
+const MOST_ANSWER_BYTES = 4096;
+const MOST_SHOWN_CHARACTERS = 200;
+const IDLE_MS = 5000;
+
+/** What a receiver answered. */
+export interface ReceiverAnswer {
+  readonly status: number;
+  /** Its first line, cut. */
+  readonly text: string;
+}
+
+/** What is sent, and how it is labelled. */
+export interface ReceiverMessage {
+  readonly contentType: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * Sends to receivers: to allowed addresses only, within ten seconds in all, following no redirect, and reading 4 kB of an answer
+ * at most.
+ */
+export class ReceiverPost {
+  private readonly https: HttpsAgent;
+  private readonly http: HttpAgent;
+
+  constructor(private readonly rules: AddressRules) {
+    const options = { keepAlive: true, timeout: IDLE_MS, lookup: lookupAllowed(rules) };
+    this.https = new HttpsAgent(options);
+    this.http = new HttpAgent(options);
+  }
+
+  /** Throws where there is no answer in time, or nothing may be sent there. */
+  async send(target: string, { contentType, headers, body }: ReceiverMessage): Promise<ReceiverAnswer> {
+    const url = new URL(target);
+    const host = hostOf(url);
+    // A literal address is not looked up.
+    if (isIP(host) && !isAllowedAddress(host, this.rules)) {
+      throw new ForbiddenAddressError(host, [host]);
+    }
+    const options: RequestOptions = {
+      method: 'POST',
+      agent: url.protocol === 'https:' ? this.https : this.http,
+      signal: AbortSignal.timeout(WITHIN_MS),
+      headers: {
+        ...headers,
+        'content-type': contentType,
+        'content-length': Buffer.byteLength(body),
+        'user-agent': 'Latchkey',
+        accept: '*/*',
+      },
+    };
+    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+      const request = url.protocol === 'https:' ? requestHttps(url, options) : requestHttp(url, options);
+      request.once('response', resolve).once('error', reject).end(body);
+    });
+    return { status: answer.statusCode ?? 0, text: firstLineOf(await readSome(answer)) };
+  }
+
+  close(): void {
+    this.https.destroy();
+    this.http.destroy();
+  }
+}
+
+/** What is beyond is not read: the connection is closed. */
+async function readSome(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes >= MOST_ANSWER_BYTES) {
+      answer.destroy();
+      break;
+    }
+  }
+  return Buffer.concat(chunks).subarray(0, MOST_ANSWER_BYTES).toString();
+}
+
+/** As staff may be shown it: a stranger's words. */
+const firstLineOf = (text: string): string =>
+  (text.trimStart().split(/[\r\n]/, 1)[0] ?? '').replaceAll(/[^\P{C}\t]/gu, '').slice(0, MOST_SHOWN_CHARACTERS);

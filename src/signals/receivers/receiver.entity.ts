@@ -1,0 +1,77 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+
+/** How a receiver is told. */
+export const RECEIVER_KINDS = ['webhook'] as const;
+export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
+
+/** What a receiver can be told of. The trigger `audit_events_deliver` says which lines of the audit trail they are. */
+export const SIGNAL_EVENTS = [
+  'session.created',
+  'session.revoked',
+  'session.expired',
+  'user.created',
+  'user.disabled',
+  'user.enabled',
+  'user.deleted',
+  'password.changed',
+  'email.changed',
+  'refresh_token.reused',
+] as const;
+export type SignalEvent = (typeof SIGNAL_EVENTS)[number];
+
+/** What names a person, and is sent only where a receiver asks for it. */
+export const INCLUDABLE = ['email'] as const;
+export type Includable = (typeof INCLUDABLE)[number];
+
+/** Another service that is sent what happens to sessions and accounts. */
+@Entity({ name: 'receivers' })
+export class Receiver {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'receivers_pkey' })
+  readonly id!: string;
+
+  @Column({ type: 'text', name: 'url' })
+  readonly url!: string;
+
+  @Column({ type: 'text', name: 'kind' })
+  readonly kind!: ReceiverKind;
+
+  @Column({ type: 'text', name: 'events', array: true })
+  readonly events!: SignalEvent[];
+
+  @Column({ type: 'text', name: 'include', array: true, default: [] })
+  readonly include!: Includable[];
+
+  @Column({ type: 'text', name: 'description', nullable: true })
+  readonly description!: string | null;
+
+  /** What webhooks are signed with: it must be known, so it is encrypted and not hashed. */
+  @Column({ type: 'bytea', name: 'encrypted_secret', nullable: true })
+  readonly encryptedSecret!: Buffer | null;
+
+  /** The one before, which signs beside it until a time. */
+  @Column({ type: 'bytea', name: 'former_secret', nullable: true })
+  readonly formerSecret!: Buffer | null;
+
+  @Column({ type: 'timestamptz', name: 'former_secret_until', precision: 3, nullable: true })
+  readonly formerSecretUntil!: Date | null;
+
+  @Column({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
+  readonly createdAt!: Date;
+
+  /** Attempts that failed since the last one that did not. */
+  @Column({ type: 'integer', name: 'failures', default: 0 })
+  readonly failures!: number;
+
+  @Column({ type: 'timestamptz', name: 'failing_since', precision: 3, nullable: true })
+  readonly failingSince!: Date | null;
+
+  /** Until then nothing is tried, whatever waits. */
+  @Column({ type: 'timestamptz', name: 'retry_at', precision: 3, default: () => 'now()' })
+  readonly retryAt!: Date;
+
+  @Column({ type: 'timestamptz', name: 'disabled_at', precision: 3, nullable: true })
+  readonly disabledAt!: Date | null;
+
+  @Column({ type: 'text', name: 'disabled_reason', nullable: true })
+  readonly disabledReason!: 'staff' | 'gone' | 'failing' | null;
+}

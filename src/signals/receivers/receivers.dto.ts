@@ -1,0 +1,197 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { ArrayNotEmpty, ArrayUnique, IsArray, IsBoolean, IsIn, IsString } from 'class-validator';
+import { namedType } from '../../http/openapi/named-type.js';
+import { PageOf } from '../../http/pagination.js';
+import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
+import {
+  INCLUDABLE,
+  type Includable,
+  RECEIVER_KINDS,
+  type ReceiverKind,
+  SIGNAL_EVENTS,
+  type SignalEvent,
+} from './receiver.entity.js';
+import type { ReceiverView } from './receivers.repository.js';
+
+const DESCRIPTION_MAX_LENGTH = 200;
+const EVENTS_MESSAGE = { message: `must be a list of at least one of ${SIGNAL_EVENTS.join(', ')}, each once` };
+const INCLUDE_MESSAGE = { message: `must be a list of ${INCLUDABLE.join(', ')}, each at most once` };
+const EVENT = namedType('SignalEvent', SIGNAL_EVENTS, 'Something that happened to a session or an account.');
+const KIND = namedType('ReceiverKind', RECEIVER_KINDS, 'How a receiver is told: `webhook` is Standard Webhooks.');
+const INCLUDED = namedType('Includable', INCLUDABLE, 'What names a person: sent only where it is asked for.');
+const SECRET = {
+  example: 'whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=',
+  description: 'What webhooks are signed with. It is shown this once.',
+};
+
+const Url = { example: 'https://billing.example.com/hooks/latchkey', maxLength: 2048 };
+
+const Events = () =>
+  ApiProperty({
+    ...EVENT,
+    isArray: true,
+    minItems: 1,
+    uniqueItems: true,
+    example: ['session.revoked', 'session.expired'],
+  });
+
+export class ChangeReceiverDto {
+  @ApiPropertyOptional(Url)
+  @IsString()
+  @IsOptionalField()
+  readonly url?: string;
+
+  @ApiPropertyOptional({ ...EVENT, isArray: true, minItems: 1, uniqueItems: true, example: ['session.revoked'] })
+  @IsIn(SIGNAL_EVENTS, { ...EVENTS_MESSAGE, each: true })
+  @ArrayUnique(EVENTS_MESSAGE)
+  @ArrayNotEmpty(EVENTS_MESSAGE)
+  @IsArray(EVENTS_MESSAGE)
+  @IsOptionalField()
+  readonly events?: SignalEvent[];
+
+  @ApiPropertyOptional({ ...INCLUDED, isArray: true, uniqueItems: true, example: ['email'] })
+  @IsIn(INCLUDABLE, { ...INCLUDE_MESSAGE, each: true })
+  @ArrayUnique(INCLUDE_MESSAGE)
+  @IsArray(INCLUDE_MESSAGE)
+  @IsOptionalField()
+  readonly include?: Includable[];
+
+  @ApiPropertyOptional({ maxLength: DESCRIPTION_MAX_LENGTH, example: 'Billing: closes its sockets' })
+  @PlainText()
+  @AtMostCharacters(DESCRIPTION_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly description?: string;
+
+  @ApiPropertyOptional({
+    example: false,
+    description:
+      'Disabled, it is sent nothing, and nothing is kept for it. Enabled again, it is sent what waited before.',
+  })
+  @IsBoolean({ message: 'must be true or false' })
+  @IsOptionalField()
+  readonly disabled?: boolean;
+}
+
+@ApiSchema({ name: 'ReceiverRequest' })
+export class AddReceiverDto {
+  @ApiProperty({ ...Url, description: 'https; to an address of the internet, or one in `RECEIVER_NETWORKS`.' })
+  @IsString()
+  readonly url!: string;
+
+  @ApiProperty({ ...KIND, example: 'webhook' })
+  @IsIn(RECEIVER_KINDS, { message: `must be one of ${RECEIVER_KINDS.join(', ')}` })
+  readonly kind!: ReceiverKind;
+
+  @Events()
+  @IsIn(SIGNAL_EVENTS, { ...EVENTS_MESSAGE, each: true })
+  @ArrayUnique(EVENTS_MESSAGE)
+  @ArrayNotEmpty(EVENTS_MESSAGE)
+  @IsArray(EVENTS_MESSAGE)
+  readonly events!: SignalEvent[];
+
+  @ApiPropertyOptional({ ...INCLUDED, isArray: true, uniqueItems: true, example: ['email'] })
+  @IsIn(INCLUDABLE, { ...INCLUDE_MESSAGE, each: true })
+  @ArrayUnique(INCLUDE_MESSAGE)
+  @IsArray(INCLUDE_MESSAGE)
+  @IsOptionalField()
+  readonly include?: Includable[];
+
+  @ApiPropertyOptional({ maxLength: DESCRIPTION_MAX_LENGTH, example: 'Billing: closes its sockets' })
+  @PlainText()
+  @AtMostCharacters(DESCRIPTION_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly description?: string;
+}
+
+export class ReceiverDto {
+  @ApiProperty({ format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' })
+  readonly id!: string;
+
+  @ApiProperty(Url)
+  readonly url!: string;
+
+  @ApiProperty({ ...KIND, example: 'webhook' })
+  readonly kind!: ReceiverKind;
+
+  @Events()
+  readonly events!: SignalEvent[];
+
+  @ApiProperty({ ...INCLUDED, isArray: true, example: [] })
+  readonly include!: Includable[];
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'Billing: closes its sockets' })
+  readonly description!: string | null;
+
+  @ApiProperty({ format: 'date-time', example: '2026-11-28T09:30:00.000Z' })
+  readonly createdAt!: string;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    example: null,
+    description: 'Until when the secret before this one signs too; null where none does.',
+  })
+  readonly formerSecretUntil!: string | null;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    example: null,
+    description: 'Since when every attempt has failed; null where the last one did not.',
+  })
+  readonly failingSince!: string | null;
+
+  @ApiProperty({
+    type: 'number',
+    nullable: true,
+    example: 0.4,
+    description: 'How long the oldest event that it has not taken waits, in seconds; null where none does.',
+  })
+  readonly oldestWaitingSeconds!: number | null;
+
+  @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: null })
+  readonly disabledAt!: string | null;
+
+  @ApiProperty({
+    type: 'string',
+    enum: ['staff', 'gone', 'failing'],
+    nullable: true,
+    example: null,
+    description: 'By staff, by its own answer (410), or since every attempt failed for three days.',
+  })
+  readonly disabledReason!: string | null;
+
+  static from(receiver: ReceiverView): ReceiverDto {
+    const { id, url, kind, events, include, description, createdAt, oldestWaitingSeconds, disabledReason } = receiver;
+    return {
+      id,
+      url,
+      kind,
+      events,
+      include,
+      description,
+      createdAt: createdAt.toISOString(),
+      formerSecretUntil: receiver.formerSecretUntil?.toISOString() ?? null,
+      failingSince: receiver.failingSince?.toISOString() ?? null,
+      oldestWaitingSeconds,
+      disabledAt: receiver.disabledAt?.toISOString() ?? null,
+      disabledReason,
+    };
+  }
+}
+
+export class AddedReceiverDto extends ReceiverDto {
+  @ApiProperty(SECRET)
+  readonly secret!: string;
+}
+
+export class ReceiverSecretDto {
+  @ApiProperty(SECRET)
+  readonly secret!: string;
+}
+
+export class ReceiversPageDto extends PageOf(ReceiverDto) {}

@@ -1,0 +1,111 @@
+import { Injectable } from '@nestjs/common';
+import sql, { empty, type Sql } from 'sql-template-tag';
+import type { AuditEventType } from '../../audit/audit-event.entity.js';
+import { Database } from '../../database/database.js';
+import type { Queryable, Transaction } from '../../database/transaction.js';
+import type { PageRequest } from '../../http/pagination.js';
+import type { RequestSource } from '../../http/request-source.js';
+import type { Receiver } from './receiver.entity.js';
+
+/** A receiver as staff see it: without its secrets. */
+export type ReceiverView = Omit<Receiver, 'encryptedSecret' | 'formerSecret' | 'retryAt'> & {
+  /** How old the oldest delivery is that waits, in seconds; null where none does. */
+  readonly oldestWaitingSeconds: number | null;
+};
+
+/** What staff say of a receiver. */
+export type ReceiverSettings = Pick<Receiver, 'url' | 'events' | 'include' | 'description'>;
+
+/** Who changes a receiver: a member of staff with a request, or null for a person at the command line. */
+export interface ReceiverChange {
+  readonly actorId: string | null;
+  readonly source: RequestSource | null;
+}
+
+const VIEW = sql`r.id, r.url, r.kind, r.events, r.include, r.description, r.created_at AS "createdAt", r.failures,
+  CASE WHEN r.former_secret_until > now() THEN r.former_secret_until END AS "formerSecretUntil",
+  r.failing_since AS "failingSince", r.disabled_at AS "disabledAt", r.disabled_reason AS "disabledReason", (
+    SELECT extract(epoch FROM now() - d.at)::double precision FROM deliveries d
+    WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.position LIMIT 1
+  ) AS "oldestWaitingSeconds"`;
+
+@Injectable()
+export class ReceiversRepository {
+  constructor(private readonly database: Database) {}
+
+  async insert(
+    transaction: Transaction,
+    { kind, ...settings }: ReceiverSettings & Pick<Receiver, 'id' | 'kind' | 'encryptedSecret'>,
+  ): Promise<void> {
+    const { id, url, events, include, description, encryptedSecret } = settings;
+    await transaction.query(sql`
+      INSERT INTO receivers (id, url, kind, events, include, description, encrypted_secret)
+      VALUES (${id}, ${url}, ${kind}, ${events}::text[], ${include}::text[], ${description}, ${encryptedSecret})`);
+  }
+
+  /** Null where there is none. */
+  async find(id: string, within: Queryable = this.database): Promise<ReceiverView | null> {
+    const { rows } = await within.query<ReceiverView>(sql`SELECT ${VIEW} FROM receivers r WHERE r.id = ${id}`);
+    return rows[0] ?? null;
+  }
+
+  /** The newest first. One more than the limit, if there are more. */
+  async list({ limit, after }: PageRequest): Promise<ReceiverView[]> {
+    const later = after ? sql`WHERE (r.created_at, r.id) < (${after.createdAt}, ${after.id}::uuid)` : empty;
+    const { rows } = await this.database.query<ReceiverView>(sql`
+      SELECT ${VIEW} FROM receivers r ${later} ORDER BY r.created_at DESC, r.id DESC LIMIT ${limit + 1}`);
+    return rows;
+  }
+
+  /** False where there is none. */
+  async update(transaction: Transaction, id: string, settings: Partial<ReceiverSettings>): Promise<boolean> {
+    const { url = null, events = null, include = null, description } = settings;
+    const { rowCount } = await transaction.query(sql`
+      UPDATE receivers SET url = coalesce(${url}, url), events = coalesce(${events}::text[], events),
+        include = coalesce(${include}::text[], include),
+        description = CASE WHEN ${description === undefined} THEN description ELSE ${description ?? null} END
+      WHERE id = ${id}`);
+    return rowCount > 0;
+  }
+
+  /** What waited meanwhile is sent. False where it is so already. */
+  async enable(transaction: Transaction, id: string): Promise<boolean> {
+    const { rowCount } = await transaction.query(sql`
+      UPDATE receivers SET disabled_at = NULL, disabled_reason = NULL, failures = 0, failing_since = NULL, retry_at = now()
+      WHERE id = ${id} AND disabled_at IS NOT NULL`);
+    return rowCount > 0;
+  }
+
+  /** Nothing is sent to it any more, nor kept for it. False where it is so already. */
+  async disable(transaction: Transaction, id: string): Promise<boolean> {
+    const { rowCount } = await transaction.query(sql`
+      UPDATE receivers SET disabled_at = now(), disabled_reason = 'staff' WHERE id = ${id} AND disabled_at IS NULL`);
+    return rowCount > 0;
+  }
+
+  /** Another secret; the one there is signs beside it for so many hours. False where there is no such receiver. */
+  async replaceSecret(transaction: Transaction, id: string, encrypted: Buffer, hours: number): Promise<boolean> {
+    const { rowCount } = await transaction.query(sql`
+      UPDATE receivers SET encrypted_secret = ${encrypted}, former_secret = encrypted_secret,
+        former_secret_until = now() + make_interval(hours => ${hours}::integer)
+      WHERE id = ${id}`);
+    return rowCount > 0;
+  }
+
+  /** With all that waits for it. False where there is none. */
+  async delete(transaction: Transaction, id: string): Promise<boolean> {
+    const { rowCount } = await transaction.query(sql`DELETE FROM receivers WHERE id = ${id}`);
+    return rowCount > 0;
+  }
+
+  async record(transaction: Transaction, type: AuditEventType, note: string, change: ReceiverChange): Promise<void> {
+    await transaction.query(recorded(type, note, change));
+  }
+}
+
+function recorded(type: AuditEventType, note: string, { actorId, source }: ReceiverChange): Sql {
+  const { ip = null, userAgent = null, requestId = null } = source ?? {};
+  return sql`
+    INSERT INTO audit_events (type, outcome, actor_id, note, ip, user_agent, request_id)
+    VALUES (${type}, 'success', ${actorId}::uuid, ${note}, ${ip}, ${userAgent}, ${requestId})`;
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { isUUID } from 'class-validator';
+import { AppConfig } from '../../config/config.js';
+import { Database } from '../../database/database.js';
+import type { Transaction } from '../../database/transaction.js';
+import type { PageRequest } from '../../http/pagination.js';
+import { InvalidFieldError } from '../../http/validation.js';
+import { KeyCipher } from '../../keys/key-cipher.js';
+import type { AddressRules } from './receiver-address.js';
+import type { Receiver } from './receiver.entity.js';
+import { makeReceiverSecret } from './receiver-secret.js';
+import { whatIsWrong } from './receiver-url.js';
+import { ReceiverNotFoundError } from './receivers.errors.js';
+import {
+  type ReceiverChange,
+  type ReceiverSettings,
+  ReceiversRepository,
+  type ReceiverView,
+} from './receivers.repository.js';
+
+// Long enough to deploy the new one everywhere.
+const FORMER_SECRET_HOURS = 24;
+
+/** Which other services are sent what happens. Each change is in the audit trail. */
+@Injectable()
+export class Receivers {
+  private readonly cipher: KeyCipher;
+
+  constructor(
+    private readonly database: Database,
+    private readonly receivers: ReceiversRepository,
+    private readonly config: AppConfig,
+  ) {
+    this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
+  }
+
+  /** Its secret is in the answer, and shown nowhere else. Throws `validation_failed` for a URL that nothing may be sent to. */
+  async add(
+    settings: ReceiverSettings & Pick<Receiver, 'kind'>,
+    change: ReceiverChange,
+  ): Promise<{ receiver: ReceiverView; secret: string }> {
+    this.requireAllowed(settings.url);
+    const id = randomUUID();
+    const secret = makeReceiverSecret();
+    const encryptedSecret = this.cipher.encrypt(id, Buffer.from(secret));
+    const receiver = await this.database.transaction(async (transaction) => {
+      await this.receivers.insert(transaction, { ...settings, id, encryptedSecret });
+      await this.receivers.record(transaction, 'receiver_created', `${id} ${settings.url}`, change);
+      return this.receivers.find(id, transaction);
+    });
+    return { receiver: existing(receiver), secret };
+  }
+
+  /** The newest first. */
+  async list(page: PageRequest): Promise<{ receivers: ReceiverView[]; hasMore: boolean }> {
+    const found = await this.receivers.list(page);
+    return { receivers: found.slice(0, page.limit), hasMore: found.length > page.limit };
+  }
+
+  /** Throws {@link ReceiverNotFoundError}. */
+  async require(id: string): Promise<ReceiverView> {
+    return existing(isUUID(id) ? await this.receivers.find(id) : null);
+  }
+
+  /**
+   * Changes what is given. Disabled, it is sent nothing, and what happens meanwhile it never learns; enabled again, it is sent
+   * what waited before that, if it is not too old. Throws {@link ReceiverNotFoundError}, and `validation_failed` as {@link add}.
+   */
+  async change(
+    id: string,
+    { isDisabled, ...settings }: Partial<ReceiverSettings> & { isDisabled?: boolean | undefined },
+    change: ReceiverChange,
+  ): Promise<ReceiverView> {
+    if (settings.url !== undefined) {
+      this.requireAllowed(settings.url);
+    }
+    return this.within(id, async (transaction) => {
+      const hasChanged = await this.receivers.update(transaction, id, settings);
+      if (isDisabled === true) await this.receivers.disable(transaction, id);
+      if (isDisabled === false) await this.receivers.enable(transaction, id);
+      if (hasChanged) {
+        const what = Object.entries({ ...settings, isDisabled }).filter(([, value]) => value !== undefined);
+        const note = `${id} ${JSON.stringify(Object.fromEntries(what))}`;
+        await this.receivers.record(transaction, 'receiver_changed', note, change);
+      }
+      return existing(await this.receivers.find(id, transaction));
+    });
+  }
+
+  /** Makes another secret: for a day everything is signed with both. Throws {@link ReceiverNotFoundError}. */
+  async replaceSecret(id: string, change: ReceiverChange): Promise<string> {
+    const secret = makeReceiverSecret();
+    await this.within(id, async (transaction) => {
+      const encrypted = this.cipher.encrypt(id, Buffer.from(secret));
+      await this.receivers.replaceSecret(transaction, id, encrypted, FORMER_SECRET_HOURS);
+      await this.receivers.record(transaction, 'receiver_changed', `${id} secret`, change);
+    });
+    return secret;
+  }
+
+  /** With all that waits for it. Throws {@link ReceiverNotFoundError}. */
+  async delete(id: string, change: ReceiverChange): Promise<void> {
+    await this.within(id, async (transaction, { url }) => {
+      await this.receivers.delete(transaction, id);
+      await this.receivers.record(transaction, 'receiver_deleted', `${id} ${url}`, change);
+    });
+  }
+
+  private requireAllowed(url: string): void {
+    const wrong = whatIsWrong(url, rulesOf(this.config));
+    if (wrong !== null) {
+      throw new InvalidFieldError('url', wrong);
+    }
+  }
+
+  private within<T>(id: string, work: (transaction: Transaction, receiver: ReceiverView) => Promise<T>): Promise<T> {
+    return this.database.transaction(async (transaction) =>
+      work(transaction, existing(isUUID(id) ? await this.receivers.find(id, transaction) : null)),
+    );
+  }
+}
+
+/** Where deliveries may go: to this machine only where developers run it. */
+export const rulesOf = ({ receiverNetworks, isProduction }: AppConfig): AddressRules => ({
+  networks: receiverNetworks,
+  allowsLoopback: !isProduction,
+});
+
+function existing(receiver: ReceiverView | null): ReceiverView {
+  if (!receiver) {
+    throw new ReceiverNotFoundError();
+  }
+  return receiver;
+}

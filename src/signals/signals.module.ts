@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import sql from 'sql-template-tag';
+import { ourEntities } from '../database/data-source.js';
+import { Retention } from '../database/retention.js';
+import { DeliveriesRepository } from './deliveries/deliveries.repository.js';
+import { Deliveries } from './deliveries/deliveries.service.js';
+import { Delivery } from './deliveries/delivery.entity.js';
+import { DeliverySender } from './deliveries/delivery-sender.js';
+import { ExpiredSessions } from './expiry/expired-sessions.js';
+import { Receiver } from './receivers/receiver.entity.js';
+import { ReceiversController } from './receivers/receivers.controller.js';
+import { ReceiversRepository } from './receivers/receivers.repository.js';
+import { Receivers } from './receivers/receivers.service.js';
+
+const FINISHED_KEPT_DAYS = 30;
+
+/** Other services are sent what happens to sessions and accounts. */
+@Module({
+  imports: [ourEntities(Receiver, Delivery)],
+  controllers: [ReceiversController],
+  providers: [Receivers, ReceiversRepository, Deliveries, DeliveriesRepository, DeliverySender, ExpiredSessions],
+})
+export class SignalsModule {
+  constructor(retention: Retention) {
+    retention.add({
+      table: 'deliveries',
+      // One that waits has none, and stays.
+      column: 'finished_at',
+      before: sql`now() - make_interval(days => ${FINISHED_KEPT_DAYS})`,
+    });
+  }
+}
