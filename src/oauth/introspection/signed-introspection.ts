@@ -5,7 +5,7 @@ import { signJwt } from '../../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
-import { issuerOf } from '../issuer.js';
+import { issuerOf } from '../../config/issuer.js';
 import type { IntrospectionDto } from './introspection.dto.js';
 import { SignedAnswersError } from './introspection.errors.js';
 

@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { AppConfig } from '../../config/config.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
-import { baseOf, issuerOf } from '../issuer.js';
+import { baseOf, issuerOf } from '../../config/issuer.js';
 
 const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post'];
 const REVOCATION_METHODS = [...CLIENT_METHODS, 'none'];

@@ -3,7 +3,7 @@ import { isUUID } from 'class-validator';
 import { AppConfig } from '../../config/config.js';
 import type { Transaction } from '../../database/transaction.js';
 import { UsersService } from '../../users/users.service.js';
-import { issuerOf } from '../issuer.js';
+import { issuerOf } from '../../config/issuer.js';
 import type { SubjectIdentifier } from './revocation.dto.js';
 
 /** Finds the users that other services name. */

@@ -1,4 +1,4 @@
-import type { AppConfig } from '../config/config.js';
+import type { AppConfig } from './config.js';
 
 const IS_ISSUER = /^https?:\/\/[^?#]+$/;
 
