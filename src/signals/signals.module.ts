@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
 import sql from 'sql-template-tag';
 import { ourEntities } from '../database/data-source.js';
+import { KeysModule } from '../keys/keys.module.js';
 import { Retention } from '../database/retention.js';
 import { DeliveriesRepository } from './deliveries/deliveries.repository.js';
 import { Deliveries } from './deliveries/deliveries.service.js';
 import { Delivery } from './deliveries/delivery.entity.js';
+import { DeliveryMessages } from './deliveries/delivery-messages.js';
 import { DeliverySender } from './deliveries/delivery-sender.js';
 import { ExpiredSessions } from './expiry/expired-sessions.js';
 import { Receiver } from './receivers/receiver.entity.js';
@@ -16,9 +18,17 @@ const FINISHED_KEPT_DAYS = 30;
 
 /** Other services are sent what happens to sessions and accounts. */
 @Module({
-  imports: [ourEntities(Receiver, Delivery)],
+  imports: [KeysModule, ourEntities(Receiver, Delivery)],
   controllers: [ReceiversController],
-  providers: [Receivers, ReceiversRepository, Deliveries, DeliveriesRepository, DeliverySender, ExpiredSessions],
+  providers: [
+    Receivers,
+    ReceiversRepository,
+    Deliveries,
+    DeliveriesRepository,
+    DeliveryMessages,
+    DeliverySender,
+    ExpiredSessions,
+  ],
 })
 export class SignalsModule {
   constructor(retention: Retention) {

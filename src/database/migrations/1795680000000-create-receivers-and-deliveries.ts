@@ -11,6 +11,7 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
         kind text NOT NULL,
         events text[] NOT NULL,
         include text[] NOT NULL DEFAULT '{}',
+        audience text,
         description text,
         encrypted_secret bytea,
         former_secret bytea,

@@ -20,7 +20,7 @@ export type ClaimedDelivery = Pick<
   Delivery,
   'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'email' | 'at' | 'attempts'
 > &
-  Pick<Receiver, 'url' | 'kind' | 'encryptedSecret' | 'formerSecret'>;
+  Pick<Receiver, 'url' | 'kind' | 'encryptedSecret' | 'formerSecret'> & { readonly audience: string };
 
 /** What became of an attempt. */
 export interface Attempt {
@@ -76,7 +76,7 @@ export class DeliveriesRepository {
       UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => ${seconds}::double precision)
       FROM receivers r WHERE d.id IN (SELECT id FROM due) AND r.id = d.receiver_id
       RETURNING d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email,
-        d.at, d.attempts, r.url, r.kind, r.encrypted_secret AS "encryptedSecret",
+        d.at, d.attempts, r.url, r.kind, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret",
         CASE WHEN r.former_secret_until > now() THEN r.former_secret END AS "formerSecret"`);
     return rows;
   }

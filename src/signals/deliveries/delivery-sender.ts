@@ -2,13 +2,12 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { AppConfig } from '../../config/config.js';
 import { Notifications } from '../../database/notifications.js';
 import { OutboxSender, type OutboxTable } from '../../database/outbox/outbox-sender.js';
-import { KeyCipher } from '../../keys/key-cipher.js';
 import { SESSION_CHANNEL } from '../../sessions/session-event.js';
 import { rulesOf } from '../receivers/receivers.service.js';
 import { type Attempt, type ClaimedDelivery, DeliveriesRepository } from './deliveries.repository.js';
+import { DeliveryMessages } from './delivery-messages.js';
 import { ReceiverPost } from './receiver-post.js';
 import { deliveryAttempted } from './signals.measurements.js';
-import { webhookOf } from './webhook.js';
 
 const MOST_UNDER_WAY = 256;
 // Longer than an attempt may take, so that none is made twice at the same time.
@@ -34,16 +33,15 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
   private readonly logger = new Logger(DeliverySender.name);
   private readonly sender = new OutboxSender<ClaimedDelivery>(this);
   private readonly answers = new WeakMap<ClaimedDelivery, Attempt>();
-  private readonly cipher: KeyCipher;
   private readonly post: ReceiverPost;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly deliveries: DeliveriesRepository,
+    private readonly messages: DeliveryMessages,
     notifications: Notifications,
     config: AppConfig,
   ) {
-    this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
     this.post = new ReceiverPost(rulesOf(config));
     notifications.listen({
       channel: SESSION_CHANNEL,
@@ -78,10 +76,7 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
   }
 
   async send(delivery: ClaimedDelivery): Promise<void> {
-    const { status, text } = await this.post.send(
-      delivery.url,
-      webhookOf(delivery, this.secretsOf(delivery), new Date()),
-    );
+    const { status, text } = await this.post.send(delivery.url, await this.messages.write(delivery));
     const attempt = { status, answer: text };
     if (status < 200 || status > 299) {
       throw new NotTakenError(attempt);
@@ -106,17 +101,6 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
       this.logger.warn(`Receiver ${receiverId} did not take delivery ${id}: ${reasonOf(error)}`);
     }
     return true;
-  }
-
-  private secretsOf({ receiverId, encryptedSecret, formerSecret }: ClaimedDelivery): string[] {
-    const secrets = [encryptedSecret, formerSecret]
-      .filter((encrypted) => encrypted !== null)
-      .map((encrypted) => this.cipher.decrypt(receiverId, encrypted)?.content.toString())
-      .filter((secret) => secret !== undefined);
-    if (secrets.length === 0) {
-      throw new Error('its secret cannot be decrypted: JWT_SECRET is another one than when it was made');
-    }
-    return secrets;
   }
 
   private async giveUpOverdue(): Promise<void> {

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 
 /** How a receiver is told. */
-export const RECEIVER_KINDS = ['webhook'] as const;
+export const RECEIVER_KINDS = ['webhook', 'backchannel_logout'] as const;
 export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
 
 /** What a receiver can be told of. The trigger `audit_events_deliver` says which lines of the audit trail they are. */
@@ -18,6 +18,9 @@ export const SIGNAL_EVENTS = [
   'refresh_token.reused',
 ] as const;
 export type SignalEvent = (typeof SIGNAL_EVENTS)[number];
+
+/** What a logout token can say: that a session ended, or all of a user. */
+export const LOGOUT_EVENTS: readonly SignalEvent[] = ['session.revoked', 'session.expired', 'user.deleted'];
 
 /** What names a person, and is sent only where a receiver asks for it. */
 export const INCLUDABLE = ['email'] as const;
@@ -40,6 +43,10 @@ export class Receiver {
 
   @Column({ type: 'text', name: 'include', array: true, default: [] })
   readonly include!: Includable[];
+
+  /** Whom signed tokens are for; its id where it is not said. */
+  @Column({ type: 'text', name: 'audience', nullable: true })
+  readonly audience!: string | null;
 
   @Column({ type: 'text', name: 'description', nullable: true })
   readonly description!: string | null;

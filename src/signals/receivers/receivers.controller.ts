@@ -23,7 +23,12 @@ import {
   ReceiverSecretDto,
   ReceiversPageDto,
 } from './receivers.dto.js';
-import { DeliveryNotFoundError, ReceiverDisabledError, ReceiverNotFoundError } from './receivers.errors.js';
+import {
+  DeliveryNotFoundError,
+  NoReceiverSecretError,
+  ReceiverDisabledError,
+  ReceiverNotFoundError,
+} from './receivers.errors.js';
 import type { ReceiverChange } from './receivers.repository.js';
 import { Receivers } from './receivers.service.js';
 
@@ -54,11 +59,11 @@ export class ReceiversController {
   @ApiCreatedResponse({ type: AddedReceiverDto })
   async addReceiver(
     @CurrentCaller() staff: Caller,
-    @Body() { description, include = [], ...body }: AddReceiverDto,
+    @Body() { description = '', audience = '', include = [], ...body }: AddReceiverDto,
     @Source() source: RequestSource,
   ): Promise<AddedReceiverDto> {
     const added = await this.receivers.add(
-      { ...body, description: description ?? null, include },
+      { ...body, include, description: description || null, audience: audience || null },
       changeBy(staff, source),
     );
     return { ...ReceiverDto.from(added.receiver), secret: added.secret };
@@ -125,7 +130,7 @@ export class ReceiversController {
       'For 24 hours everything is signed with both, so that the receiver can change without losing anything.',
   })
   @ApiCreatedResponse({ type: ReceiverSecretDto })
-  @ApiProblems(ReceiverNotFoundError)
+  @ApiProblems(ReceiverNotFoundError, NoReceiverSecretError)
   async replaceReceiverSecret(
     @CurrentCaller() staff: Caller,
     @Param('id') id: string,

@@ -14,10 +14,15 @@ import {
 import type { ReceiverView } from './receivers.repository.js';
 
 const DESCRIPTION_MAX_LENGTH = 200;
+const AUDIENCE_MAX_LENGTH = 200;
 const EVENTS_MESSAGE = { message: `must be a list of at least one of ${SIGNAL_EVENTS.join(', ')}, each once` };
 const INCLUDE_MESSAGE = { message: `must be a list of ${INCLUDABLE.join(', ')}, each at most once` };
 const EVENT = namedType('SignalEvent', SIGNAL_EVENTS, 'Something that happened to a session or an account.');
-const KIND = namedType('ReceiverKind', RECEIVER_KINDS, 'How a receiver is told: `webhook` is Standard Webhooks.');
+const KIND = namedType(
+  'ReceiverKind',
+  RECEIVER_KINDS,
+  'How a receiver is told: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout.',
+);
 const INCLUDED = namedType('Includable', INCLUDABLE, 'What names a person: sent only where it is asked for.');
 const SECRET = {
   example: 'whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=',
@@ -55,6 +60,18 @@ export class ChangeReceiverDto {
   @IsArray(INCLUDE_MESSAGE)
   @IsOptionalField()
   readonly include?: Includable[];
+
+  @ApiPropertyOptional({
+    maxLength: AUDIENCE_MAX_LENGTH,
+    example: 'billing',
+    description:
+      'The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.',
+  })
+  @PlainText()
+  @AtMostCharacters(AUDIENCE_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly audience?: string;
 
   @ApiPropertyOptional({ maxLength: DESCRIPTION_MAX_LENGTH, example: 'Billing: closes its sockets' })
   @PlainText()
@@ -97,6 +114,18 @@ export class AddReceiverDto {
   @IsOptionalField()
   readonly include?: Includable[];
 
+  @ApiPropertyOptional({
+    maxLength: AUDIENCE_MAX_LENGTH,
+    example: 'billing',
+    description:
+      'The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.',
+  })
+  @PlainText()
+  @AtMostCharacters(AUDIENCE_MAX_LENGTH)
+  @IsString()
+  @IsOptionalField()
+  readonly audience?: string;
+
   @ApiPropertyOptional({ maxLength: DESCRIPTION_MAX_LENGTH, example: 'Billing: closes its sockets' })
   @PlainText()
   @AtMostCharacters(DESCRIPTION_MAX_LENGTH)
@@ -120,6 +149,9 @@ export class ReceiverDto {
 
   @ApiProperty({ ...INCLUDED, isArray: true, example: [] })
   readonly include!: Includable[];
+
+  @ApiProperty({ type: 'string', nullable: true, example: null })
+  readonly audience!: string | null;
 
   @ApiProperty({ type: 'string', nullable: true, example: 'Billing: closes its sockets' })
   readonly description!: string | null;
@@ -166,13 +198,15 @@ export class ReceiverDto {
   readonly disabledReason!: string | null;
 
   static from(receiver: ReceiverView): ReceiverDto {
-    const { id, url, kind, events, include, description, createdAt, oldestWaitingSeconds, disabledReason } = receiver;
+    const { id, url, kind, events, include, audience, description, createdAt, oldestWaitingSeconds, disabledReason } =
+      receiver;
     return {
       id,
       url,
       kind,
       events,
       include,
+      audience,
       description,
       createdAt: createdAt.toISOString(),
       formerSecretUntil: receiver.formerSecretUntil?.toISOString() ?? null,
@@ -185,8 +219,8 @@ export class ReceiverDto {
 }
 
 export class AddedReceiverDto extends ReceiverDto {
-  @ApiProperty(SECRET)
-  readonly secret!: string;
+  @ApiProperty({ ...SECRET, type: 'string', nullable: true })
+  readonly secret!: string | null;
 }
 
 export class ReceiverSecretDto {

@@ -13,3 +13,9 @@ export const ReceiverDisabledError = defineProblem(
   409,
   'The receiver is disabled: nothing is sent to it. Enable it first.',
 );
+
+export const NoReceiverSecretError = defineProblem(
+  'no_receiver_secret',
+  409,
+  'The receiver has no secret: what it is sent is signed with the keys at /.well-known/jwks.json.',
+);

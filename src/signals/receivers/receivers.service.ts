@@ -7,11 +7,12 @@ import type { Transaction } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
+import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import type { AddressRules } from './receiver-address.js';
-import type { Receiver } from './receiver.entity.js';
+import { LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
 import { makeReceiverSecret } from './receiver-secret.js';
 import { whatIsWrong } from './receiver-url.js';
-import { ReceiverNotFoundError } from './receivers.errors.js';
+import { NoReceiverSecretError, ReceiverNotFoundError } from './receivers.errors.js';
 import {
   type ReceiverChange,
   type ReceiverSettings,
@@ -35,15 +36,19 @@ export class Receivers {
     this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
   }
 
-  /** Its secret is in the answer, and shown nowhere else. Throws `validation_failed` for a URL that nothing may be sent to. */
+  /**
+   * Its secret, where its kind has one, is in the answer, and shown nowhere else. Throws `validation_failed` for a URL that nothing
+   * may be sent to, and for what its kind cannot be.
+   */
   async add(
     settings: ReceiverSettings & Pick<Receiver, 'kind'>,
     change: ReceiverChange,
-  ): Promise<{ receiver: ReceiverView; secret: string }> {
+  ): Promise<{ receiver: ReceiverView; secret: string | null }> {
     this.requireAllowed(settings.url);
+    this.requireSuitable(settings);
     const id = randomUUID();
-    const secret = makeReceiverSecret();
-    const encryptedSecret = this.cipher.encrypt(id, Buffer.from(secret));
+    const secret = settings.kind === 'webhook' ? makeReceiverSecret() : null;
+    const encryptedSecret = secret === null ? null : this.cipher.encrypt(id, Buffer.from(secret));
     const receiver = await this.database.transaction(async (transaction) => {
       await this.receivers.insert(transaction, { ...settings, id, encryptedSecret });
       await this.receivers.record(transaction, 'receiver_created', `${id} ${settings.url}`, change);
@@ -75,7 +80,8 @@ export class Receivers {
     if (settings.url !== undefined) {
       this.requireAllowed(settings.url);
     }
-    return this.within(id, async (transaction) => {
+    return this.within(id, async (transaction, { kind, events }) => {
+      this.requireSuitable({ kind, events: settings.events ?? events });
       const hasChanged = await this.receivers.update(transaction, id, settings);
       if (isDisabled === true) await this.receivers.disable(transaction, id);
       if (isDisabled === false) await this.receivers.enable(transaction, id);
@@ -88,10 +94,13 @@ export class Receivers {
     });
   }
 
-  /** Makes another secret: for a day everything is signed with both. Throws {@link ReceiverNotFoundError}. */
+  /** Makes another secret: for a day everything is signed with both. Throws {@link ReceiverNotFoundError}, {@link NoReceiverSecretError}. */
   async replaceSecret(id: string, change: ReceiverChange): Promise<string> {
     const secret = makeReceiverSecret();
-    await this.within(id, async (transaction) => {
+    await this.within(id, async (transaction, { kind }) => {
+      if (kind !== 'webhook') {
+        throw new NoReceiverSecretError();
+      }
       const encrypted = this.cipher.encrypt(id, Buffer.from(secret));
       await this.receivers.replaceSecret(transaction, id, encrypted, FORMER_SECRET_HOURS);
       await this.receivers.record(transaction, 'receiver_changed', `${id} secret`, change);
@@ -111,6 +120,21 @@ export class Receivers {
     const wrong = whatIsWrong(url, rulesOf(this.config));
     if (wrong !== null) {
       throw new InvalidFieldError('url', wrong);
+    }
+  }
+
+  private requireSuitable({ kind, events }: Pick<Receiver, 'kind' | 'events'>): void {
+    if (kind === 'webhook') {
+      return;
+    }
+    if (this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
+      throw new InvalidFieldError(
+        'kind',
+        'must be webhook where JWT_ALGORITHM is HS256: others are signed with public keys',
+      );
+    }
+    if (!events.every((event) => LOGOUT_EVENTS.includes(event))) {
+      throw new InvalidFieldError('events', `must be some of ${LOGOUT_EVENTS.join(', ')} for ${kind}`);
     }
   }
 
