@@ -41,8 +41,8 @@ const VIEW = sql`d.id, d.event, d.user_id AS "userId", d.session_id AS "sessionI
 /** A receiver that took the last attempt gets so many at the same time; one that did not gets one, until it takes that. */
 const MOST_AT_ONCE = 8;
 const MOST_SECONDS_BETWEEN = 3600;
-// A receiver is asked more often than each of its deliveries.
-const MOST_SECONDS_OF_RECEIVER = 600;
+// So long after a receiver is back it gets what waited.
+const MOST_SECONDS_OF_RECEIVER = 60;
 const DISABLED_AFTER_DAYS = 3;
 
 @Injectable()
@@ -91,14 +91,17 @@ export class DeliveriesRepository {
   }
 
   /**
-   * Notes that a receiver did not take a delivery. It is tried again, later and later, or given up. The receiver gets a pause of
-   * its own, and is disabled after three days without an attempt that it took, or at once where it says that it is gone.
+   * Notes that a receiver did not take a delivery. It is tried again, or given up. A receiver that took the one before gets this
+   * one later and later. One that takes nothing gets longer and longer pauses, and its deliveries none of their own: they are all
+   * sent when it is back. It is disabled after three days, or at once where it says that it is gone.
    */
   async putOff({ id, receiverId, attempts }: ClaimedDelivery, { status, answer }: Attempt): Promise<PutOff | null> {
     const isGone = status === 410;
     const seconds = Math.min(2 ** attempts, MOST_SECONDS_BETWEEN);
     const { rows } = await this.database.query<PutOff>(sql`
-      WITH failing AS (
+      WITH before AS (
+        SELECT failures FROM receivers WHERE id = ${receiverId}
+      ), failing AS (
         UPDATE receivers SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
           retry_at = now() + make_interval(secs => least(power(2, least(failures, 20)), ${MOST_SECONDS_OF_RECEIVER})),
           disabled_at = CASE WHEN ${isGone} OR failing_since < now() - make_interval(days => ${DISABLED_AFTER_DAYS}::integer)
@@ -109,7 +112,8 @@ export class DeliveriesRepository {
         RETURNING id, url, disabled_reason
       ), put_off AS (
         UPDATE deliveries SET status = ${status}, answer = ${answer},
-          next_attempt_at = now() + make_interval(secs => ${seconds}::double precision),
+          next_attempt_at = now() + CASE WHEN (SELECT failures FROM before) = 0
+            THEN make_interval(secs => ${seconds}::double precision) ELSE interval '0' END,
           state = CASE WHEN give_up_at <= now() THEN 'dead' ELSE state END,
           finished_at = CASE WHEN give_up_at <= now() THEN now() END
         WHERE id = ${id} RETURNING id, user_id, session_id, event, state
