@@ -10,8 +10,10 @@ const FEATURES = [
   'pages',
   'places',
   'session-events',
+  'signals',
 ];
 const CORE = [
+  ['service-clients'],
   ['auth'],
   ['sessions'],
   ['users'],

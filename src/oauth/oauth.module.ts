@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { shapeProblemsBelow } from '../problems/problem-shape.js';
-import { ServiceClientsModule } from './clients/clients.module.js';
+import { ServiceClientsModule } from '../service-clients/clients.module.js';
 import { IntrospectionModule } from './introspection/introspection.module.js';
 import { MetadataController } from './metadata/metadata.controller.js';
 import { OAUTH_ERRORS } from './oauth-problem-shape.js';

@@ -261,7 +261,7 @@ it('A command that finds no tables names the database and the schema, and not th
   const role = await createRole();
   const env = { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: role.url };
   const { host, pathname } = new URL(role.url);
-  const args = ['dist/oauth/clients/client-add.js', 'orders-api', '--scope', 'introspect'];
+  const args = ['dist/service-clients/client-add.js', 'orders-api', '--scope', 'introspect'];
   const error: { stderr: string } = await run(process.execPath, args, { env }).catch((e) => e);
   expect(error.stderr).toContain(`The database ${pathname.slice(1)} at ${host} (schema public) lacks tables`);
   expect(error.stderr).not.toContain('secret-of-a-test');

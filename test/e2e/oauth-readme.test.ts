@@ -13,7 +13,7 @@ const pasted = (language: string) => blocks(language).map(([, text]) => text!);
 
 const ADDRESS = 'http://localhost:3000';
 // It compiles first, which is done.
-const ADD_CLIENT = ['npm run client:add --', 'node dist/oauth/clients/client-add.js'] as const;
+const ADD_CLIENT = ['npm run client:add --', 'node dist/service-clients/client-add.js'] as const;
 
 let port: number;
 beforeAll(async () => {

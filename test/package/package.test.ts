@@ -170,7 +170,7 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
   it.each(['orders-express.js', 'orders-fastify.js'])(
     'protects the service of the page about the verifier (%s), which compiles and runs as it is printed',
     async (service) => {
-      const { stdout } = await command('oauth/clients/client-add.js', service, '--scope', 'verify');
+      const { stdout } = await command('service-clients/client-add.js', service, '--scope', 'verify');
       const [, id = '', secret = ''] = /client_id: (\S+)\s+client_secret: (\S+)/.exec(stdout) ?? [];
       const port = await freePort();
       const compiled = join(app, 'dist', service);

@@ -60,7 +60,7 @@ export async function runClientAdd(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const env = { PATH: process.env['PATH'], ...SECRETS, DATABASE_URL: databaseUrl };
   try {
-    const run = promisify(execFile)(process.execPath, ['dist/oauth/clients/client-add.js', ...args], { env });
+    const run = promisify(execFile)(process.execPath, ['dist/service-clients/client-add.js', ...args], { env });
     return { code: 0, ...(await run) };
   } catch (error) {
     const { code = -1, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string };

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuthModule } from '../../auth/auth.module.js';
 import { KeysModule } from '../../keys/keys.module.js';
 import { SessionsModule } from '../../sessions/sessions.module.js';
-import { ServiceClientsModule } from '../clients/clients.module.js';
+import { ServiceClientsModule } from '../../service-clients/clients.module.js';
 import { IntrospectionController } from './introspection.controller.js';
 import { Introspection } from './introspection.service.js';
 import { SignedIntrospection } from './signed-introspection.js';

@@ -2,7 +2,7 @@ import { Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { LargeJsonBody, TakesLargeJson } from '../../http/large-json.js';
 import { type RequestSource, Source } from '../../http/request-source.js';
-import { ForServiceClient } from '../clients/service-client.guard.js';
+import { ForServiceClient } from '../../service-clients/service-client.guard.js';
 import { Introspection } from './introspection.service.js';
 import { BATCH_LIMITS, VerifyBatchDto, VerifyBatchResultDto } from './verify-batch.dto.js';
 

@@ -8,8 +8,8 @@ import {
   ForAnyoneOrServiceClient,
   ForServiceClient,
   OptionalClient,
-} from '../clients/service-client.guard.js';
-import type { ServiceClient } from '../clients/service-clients.repository.js';
+} from '../../service-clients/service-client.guard.js';
+import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
 import { GlobalRevocation } from './global-revocation.service.js';
 import { RevokeDto, RevokeGloballyDto, SUBJECT_CLASSES } from './revocation.dto.js';
 import { SubjectNotFoundError } from './revocation.errors.js';

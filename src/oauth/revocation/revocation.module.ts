@@ -5,7 +5,7 @@ import { LimitsModule } from '../../limits/limits.module.js';
 import { MailModule } from '../../mail/mail.module.js';
 import { SessionsModule } from '../../sessions/sessions.module.js';
 import { UsersModule } from '../../users/users.module.js';
-import { ServiceClientsModule } from '../clients/clients.module.js';
+import { ServiceClientsModule } from '../../service-clients/clients.module.js';
 import { GlobalRevocation } from './global-revocation.service.js';
 import { RevocationController } from './revocation.controller.js';
 import { Subjects } from './subjects.js';

@@ -7,11 +7,11 @@ import {
   ApiParam,
   ApiTags,
 } from '@nestjs/swagger';
-import { RequiresRole } from '../../auth/role.guard.js';
-import { pageOf, PageQueryDto, requestedPage } from '../../http/pagination.js';
-import { type RequestSource, Source } from '../../http/request-source.js';
-import { ApiProblems } from '../../problems/api-problems.decorator.js';
-import { type Caller, CurrentCaller } from '../../sessions/caller.js';
+import { RequiresRole } from '../auth/role.guard.js';
+import { pageOf, PageQueryDto, requestedPage } from '../http/pagination.js';
+import { type RequestSource, Source } from '../http/request-source.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
+import { type Caller, CurrentCaller } from '../sessions/caller.js';
 import {
   ClientNameTakenError,
   ClientNotFoundError,

@@ -1,4 +1,4 @@
-import { InvalidRequestError } from '../oauth-errors.js';
+import { InvalidRequestError } from './oauth-errors.js';
 
 /** What a service client sent to prove who it is. */
 export interface ClientCredentials {

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { PeriodicWrites } from '../../sessions/check/periodic-writes.js';
+import { PeriodicWrites } from '../sessions/check/periodic-writes.js';
 import { type AuthenticatedClient, ServiceClientsRepository } from './service-clients.repository.js';
 
 /**

@@ -1,9 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { AppConfig } from '../../config/config.js';
-import type { RequestSource } from '../../http/request-source.js';
-import { ServiceUnavailableError } from '../../problems/problem.js';
-import { within } from '../../problems/within.js';
-import { InsufficientScopeError, InvalidClientError } from '../oauth-errors.js';
+import { AppConfig } from '../config/config.js';
+import type { RequestSource } from '../http/request-source.js';
+import { ServiceUnavailableError } from '../problems/problem.js';
+import { within } from '../problems/within.js';
+import { InsufficientScopeError, InvalidClientError } from './oauth-errors.js';
 import type { ClientCredentials } from './client-credentials.js';
 import { ClientFailures } from './client-failures.js';
 import { hashClientSecret } from './client-secret.js';

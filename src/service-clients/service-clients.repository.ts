@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import sql, { empty, type Sql } from 'sql-template-tag';
-import type { AuditEventType } from '../../audit/audit-event.entity.js';
-import { Database } from '../../database/database.js';
-import type { Transaction } from '../../database/transaction.js';
-import { type PageRequest } from '../../http/pagination.js';
-import type { RequestSource } from '../../http/request-source.js';
+import type { AuditEventType } from '../audit/audit-event.entity.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
+import { type PageRequest } from '../http/pagination.js';
+import type { RequestSource } from '../http/request-source.js';
 import type { ServiceClientScope } from './service-client.entity.js';
 
 /** Another service, as it is at this moment. */

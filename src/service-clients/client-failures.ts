@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
-import { AppConfig } from '../../config/config.js';
-import type { RequestSource } from '../../http/request-source.js';
-import type { KeyedLimit } from '../../limits/keyed-limit.js';
-import { accountKey } from '../../limits/limiter.js';
-import { Limiters } from '../../limits/limiters.js';
-import { networkOf } from '../../limits/network.js';
-import { RefusalTrail } from '../../limits/refusal-trail.js';
+import { AppConfig } from '../config/config.js';
+import type { RequestSource } from '../http/request-source.js';
+import type { KeyedLimit } from '../limits/keyed-limit.js';
+import { accountKey } from '../limits/limiter.js';
+import { Limiters } from '../limits/limiters.js';
+import { networkOf } from '../limits/network.js';
+import { RefusalTrail } from '../limits/refusal-trail.js';
 import type { ServiceClient } from './service-clients.repository.js';
 
 const MINUTE_SECONDS = 60;

@@ -1,4 +1,4 @@
-import { defineProblem } from '../../problems/problem.js';
+import { defineProblem } from '../problems/problem.js';
 
 export const ClientNotFoundError = defineProblem('client_not_found', 404, 'There is no service client with this id.');
 

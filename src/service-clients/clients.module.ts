@@ -1,8 +1,8 @@
 import { Module } from '@nestjs/common';
 import sql from 'sql-template-tag';
-import { ourEntities } from '../../database/data-source.js';
-import { Retention } from '../../database/retention.js';
-import { LimitsModule } from '../../limits/limits.module.js';
+import { ourEntities } from '../database/data-source.js';
+import { Retention } from '../database/retention.js';
+import { LimitsModule } from '../limits/limits.module.js';
 import { ClientAuthentication } from './client-authentication.js';
 import { ClientFailures } from './client-failures.js';
 import { ClientSecretUses } from './client-secret-uses.js';
@@ -14,10 +14,7 @@ import { ServiceClientsRepository } from './service-clients.repository.js';
 
 const ENDED_KEPT_DAYS = 90;
 
-/**
- * Other services, each with secrets of its own. Other folders of `oauth/` build on it; delete them with it. Nothing else
- * does.
- */
+/** Other services, each with secrets of its own: what asks and what is told builds on it. */
 @Module({
   imports: [ourEntities(ServiceClientRow, ServiceClientSecretRow), LimitsModule],
   controllers: [ClientsController],

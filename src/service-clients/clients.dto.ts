@@ -1,8 +1,8 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import { ArrayNotEmpty, ArrayUnique, IsArray, IsIn, IsString } from 'class-validator';
-import { namedType } from '../../http/openapi/named-type.js';
-import { PageOf } from '../../http/pagination.js';
-import { AtMostCharacters, PlainText } from '../../http/validation.js';
+import { namedType } from '../http/openapi/named-type.js';
+import { PageOf } from '../http/pagination.js';
+import { AtMostCharacters, PlainText } from '../http/validation.js';
 import { SERVICE_CLIENT_SCOPES, type ServiceClientScope } from './service-client.entity.js';
 import type { ClientSecret } from './service-clients.repository.js';
 import type { ClientWithSecrets } from './service-clients.service.js';

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
-import { Database } from '../../database/database.js';
-import type { Transaction } from '../../database/transaction.js';
-import type { PageRequest } from '../../http/pagination.js';
+import { Database } from '../database/database.js';
+import type { Transaction } from '../database/transaction.js';
+import type { PageRequest } from '../http/pagination.js';
 import { hashClientSecret, makeClientSecret } from './client-secret.js';
 import {
   ClientNameTakenError,
