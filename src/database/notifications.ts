@@ -117,7 +117,9 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
         await client.connect();
         client.on('notification', ({ channel, payload = '' }) => {
           if (channel === this.echoChannel) client.emit(ECHO);
-          this.listeners.find((listener) => this.named(listener.channel) === channel)?.received(payload);
+          for (const listener of this.listeners) {
+            if (this.named(listener.channel) === channel) listener.received(payload);
+          }
         });
         this.client = client;
         if (this.isStopping) {
@@ -150,9 +152,9 @@ export class Notifications implements OnApplicationBootstrap, OnApplicationShutd
     if (!client) {
       return;
     }
-    const channels = [...this.listeners.map(({ channel }) => this.named(channel)), this.echoChannel];
+    const channels = new Set([...this.listeners.map(({ channel }) => this.named(channel)), this.echoChannel]);
     try {
-      await client.query(channels.map((channel) => `LISTEN ${channel}`).join('; '));
+      await client.query([...channels].map((channel) => `LISTEN ${channel}`).join('; '));
       await Promise.all([
         // Rejects at once when the connection is lost.
         once(client, ECHO, { signal: AbortSignal.timeout(ECHO_WITHIN_MS) }),

@@ -3,6 +3,7 @@ import sql from 'sql-template-tag';
 import { ourEntities } from '../database/data-source.js';
 import { KeysModule } from '../keys/keys.module.js';
 import { Retention } from '../database/retention.js';
+import { ServiceClientsModule } from '../service-clients/clients.module.js';
 import { DeliveriesRepository } from './deliveries/deliveries.repository.js';
 import { Deliveries } from './deliveries/deliveries.service.js';
 import { Delivery } from './deliveries/delivery.entity.js';
@@ -13,13 +14,19 @@ import { Receiver } from './receivers/receiver.entity.js';
 import { ReceiversController } from './receivers/receivers.controller.js';
 import { ReceiversRepository } from './receivers/receivers.repository.js';
 import { Receivers } from './receivers/receivers.service.js';
+import { PollsController } from './shared-signals/polls.controller.js';
+import { Polls } from './shared-signals/polls.service.js';
+import { SsfConfigurationController } from './shared-signals/ssf-configuration.controller.js';
+import { StreamsController } from './shared-signals/streams.controller.js';
+import { StreamsRepository } from './shared-signals/streams.repository.js';
+import { Streams } from './shared-signals/streams.service.js';
 
 const FINISHED_KEPT_DAYS = 30;
 
 /** Other services are sent what happens to sessions and accounts. */
 @Module({
-  imports: [KeysModule, ourEntities(Receiver, Delivery)],
-  controllers: [ReceiversController],
+  imports: [KeysModule, ServiceClientsModule, ourEntities(Receiver, Delivery)],
+  controllers: [ReceiversController, SsfConfigurationController, StreamsController, PollsController],
   providers: [
     Receivers,
     ReceiversRepository,
@@ -28,6 +35,9 @@ const FINISHED_KEPT_DAYS = 30;
     DeliveryMessages,
     DeliverySender,
     ExpiredSessions,
+    Streams,
+    StreamsRepository,
+    Polls,
   ],
 })
 export class SignalsModule {

@@ -20,7 +20,9 @@ export type ClaimedDelivery = Pick<
   Delivery,
   'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'email' | 'at' | 'attempts'
 > &
-  Pick<Receiver, 'url' | 'kind' | 'encryptedSecret' | 'formerSecret'> & { readonly audience: string };
+  Pick<Receiver, 'url' | 'kind' | 'encryptedSecret' | 'formerSecret' | 'encryptedAuthorization'> & {
+    readonly audience: string;
+  };
 
 /** What became of an attempt. */
 export interface Attempt {
@@ -60,7 +62,7 @@ export class DeliveriesRepository {
         SELECT r.id, CASE WHEN r.failures > 0 THEN 1 ELSE ${MOST_AT_ONCE}::integer END - (
           SELECT count(*) FROM unnest(${underWay.map(({ receiverId }) => receiverId)}::uuid[]) AS u (id) WHERE u.id = r.id
         ) AS places
-        FROM receivers r WHERE r.disabled_at IS NULL AND r.retry_at <= now()
+        FROM receivers r WHERE r.disabled_at IS NULL AND r.paused_at IS NULL AND r.kind <> 'ssf_poll' AND r.retry_at <= now()
       ), due AS MATERIALIZED (
         SELECT d.id FROM open CROSS JOIN LATERAL (
           SELECT d.id FROM deliveries d
@@ -76,7 +78,7 @@ export class DeliveriesRepository {
       UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => ${seconds}::double precision)
       FROM receivers r WHERE d.id IN (SELECT id FROM due) AND r.id = d.receiver_id
       RETURNING d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email,
-        d.at, d.attempts, r.url, r.kind, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret",
+        d.at, d.attempts, r.url, r.kind, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret", r.encrypted_authorization AS "encryptedAuthorization",
         CASE WHEN r.former_secret_until > now() THEN r.former_secret END AS "formerSecret"`);
     return rows;
   }

@@ -10,6 +10,7 @@ import type { ClaimedDelivery } from './deliveries.repository.js';
 import { TEST_EVENT } from './delivery.entity.js';
 import { LOGOUT_TOKEN_TYPE, logoutClaims } from './logout-token.js';
 import type { ReceiverMessage } from './receiver-post.js';
+import { SECURITY_EVENT_TYPE, securityEventClaims } from '../shared-signals/security-event.js';
 import { webhookOf } from './webhook.js';
 
 /** Writes a delivery as its receiver understands it, signed anew at each attempt. */
@@ -31,6 +32,10 @@ export class DeliveryMessages {
         return webhookOf(delivery, this.secretsOf(delivery), new Date());
       case 'backchannel_logout':
         return this.writeLogoutToken(delivery);
+      case 'ssf_push':
+        return this.writeSecurityEvent(delivery);
+      case 'ssf_poll':
+        throw new Error('It is polled, and never sent.');
     }
   }
 
@@ -47,14 +52,34 @@ export class DeliveryMessages {
     return { contentType: 'application/x-www-form-urlencoded', headers: {}, body: form.toString() };
   }
 
-  private secretsOf({ receiverId, encryptedSecret, formerSecret }: ClaimedDelivery): string[] {
-    const secrets = [encryptedSecret, formerSecret]
-      .filter((encrypted) => encrypted !== null)
-      .map((encrypted) => this.cipher.decrypt(receiverId, encrypted)?.content.toString())
-      .filter((secret) => secret !== undefined);
-    if (secrets.length === 0) {
+  private async writeSecurityEvent(delivery: ClaimedDelivery): Promise<ReceiverMessage> {
+    const authorization = delivery.encryptedAuthorization && this.decrypt(delivery, delivery.encryptedAuthorization);
+    return {
+      contentType: `application/${SECURITY_EVENT_TYPE}`,
+      headers: { ...(authorization && { authorization }), accept: 'application/json' },
+      body: await this.signSecurityEvent(delivery),
+    };
+  }
+
+  /** A delivery as a security event token (RFC 8417). Throws as the keys do. */
+  async signSecurityEvent(delivery: ClaimedDelivery): Promise<string> {
+    const { key, readAt } = await this.keys.signingNow();
+    const about = { issuer: issuerOf(this.config), audience: delivery.audience, now: secondsOf(readAt) };
+    const header = { alg: SIGNING_ALGORITHM, typ: SECURITY_EVENT_TYPE, kid: key.id } as const;
+    return signJwt(header, securityEventClaims(delivery, about), key.privateKey);
+  }
+
+  private decrypt({ receiverId }: ClaimedDelivery, encrypted: Buffer): string {
+    const decrypted = this.cipher.decrypt(receiverId, encrypted);
+    if (!decrypted) {
       throw new Error('its secret cannot be decrypted: JWT_SECRET is another one than when it was made');
     }
-    return secrets;
+    return decrypted.content.toString();
+  }
+
+  private secretsOf(delivery: ClaimedDelivery): string[] {
+    return [delivery.encryptedSecret, delivery.formerSecret]
+      .filter((encrypted) => encrypted !== null)
+      .map((encrypted) => this.decrypt(delivery, encrypted));
   }
 }

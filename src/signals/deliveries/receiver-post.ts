@@ -55,11 +55,11 @@ export class ReceiverPost {
       agent: url.protocol === 'https:' ? this.https : this.http,
       signal: AbortSignal.timeout(WITHIN_MS),
       headers: {
+        accept: '*/*',
         ...headers,
         'content-type': contentType,
         'content-length': Buffer.byteLength(body),
         'user-agent': 'Latchkey',
-        accept: '*/*',
       },
     };
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 
 /** How a receiver is told. */
-export const RECEIVER_KINDS = ['webhook', 'backchannel_logout'] as const;
+export const RECEIVER_KINDS = ['webhook', 'backchannel_logout', 'ssf_push', 'ssf_poll'] as const;
 export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
 
 /** What a receiver can be told of. The trigger `audit_events_deliver` says which lines of the audit trail they are. */
@@ -61,6 +61,26 @@ export class Receiver {
 
   @Column({ type: 'timestamptz', name: 'former_secret_until', precision: 3, nullable: true })
   readonly formerSecretUntil!: Date | null;
+
+  /** The service client whose stream it is; null for a receiver that staff added. */
+  @Column({ type: 'uuid', name: 'client_id', nullable: true })
+  readonly clientId!: string | null;
+
+  /** The events that a stream was asked for, as URIs. */
+  @Column({ type: 'text', name: 'requested', array: true, default: [] })
+  readonly requested!: string[];
+
+  /** The header Authorization of what is pushed. */
+  @Column({ type: 'bytea', name: 'encrypted_authorization', nullable: true })
+  readonly encryptedAuthorization!: Buffer | null;
+
+  /** Until it is enabled again, what happens waits. */
+  @Column({ type: 'timestamptz', name: 'paused_at', precision: 3, nullable: true })
+  readonly pausedAt!: Date | null;
+
+  /** Why its client set its status. */
+  @Column({ type: 'text', name: 'status_reason', nullable: true })
+  readonly statusReason!: string | null;
 
   @Column({ type: 'timestamptz', name: 'created_at', precision: 3, default: () => 'now()' })
   readonly createdAt!: Date;

@@ -21,9 +21,11 @@ const EVENT = namedType('SignalEvent', SIGNAL_EVENTS, 'Something that happened t
 const KIND = namedType(
   'ReceiverKind',
   RECEIVER_KINDS,
-  'How a receiver is told: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout.',
+  'How a receiver is told: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, ' +
+    '`ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.',
 );
 const INCLUDED = namedType('Includable', INCLUDABLE, 'What names a person: sent only where it is asked for.');
+const ADDED_KINDS: readonly ReceiverKind[] = ['webhook', 'backchannel_logout', 'ssf_push'];
 const SECRET = {
   example: 'whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=',
   description: 'What webhooks are signed with. It is shown this once.',
@@ -97,7 +99,7 @@ export class AddReceiverDto {
   readonly url!: string;
 
   @ApiProperty({ ...KIND, example: 'webhook' })
-  @IsIn(RECEIVER_KINDS, { message: `must be one of ${RECEIVER_KINDS.join(', ')}` })
+  @IsIn(ADDED_KINDS, { message: `must be one of ${ADDED_KINDS.join(', ')}` })
   readonly kind!: ReceiverKind;
 
   @Events()

@@ -8,6 +8,7 @@ import type { PageRequest } from '../../http/pagination.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { CAEP_EVENTS } from '../shared-signals/security-event.js';
 import type { AddressRules } from './receiver-address.js';
 import { LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
 import { makeReceiverSecret } from './receiver-secret.js';
@@ -133,8 +134,9 @@ export class Receivers {
         'must be webhook where JWT_ALGORITHM is HS256: others are signed with public keys',
       );
     }
-    if (!events.every((event) => LOGOUT_EVENTS.includes(event))) {
-      throw new InvalidFieldError('events', `must be some of ${LOGOUT_EVENTS.join(', ')} for ${kind}`);
+    const possible = kind === 'backchannel_logout' ? LOGOUT_EVENTS : Object.values(CAEP_EVENTS).flat();
+    if (!events.every((event) => possible.includes(event))) {
+      throw new InvalidFieldError('events', `must be some of ${possible.join(', ')} for ${kind}`);
     }
   }
 

@@ -1,0 +1,65 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import { ArrayMaxSize, IsArray, IsBoolean, IsInt, IsObject, IsOptional, IsUUID, Max, Min } from 'class-validator';
+import { IsOptionalField } from '../../http/validation.js';
+
+export const MOST_EVENTS = 100;
+const ID = '3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40';
+const ACK_MESSAGE = { message: `must be a list of at most ${MOST_EVENTS} values of jti` };
+
+@ApiSchema({ name: 'PollRequest' })
+export class PollDto {
+  @ApiPropertyOptional({
+    type: 'integer',
+    minimum: 0,
+    maximum: MOST_EVENTS,
+    default: MOST_EVENTS,
+    example: 20,
+    description: 'How many events the answer has at most. 0 only acknowledges.',
+  })
+  @Max(1_000_000, { message: 'must be a whole number' })
+  @Min(0, { message: 'must be a whole number' })
+  @IsInt({ message: 'must be a whole number' })
+  @IsOptionalField()
+  readonly maxEvents?: number;
+
+  @ApiPropertyOptional({
+    default: false,
+    example: true,
+    description: 'Whether to answer at once, also without events. Otherwise the answer waits for one, for 20 seconds.',
+  })
+  @IsBoolean({ message: 'must be true or false' })
+  @IsOptionalField()
+  readonly returnImmediately?: boolean;
+
+  @ApiPropertyOptional({ type: [String], format: 'uuid', example: [ID], description: 'Events that were taken.' })
+  @IsUUID(undefined, { ...ACK_MESSAGE, each: true })
+  @ArrayMaxSize(MOST_EVENTS, ACK_MESSAGE)
+  @IsArray(ACK_MESSAGE)
+  @IsOptionalField()
+  readonly ack?: string[];
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: { type: 'object', additionalProperties: { type: 'string' } },
+    example: { [ID]: { err: 'authentication_failed', description: 'The key is not known' } },
+    description: 'Events that could not be used, and why. They are not sent again.',
+  })
+  @IsObject({ message: 'must be an object' })
+  @Type(() => Object)
+  @IsOptional()
+  readonly setErrs?: Record<string, { err?: unknown; description?: unknown }>;
+}
+
+export class PollAnswerDto {
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    example: { [ID]: 'eyJ0eXAiOiJzZWNldmVudCtqd3QiLCJhbGciOiJFUzI1NiJ9.eyJpc3MiOi…' },
+    description: 'Security event tokens by their `jti`.',
+  })
+  readonly sets!: Readonly<Record<string, string>>;
+
+  @ApiProperty({ example: false })
+  readonly moreAvailable!: boolean;
+}

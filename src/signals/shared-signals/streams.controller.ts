@@ -1,0 +1,139 @@
+import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Patch, Post, Put, Query } from '@nestjs/common';
+import {
+  ApiCreatedResponse,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiQuery,
+  ApiTags,
+} from '@nestjs/swagger';
+import { baseOf, issuerOf } from '../../config/issuer.js';
+import { AppConfig } from '../../config/config.js';
+import { ApiProblems } from '../../problems/api-problems.decorator.js';
+import { CurrentClient, ForServiceClient } from '../../service-clients/service-client.guard.js';
+import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { Stream } from './stream.js';
+import { StreamDto, StreamIdQueryDto, StreamRequestDto, StreamStatusDto, VerifyStreamDto } from './streams.dto.js';
+import { StreamExistsError, StreamNotFoundError } from './streams.errors.js';
+import { Streams } from './streams.service.js';
+
+const ApiStreamId = (required = true) =>
+  ApiQuery({ name: 'stream_id', required, format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });
+
+/** What receivers of shared signals ask (OpenID Shared Signals Framework 1.0, section 8). */
+@ApiTags('Shared signals')
+@Controller('ssf')
+export class StreamsController {
+  constructor(
+    private readonly streams: Streams,
+    private readonly config: AppConfig,
+  ) {}
+
+  @Post('streams')
+  @ForServiceClient('signals')
+  @ApiOperation({ summary: 'Create a stream of security events' })
+  @ApiCreatedResponse({ type: StreamDto })
+  @ApiProblems(StreamExistsError)
+  async createStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
+    return this.shown(await this.streams.create(id, body));
+  }
+
+  @Get('streams')
+  @ForServiceClient('signals')
+  @ApiStreamId(false)
+  @ApiOperation({ summary: 'The streams of the client, or one of them' })
+  @ApiOkResponse({ description: 'A list, or with `stream_id` that stream.', type: [StreamDto] })
+  @ApiProblems(StreamNotFoundError)
+  async getStreams(
+    @CurrentClient() { id }: ServiceClient,
+    @Query() { stream_id: streamId }: StreamIdQueryDto,
+  ): Promise<StreamDto | StreamDto[]> {
+    return streamId === undefined
+      ? (await this.streams.list(id)).map((stream) => this.shown(stream))
+      : this.shown(await this.streams.require(id, streamId));
+  }
+
+  @Patch('streams')
+  @ForServiceClient('signals')
+  @ApiOperation({ summary: 'Change what is given of a stream' })
+  @ApiOkResponse({ type: StreamDto })
+  @ApiProblems(StreamNotFoundError)
+  async changeStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
+    return this.shown(await this.streams.change(id, idIn(body), body));
+  }
+
+  @Put('streams')
+  @ForServiceClient('signals')
+  @ApiOperation({ summary: 'Replace what a stream is', description: 'What is left out becomes what it is by default.' })
+  @ApiOkResponse({ type: StreamDto })
+  @ApiProblems(StreamNotFoundError)
+  async replaceStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
+    return this.shown(await this.streams.replace(id, idIn(body), body));
+  }
+
+  @Delete('streams')
+  @ForServiceClient('signals')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiStreamId()
+  @ApiOperation({ summary: 'Delete a stream', description: 'With all that waits.' })
+  @ApiNoContentResponse({ description: 'Deleted.' })
+  @ApiProblems(StreamNotFoundError)
+  deleteStream(
+    @CurrentClient() { id }: ServiceClient,
+    @Query() { stream_id: streamId = '' }: StreamIdQueryDto,
+  ): Promise<void> {
+    return this.streams.delete(id, streamId);
+  }
+
+  @Get('status')
+  @ForServiceClient('signals')
+  @ApiStreamId()
+  @ApiOperation({ summary: 'Whether a stream is enabled' })
+  @ApiOkResponse({ type: StreamStatusDto })
+  @ApiProblems(StreamNotFoundError)
+  async getStreamStatus(
+    @CurrentClient() { id }: ServiceClient,
+    @Query() { stream_id: streamId = '' }: StreamIdQueryDto,
+  ): Promise<StreamStatusDto> {
+    return statusOf(await this.streams.require(id, streamId));
+  }
+
+  @Post('status')
+  @ForServiceClient('signals')
+  @HttpCode(HttpStatus.OK)
+  @ApiOperation({ summary: 'Enable, pause or disable a stream' })
+  @ApiOkResponse({ type: StreamStatusDto })
+  @ApiProblems(StreamNotFoundError)
+  async setStreamStatus(
+    @CurrentClient() { id }: ServiceClient,
+    @Body() { stream_id: streamId, status, reason }: StreamStatusDto,
+  ): Promise<StreamStatusDto> {
+    return statusOf(await this.streams.setStatus(id, streamId, status, reason ?? null));
+  }
+
+  @Post('verify')
+  @ForServiceClient('signals')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  @ApiOperation({ summary: 'Ask for an event that shows that a stream works' })
+  @ApiNoContentResponse({ description: 'The event is on its way.' })
+  @ApiProblems(StreamNotFoundError)
+  verifyStream(
+    @CurrentClient() { id }: ServiceClient,
+    @Body() { stream_id: streamId, state }: VerifyStreamDto,
+  ): Promise<void> {
+    return this.streams.verify(id, streamId, state ?? null);
+  }
+
+  private shown(stream: Stream): StreamDto {
+    return StreamDto.from(stream, { issuer: issuerOf(this.config), pollBase: baseOf(this.config.publicUrl) });
+  }
+}
+
+/** The id is required where a stream is there already. One that is left out is that of no stream. */
+const idIn = ({ stream_id: id = '' }: StreamRequestDto): string => id;
+
+const statusOf = ({ id, status, statusReason }: Stream): StreamStatusDto => ({
+  stream_id: id,
+  status,
+  ...(statusReason !== null && { reason: statusReason }),
+});

@@ -1,0 +1,180 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayNotEmpty,
+  IsArray,
+  IsIn,
+  IsObject,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Matches,
+  ValidateNested,
+} from 'class-validator';
+import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
+import { CAEP_EVENTS } from './security-event.js';
+import { POLL, PUSH, STREAM_STATUSES, type Stream, type StreamStatus } from './stream.js';
+
+const EVENTS = Object.keys(CAEP_EVENTS);
+const [REVOKED] = EVENTS;
+const STREAM_ID = { format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' };
+const LIST_MESSAGE = { message: 'must be a list of URIs' };
+const MOST_CHARACTERS = 200;
+
+@ApiSchema({ name: 'StreamDelivery' })
+export class StreamDeliveryDto {
+  @ApiProperty({ enum: [PUSH, POLL], example: PUSH })
+  @IsIn([PUSH, POLL], { message: `must be ${PUSH} or ${POLL}` })
+  readonly method!: string;
+
+  @ApiPropertyOptional({
+    example: 'https://receiver.example.com/events',
+    description: 'Where events are pushed to. Of a stream that is polled, where that is: it is in the answer.',
+  })
+  @IsString()
+  @IsOptionalField()
+  readonly endpoint_url?: string;
+
+  @ApiPropertyOptional({
+    example: 'Bearer 8a1f…',
+    description: 'The header Authorization of pushes. It is not in any answer.',
+  })
+  // What a header may hold (RFC 9110, 5.5).
+  @Matches(/^[\t -~]{1,1000}$/, { message: 'must be the value of a header, of at most 1000 characters' })
+  @IsOptionalField()
+  readonly authorization_header?: string;
+}
+
+@ApiSchema({ name: 'StreamRequest' })
+export class StreamRequestDto {
+  @ApiPropertyOptional({ ...STREAM_ID, description: 'Which stream; not when one is created.' })
+  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  @IsOptionalField()
+  readonly stream_id?: string;
+
+  @ApiPropertyOptional({ type: StreamDeliveryDto })
+  @ValidateNested()
+  @Type(() => StreamDeliveryDto)
+  @IsObject({ message: 'must be an object' })
+  @IsOptionalField()
+  readonly delivery?: StreamDeliveryDto;
+
+  @ApiPropertyOptional({
+    type: [String],
+    example: [REVOKED],
+    description: 'Those that are not supported are left out.',
+  })
+  @IsString({ ...LIST_MESSAGE, each: true })
+  @ArrayNotEmpty(LIST_MESSAGE)
+  @IsArray(LIST_MESSAGE)
+  @IsOptionalField()
+  readonly events_requested?: string[];
+
+  @ApiPropertyOptional({ maxLength: MOST_CHARACTERS, example: 'Closes sessions at the partner' })
+  @PlainText()
+  @AtMostCharacters(MOST_CHARACTERS)
+  @IsString()
+  @IsOptionalField()
+  readonly description?: string;
+
+  // What the transmitter says. A receiver may send back what it got.
+  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @IsOptional()
+  readonly iss?: unknown;
+
+  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @IsOptional()
+  readonly aud?: unknown;
+
+  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @IsOptional()
+  readonly events_supported?: unknown;
+
+  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @IsOptional()
+  readonly events_delivered?: unknown;
+}
+
+export class StreamDto {
+  @ApiProperty(STREAM_ID)
+  readonly stream_id!: string;
+
+  @ApiProperty({ example: 'https://auth.example.com' })
+  readonly iss!: string;
+
+  @ApiProperty({ example: '9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a', description: 'The `client_id` of the receiver.' })
+  readonly aud!: string;
+
+  @ApiProperty({ type: [String], example: EVENTS })
+  readonly events_supported!: readonly string[];
+
+  @ApiProperty({ type: [String], example: [REVOKED] })
+  readonly events_requested!: readonly string[];
+
+  @ApiProperty({ type: [String], example: [REVOKED] })
+  readonly events_delivered!: readonly string[];
+
+  @ApiProperty({ type: StreamDeliveryDto })
+  readonly delivery!: StreamDeliveryDto;
+
+  @ApiPropertyOptional({ example: 'Closes sessions at the partner' })
+  readonly description?: string;
+
+  static from(stream: Stream, { issuer, pollBase }: { issuer: string; pollBase: string }): StreamDto {
+    const { id, clientId, requested, delivered, method, url, description } = stream;
+    return {
+      stream_id: id,
+      iss: issuer,
+      aud: clientId,
+      events_supported: EVENTS,
+      events_requested: requested,
+      events_delivered: delivered,
+      delivery: { method, endpoint_url: method === POLL ? `${pollBase}/ssf/streams/${id}/poll` : url },
+      ...(description !== null && { description }),
+    };
+  }
+}
+
+export class StreamStatusDto {
+  @ApiProperty(STREAM_ID)
+  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  readonly stream_id!: string;
+
+  @ApiProperty({
+    enum: STREAM_STATUSES,
+    example: 'enabled',
+    description: 'Paused, events are kept for later; disabled, they are not.',
+  })
+  @IsIn(STREAM_STATUSES, { message: `must be one of ${STREAM_STATUSES.join(', ')}` })
+  readonly status!: StreamStatus;
+
+  @ApiPropertyOptional({ maxLength: MOST_CHARACTERS, example: 'Maintenance' })
+  @PlainText()
+  @AtMostCharacters(MOST_CHARACTERS)
+  @IsString()
+  @IsOptionalField()
+  readonly reason?: string;
+}
+
+@ApiSchema({ name: 'StreamVerificationRequest' })
+export class VerifyStreamDto {
+  @ApiProperty(STREAM_ID)
+  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  readonly stream_id!: string;
+
+  @ApiPropertyOptional({
+    maxLength: MOST_CHARACTERS,
+    example: 'VGhpcyBpcyBhbiBleGFtcGxl',
+    description: 'Is in the event.',
+  })
+  @AtMostCharacters(MOST_CHARACTERS)
+  @IsString()
+  @IsOptionalField()
+  readonly state?: string;
+}
+
+export class StreamIdQueryDto {
+  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  @IsOptionalField()
+  readonly stream_id?: string;
+}

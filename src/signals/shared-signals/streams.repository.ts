@@ -1,0 +1,131 @@
+import { Injectable } from '@nestjs/common';
+import sql, { empty } from 'sql-template-tag';
+import { Database } from '../../database/database.js';
+import type { ClaimedDelivery } from '../deliveries/deliveries.repository.js';
+import { TEST_EVENT } from '../deliveries/delivery.entity.js';
+import type { SignalEvent } from '../receivers/receiver.entity.js';
+import { POLL, PUSH, type Stream, type StreamStatus } from './stream.js';
+
+/** What a client says of a stream. What is undefined stays as it is. */
+export interface StreamChange {
+  readonly url?: string | undefined;
+  readonly encryptedAuthorization?: Buffer | null | undefined;
+  readonly requested?: readonly string[] | undefined;
+  readonly events?: readonly SignalEvent[] | undefined;
+  readonly description?: string | null | undefined;
+}
+
+/** Why a receiver did not take an event that it polled. */
+export interface PollError {
+  readonly id: string;
+  readonly answer: string;
+}
+
+const STREAM = sql`r.id, r.client_id AS "clientId", CASE r.kind WHEN 'ssf_poll' THEN ${POLL} ELSE ${PUSH} END AS method, r.url,
+  r.requested, r.description, r.events,
+  CASE WHEN r.disabled_at IS NOT NULL THEN 'disabled' WHEN r.paused_at IS NOT NULL THEN 'paused' ELSE 'enabled' END AS status,
+  coalesce(r.status_reason, r.disabled_reason) AS "statusReason"`;
+
+export type StreamRow = Omit<Stream, 'delivered'> & { readonly events: readonly SignalEvent[] };
+
+/** The streams of service clients, each found by its own client alone. */
+@Injectable()
+export class StreamsRepository {
+  constructor(private readonly database: Database) {}
+
+  async insert(
+    clientId: string,
+    isPolled: boolean,
+    { id, url, requested, events, description, encryptedAuthorization }: Required<StreamChange> & { id: string },
+  ): Promise<void> {
+    await this.database.query(sql`
+      WITH added AS (
+        INSERT INTO receivers (id, url, kind, events, requested, description, audience, client_id, encrypted_authorization)
+        VALUES (${id}, ${url}, ${isPolled ? 'ssf_poll' : 'ssf_push'}, ${events}::text[], ${requested}::text[], ${description},
+          ${clientId}, ${clientId}, ${encryptedAuthorization})
+        RETURNING id, url
+      )
+      INSERT INTO audit_events (type, outcome, actor_id, note)
+      SELECT 'receiver_created', 'success', ${clientId}::uuid, trim(id || ' ' || url) FROM added`);
+  }
+
+  async list(clientId: string, id?: string): Promise<StreamRow[]> {
+    const { rows } = await this.database.query<StreamRow>(sql`
+      SELECT ${STREAM} FROM receivers r WHERE r.client_id = ${clientId} ${id === undefined ? empty : sql`AND r.id = ${id}`}
+      ORDER BY r.created_at, r.id`);
+    return rows;
+  }
+
+  /** False where the client has no such stream. */
+  async update(clientId: string, id: string, change: StreamChange): Promise<boolean> {
+    const { url = null, requested = null, events = null, encryptedAuthorization, description } = change;
+    const { rows } = await this.database.query(sql`
+      WITH changed AS (
+        UPDATE receivers SET url = coalesce(${url}, url), requested = coalesce(${requested}::text[], requested),
+          events = coalesce(${events}::text[], events),
+          description = CASE WHEN ${description === undefined} THEN description ELSE ${description ?? null} END,
+          encrypted_authorization = CASE WHEN ${encryptedAuthorization === undefined} THEN encrypted_authorization
+            ELSE ${encryptedAuthorization ?? null}::bytea END
+        WHERE id = ${id} AND client_id = ${clientId} RETURNING id
+      ), recorded AS (
+        INSERT INTO audit_events (type, outcome, actor_id, note)
+        SELECT 'receiver_changed', 'success', ${clientId}::uuid, id::text FROM changed
+      )
+      SELECT id FROM changed`);
+    return rows.length > 0;
+  }
+
+  /** False where the client has no such stream. */
+  async setStatus(clientId: string, id: string, status: StreamStatus, reason: string | null): Promise<boolean> {
+    const { rowCount } = await this.database.query(sql`
+      UPDATE receivers SET status_reason = ${reason},
+        paused_at = CASE WHEN ${status === 'paused'} THEN coalesce(paused_at, now()) END,
+        disabled_at = CASE WHEN ${status === 'disabled'} THEN coalesce(disabled_at, now()) END,
+        disabled_reason = NULL, failures = 0, failing_since = NULL, retry_at = now()
+      WHERE id = ${id} AND client_id = ${clientId}`);
+    return rowCount > 0;
+  }
+
+  /** With all that waits. False where the client has no such stream. */
+  async delete(clientId: string, id: string): Promise<boolean> {
+    const { rows } = await this.database.query(sql`
+      WITH deleted AS (
+        DELETE FROM receivers WHERE id = ${id} AND client_id = ${clientId} RETURNING id, url
+      ), recorded AS (
+        INSERT INTO audit_events (type, outcome, actor_id, note)
+        SELECT 'receiver_deleted', 'success', ${clientId}::uuid, trim(id || ' ' || url) FROM deleted
+      )
+      SELECT id FROM deleted`);
+    return rows.length > 0;
+  }
+
+  /** An event that says nothing but that the stream works. */
+  async addVerification(id: string, state: string | null): Promise<void> {
+    await this.database.query(sql`
+      INSERT INTO deliveries (receiver_id, event, about, reason, at)
+      VALUES (${id}, ${TEST_EVENT}, gen_random_uuid(), ${state}, now())`);
+  }
+
+  /** What waits, in its order, at most so many and one more. */
+  async listWaiting(id: string, most: number): Promise<ClaimedDelivery[]> {
+    const { rows } = await this.database.query<ClaimedDelivery>(sql`
+      SELECT d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email, d.at,
+        d.attempts, r.url, r.kind, r.audience
+      FROM deliveries d JOIN receivers r ON r.id = d.receiver_id
+      WHERE d.receiver_id = ${id} AND d.state = 'waiting' AND r.disabled_at IS NULL AND r.paused_at IS NULL
+      ORDER BY d.position LIMIT ${most + 1}`);
+    return rows;
+  }
+
+  /** Notes what a receiver took, and what it could not use: neither is sent again. */
+  async acknowledge(id: string, taken: readonly string[], errors: readonly PollError[]): Promise<void> {
+    await this.database.query(sql`
+      UPDATE deliveries d SET state = CASE WHEN e.answer IS NULL THEN 'delivered' ELSE 'dead' END, answer = e.answer,
+        attempts = d.attempts + 1, finished_at = now()
+      FROM (
+        SELECT unnest(${taken}::uuid[]) AS id, NULL AS answer
+        UNION SELECT * FROM unnest(${errors.map((error) => error.id)}::uuid[], ${errors.map(({ answer }) => answer)}::text[])
+      ) e
+      WHERE d.id = e.id AND d.receiver_id = ${id} AND d.state = 'waiting'`);
+  }
+}
