@@ -21,16 +21,19 @@ const BY_STATUS: ReadonlyMap<number, ErrorKind> = new Map([
   [503, { code: 'temporarily_unavailable' }],
 ]);
 
+// Those of a token endpoint, which say more than their status.
+const KEPT = new Set(['invalid_scope', 'unsupported_grant_type']);
+
 /** How problems are written below `/oauth/`. */
 export const OAUTH_ERRORS: ProblemShape = {
   name: 'OAuth',
   mediaType: 'application/json',
   Dto: OAuthErrorDto,
   // One by one: of a class most are inherited.
-  kindOf: ({ code, status, detail }) => ({ code, status, detail, ...BY_STATUS.get(status) }),
+  kindOf: ({ code, status, detail }) => ({ code, status, detail, ...(!KEPT.has(code) && BY_STATUS.get(status)) }),
   headersOf: ({ status }) => ({ ...(status === 401 && { 'WWW-Authenticate': 'Basic realm="latchkey"' }) }),
   bodyOf: (problem) => ({
-    error: BY_STATUS.get(problem.status)?.code ?? problem.code,
+    error: KEPT.has(problem.code) ? problem.code : (BY_STATUS.get(problem.status)?.code ?? problem.code),
     error_description: descriptionOf(problem),
   }),
 };

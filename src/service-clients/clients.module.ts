@@ -2,9 +2,11 @@ import { Module } from '@nestjs/common';
 import sql from 'sql-template-tag';
 import { ourEntities } from '../database/data-source.js';
 import { Retention } from '../database/retention.js';
+import { KeysModule } from '../keys/keys.module.js';
 import { LimitsModule } from '../limits/limits.module.js';
 import { ClientAuthentication } from './client-authentication.js';
 import { ClientFailures } from './client-failures.js';
+import { ClientTokens } from './client-tokens.js';
 import { ClientSecretUses } from './client-secret-uses.js';
 import { ClientsController } from './clients.controller.js';
 import { ServiceClientRow } from './service-client.entity.js';
@@ -16,10 +18,17 @@ const ENDED_KEPT_DAYS = 90;
 
 /** Other services, each with secrets of its own: what asks and what is told builds on it. */
 @Module({
-  imports: [ourEntities(ServiceClientRow, ServiceClientSecretRow), LimitsModule],
+  imports: [KeysModule, ourEntities(ServiceClientRow, ServiceClientSecretRow), LimitsModule],
   controllers: [ClientsController],
-  providers: [ServiceClients, ServiceClientsRepository, ClientAuthentication, ClientFailures, ClientSecretUses],
-  exports: [ClientAuthentication],
+  providers: [
+    ServiceClients,
+    ServiceClientsRepository,
+    ClientAuthentication,
+    ClientFailures,
+    ClientSecretUses,
+    ClientTokens,
+  ],
+  exports: [ClientAuthentication, ClientTokens],
 })
 export class ServiceClientsModule {
   constructor(retention: Retention) {

@@ -14,8 +14,14 @@ import { OPTIONAL, Public } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { TooManyRequestsError } from '../problems/problem.js';
-import { InsufficientScopeError, InvalidClientError, InvalidRequestError } from './oauth-errors.js';
+import {
+  InsufficientScopeError,
+  InvalidClientError,
+  InvalidClientTokenError,
+  InvalidRequestError,
+} from './oauth-errors.js';
 import { ClientAuthentication } from './client-authentication.js';
+import { ClientTokens } from './client-tokens.js';
 import { readClientCredentials } from './client-credentials.js';
 import type { ServiceClientScope } from './service-client.entity.js';
 import type { ServiceClient } from './service-clients.repository.js';
@@ -30,23 +36,34 @@ declare module 'fastify' {
 interface Requirement {
   readonly scope: ServiceClientScope;
   readonly isOptional: boolean;
+  /** Whether an access token of a client will do as well as its secret. */
+  readonly takesTokens: boolean;
 }
 
+const BEARER = /^Bearer +([\w.-]+) *$/i;
 const REQUIREMENT = new HandlerMark<Requirement>();
 
 /** Requires a service client with the scope, as the database has it after the request arrived. */
 @Injectable()
 class ServiceClientGuard implements CanActivate {
-  constructor(private readonly authentication: ClientAuthentication) {}
+  constructor(
+    private readonly authentication: ClientAuthentication,
+    private readonly tokens: ClientTokens,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const requirement = REQUIREMENT.of(context);
     if (!requirement) {
       throw new Error('This route has the guard of service clients, and no scope.');
     }
-    const { scope, isOptional } = requirement;
+    const { scope, isOptional, takesTokens } = requirement;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const { authorization } = request.headers;
+    const [, token] = (takesTokens && BEARER.exec(authorization ?? '')) || [];
+    if (token !== undefined) {
+      request.serviceClient = await this.requireByToken(token, scope);
+      return true;
+    }
     const credentials = readClientCredentials({ authorization, form: formFieldsOf(request) });
     if (!credentials && !isOptional) {
       throw new InvalidClientError();
@@ -54,13 +71,32 @@ class ServiceClientGuard implements CanActivate {
     request.serviceClient = credentials && (await this.authentication.require(credentials, scope, sourceOf(request)));
     return true;
   }
+
+  private async requireByToken(token: string, scope: ServiceClientScope): Promise<ServiceClient> {
+    const client = await this.tokens.find(token);
+    if (!client) {
+      throw new InvalidClientTokenError();
+    }
+    if (!client.scopes.includes(scope)) {
+      throw new InsufficientScopeError({
+        detail: `This token, or its service client, does not have the scope ${scope}.`,
+      });
+    }
+    return client;
+  }
 }
 
 /** A route for service clients with this scope, instead of people with an access token. */
-export const ForServiceClient = (scope: ServiceClientScope) => admitting({ scope, isOptional: false });
+export const ForServiceClient = (scope: ServiceClientScope) =>
+  admitting({ scope, isOptional: false, takesTokens: false });
+
+/** The same, where an access token of the client from `/oauth/token` will do as well. */
+export const ForServiceClientOrToken = (scope: ServiceClientScope) =>
+  admitting({ scope, isOptional: false, takesTokens: true });
 
 /** A route that takes a service client with this scope, and works without one too. A wrong one is refused. */
-export const ForAnyoneOrServiceClient = (scope: ServiceClientScope) => admitting({ scope, isOptional: true });
+export const ForAnyoneOrServiceClient = (scope: ServiceClientScope) =>
+  admitting({ scope, isOptional: true, takesTokens: false });
 
 const admitting = (requirement: Requirement) =>
   applyDecorators(
@@ -69,6 +105,7 @@ const admitting = (requirement: Requirement) =>
     AdmittedBy(ServiceClientGuard),
     ApiSecurity('serviceClient', [requirement.scope]),
     ...(requirement.isOptional ? [ApiSecurity(OPTIONAL)] : []),
+    ...(requirement.takesTokens ? [ApiProblems(InvalidClientTokenError)] : []),
     ApiProblems(InvalidClientError, InvalidRequestError, InsufficientScopeError, TooManyRequestsError),
   );
 

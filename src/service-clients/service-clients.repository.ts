@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import sql, { empty, type Sql } from 'sql-template-tag';
+import sql, { empty, raw, type Sql } from 'sql-template-tag';
 import type { AuditEventType } from '../audit/audit-event.entity.js';
 import { Database } from '../database/database.js';
 import type { Transaction } from '../database/transaction.js';
 import { type PageRequest } from '../http/pagination.js';
 import type { RequestSource } from '../http/request-source.js';
+import { ACCEPTED_KEY_IDS } from '../keys/keys.sql.js';
 import type { ServiceClientScope } from './service-client.entity.js';
 
 /** Another service, as it is at this moment. */
@@ -54,6 +55,19 @@ export class ServiceClientsRepository {
           WHERE s.secret_hash = ${secretHash} AND s.ended_at IS NULL AND c.ended_at IS NULL`,
     );
     return rows[0] ?? null;
+  }
+
+  /** A client, if it may call, and a signing key is accepted. Null where either is not so. */
+  async findByKey(id: string, keyId: string): Promise<ServiceClient | null> {
+    const { rows } = await this.database.query<ServiceClient & { keyIds: string }>(
+      sql`SELECT c.id, c.name, c.scopes, ${raw(ACCEPTED_KEY_IDS)} AS "keyIds"
+          FROM service_clients c WHERE c.id = ${id} AND c.ended_at IS NULL`,
+    );
+    const [row] = rows;
+    if (!row?.keyIds.split(' ').includes(keyId)) {
+      return null;
+    }
+    return { id: row.id, name: row.name, scopes: row.scopes };
   }
 
   async recordUses(secretIds: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import type { AuthResult } from '../support/api.js';
-import { addClient, basic, signUpStaff, type TestClient } from '../support/clients.js';
+import { addClient, basic, postForm, signUpStaff, type TestClient } from '../support/clients.js';
 import { useInstances } from '../support/instances.js';
 import { TestReceiver } from '../support/receiver.js';
 import { until } from '../support/until.js';
@@ -196,4 +196,46 @@ it('A polled stream is fetched in order, again until it is acknowledged', async 
   expect(await poll({ returnImmediately: true, setErrs })).toEqual({ sets: {}, moreAvailable: false });
   const [kept] = await t.database.query('SELECT state, answer FROM deliveries WHERE id = $1', [revoked]);
   expect(kept).toEqual({ state: 'dead', answer: 'invalid_key not known here' });
+});
+
+it('A receiver gets a token for its secret, by which it is known until it ends', async () => {
+  const short = await addClient(t.a, staff, 'signals', 'verify');
+  const { status, body, headers } = await postForm(
+    t.b,
+    '/oauth/token',
+    { grant_type: 'client_credentials' },
+    { authorization: basic(short) },
+  );
+  expect([status, headers.get('cache-control')]).toEqual([200, expect.stringContaining('no-store')]);
+  expect(body).toEqual({
+    access_token: expect.any(String),
+    token_type: 'Bearer',
+    expires_in: 600,
+    scope: 'signals',
+  });
+  const list = (bearer: string) => t.a.call('GET', '/ssf/streams', { bearer });
+  expect((await list(body.access_token)).status).toBe(200);
+  // Of no person, and for nothing else.
+  expect((await t.a.me(body.access_token)).status).toBe(401);
+  expect((await t.a.call('POST', '/verify/batch', { bearer: body.access_token, body: { tokens: ['x'] } })).status).toBe(
+    401,
+  );
+  const { accessToken } = await t.a.signUp();
+  for (const wrong of [accessToken, `${body.access_token}x`, 'x']) {
+    const refused = await list(wrong);
+    expect([refused.status, refused.body.code]).toEqual([401, 'invalid_token']);
+  }
+  await t.a.call('DELETE', `/admin/clients/${short.id}`, { bearer: staff.accessToken });
+  expect((await list(body.access_token)).status).toBe(401);
+});
+
+it.each([
+  ['another grant', { grant_type: 'authorization_code' }, 'unsupported_grant_type'],
+  ['another scope', { grant_type: 'client_credentials', scope: 'verify' }, 'invalid_scope'],
+  ['no grant', {}, 'invalid_request'],
+])('There is no token for %s', async (_, form, error) => {
+  const { status, body } = await postForm(t.a, '/oauth/token', form as Record<string, string>, {
+    authorization: basic(client),
+  });
+  expect([status, body.error]).toEqual([400, error]);
 });

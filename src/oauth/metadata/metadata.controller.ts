@@ -16,7 +16,7 @@ export class MetadataController {
     summary: 'What there is for other services, and where',
     description:
       'The metadata of RFC 8414, for any origin, by which libraries of OAuth find everything else. It has what exists here: ' +
-      'there is no authorization endpoint and no token endpoint.',
+      'there is no authorization endpoint, and no token endpoint for people.',
   })
   @ApiOkResponse({ type: ServerMetadataDto })
   getServerMetadata(@Res({ passthrough: true }) reply: FastifyReply): ServerMetadataDto {

@@ -22,8 +22,18 @@ export class ServerMetadataDto {
   @ApiProperty({ type: [String], example: [], description: 'None: nobody logs in here for another service.' })
   readonly response_types_supported!: readonly string[];
 
-  @ApiProperty({ type: [String], example: [], description: 'None: tokens come from logins.' })
+  @ApiProperty({
+    type: [String],
+    example: ['client_credentials'],
+    description: 'For service clients alone. None under HS256.',
+  })
   readonly grant_types_supported!: readonly string[];
+
+  @ApiProperty({ required: false, example: `${BASE}/oauth/token`, description: 'RFC 6749. Not under HS256.' })
+  readonly token_endpoint?: string;
+
+  @ApiProperty({ required: false, type: [String], example: CLIENT_METHODS })
+  readonly token_endpoint_auth_methods_supported?: readonly string[];
 
   @ApiProperty({ example: `${BASE}/oauth/introspect`, description: 'RFC 7662.' })
   readonly introspection_endpoint!: string;
@@ -67,7 +77,11 @@ export class ServerMetadataDto {
       // Without an authorization endpoint there is none, and yet the standard requires the member.
       response_types_supported: [],
       // Left out it would mean two that are not there.
-      grant_types_supported: [],
+      grant_types_supported: hasKeys ? ['client_credentials'] : [],
+      ...(hasKeys && {
+        token_endpoint: `${base}/oauth/token`,
+        token_endpoint_auth_methods_supported: CLIENT_METHODS,
+      }),
       introspection_endpoint: `${base}/oauth/introspect`,
       introspection_endpoint_auth_methods_supported: CLIENT_METHODS,
       revocation_endpoint: `${base}/oauth/revoke`,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Body, Controller, HttpCode, HttpStatus, Param, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
-import { CurrentClient, ForServiceClient } from '../../service-clients/service-client.guard.js';
+import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
 import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
 import { MOST_EVENTS, PollAnswerDto, PollDto } from './polls.dto.js';
 import { Polls } from './polls.service.js';
@@ -18,7 +18,7 @@ export class PollsController {
   constructor(private readonly polls: Polls) {}
 
   @Post('poll')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @HttpCode(HttpStatus.OK)
   @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61', description: 'The stream.' })
   @ApiOperation({

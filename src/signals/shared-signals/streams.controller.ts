@@ -10,7 +10,7 @@ import {
 import { baseOf, issuerOf } from '../../config/issuer.js';
 import { AppConfig } from '../../config/config.js';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
-import { CurrentClient, ForServiceClient } from '../../service-clients/service-client.guard.js';
+import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
 import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
 import type { Stream } from './stream.js';
 import { StreamDto, StreamIdQueryDto, StreamRequestDto, StreamStatusDto, VerifyStreamDto } from './streams.dto.js';
@@ -30,7 +30,7 @@ export class StreamsController {
   ) {}
 
   @Post('streams')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @ApiOperation({ summary: 'Create a stream of security events' })
   @ApiCreatedResponse({ type: StreamDto })
   @ApiProblems(StreamExistsError)
@@ -39,7 +39,7 @@ export class StreamsController {
   }
 
   @Get('streams')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @ApiStreamId(false)
   @ApiOperation({ summary: 'The streams of the client, or one of them' })
   @ApiOkResponse({ description: 'A list, or with `stream_id` that stream.', type: [StreamDto] })
@@ -54,7 +54,7 @@ export class StreamsController {
   }
 
   @Patch('streams')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @ApiOperation({ summary: 'Change what is given of a stream' })
   @ApiOkResponse({ type: StreamDto })
   @ApiProblems(StreamNotFoundError)
@@ -63,7 +63,7 @@ export class StreamsController {
   }
 
   @Put('streams')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @ApiOperation({ summary: 'Replace what a stream is', description: 'What is left out becomes what it is by default.' })
   @ApiOkResponse({ type: StreamDto })
   @ApiProblems(StreamNotFoundError)
@@ -72,7 +72,7 @@ export class StreamsController {
   }
 
   @Delete('streams')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiStreamId()
   @ApiOperation({ summary: 'Delete a stream', description: 'With all that waits.' })
@@ -86,7 +86,7 @@ export class StreamsController {
   }
 
   @Get('status')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @ApiStreamId()
   @ApiOperation({ summary: 'Whether a stream is enabled' })
   @ApiOkResponse({ type: StreamStatusDto })
@@ -99,7 +99,7 @@ export class StreamsController {
   }
 
   @Post('status')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ summary: 'Enable, pause or disable a stream' })
   @ApiOkResponse({ type: StreamStatusDto })
@@ -112,7 +112,7 @@ export class StreamsController {
   }
 
   @Post('verify')
-  @ForServiceClient('signals')
+  @ForServiceClientOrToken('signals')
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({ summary: 'Ask for an event that shows that a stream works' })
   @ApiNoContentResponse({ description: 'The event is on its way.' })
