@@ -11,9 +11,7 @@ import { SERVICE_CLIENT_SCOPES } from './service-client.entity.js';
 import { ServiceClientsRepository } from './service-clients.repository.js';
 import { ServiceClients } from './service-clients.service.js';
 
-// Nothing takes signals yet.
-const SCOPES = SERVICE_CLIENT_SCOPES.filter((scope) => scope !== 'signals');
-const USAGE = `Say: npm run client:add -- NAME --scope ${SCOPES.join(',')}`;
+const USAGE = `Say: npm run client:add -- NAME --scope ${SERVICE_CLIENT_SCOPES.join(',')}`;
 
 // Lets another service call, and prints its credentials this once: npm run client:add -- NAME --scope introspect,verify.
 // The process ends with 0 where that was done, 1 where it was not, 2 where it was not asked for as it should be.

@@ -12,7 +12,7 @@ const SCOPES_MESSAGE = { message: `must be a list of at least one of ${SERVICE_C
 const SCOPE = namedType(
   'ServiceClientScope',
   SERVICE_CLIENT_SCOPES,
-  'What a service client may do. `signals` is for what comes: nothing takes it yet.',
+  'What a service client may do. With `signals` it has streams of shared signals.',
 );
 const CLIENT_SECRET = {
   example: 'lks_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISEhISE',

@@ -1,0 +1,77 @@
+import 'reflect-metadata';
+import { parseArgs } from 'node:util';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { configOfProcess } from '../../config/environment.js';
+import { runOnDatabase } from '../../database/command.js';
+import { Problem } from '../../problems/problem.js';
+import { StartError } from '../../problems/start-error.js';
+import { SIGNAL_EVENTS } from './receiver.entity.js';
+import { AddReceiverDto } from './receivers.dto.js';
+import { ReceiversRepository } from './receivers.repository.js';
+import { Receivers } from './receivers.service.js';
+
+const USAGE = `Say: npm run receiver:add -- https://service.example.com/hook --event session.revoked,session.expired, with
+--kind backchannel_logout and --audience NAME for a relying party of OpenID Connect. Events: ${SIGNAL_EVENTS.join(', ')}`;
+
+// Adds a receiver, and prints its secret this once. The process ends with 0 where that was done, 1 where it was not, 2 where it was
+// not asked for as it should be.
+async function main(): Promise<void> {
+  const receiver = readArguments();
+  if (!receiver) {
+    process.exitCode = 2;
+    return;
+  }
+  const { description = '', audience = '', include = [], ...body } = receiver;
+  // As the service has it: the secret is encrypted with JWT_SECRET.
+  const added = await runOnDatabase(configOfProcess(), async (database, config) => {
+    const receivers = new Receivers(database, new ReceiversRepository(database), config);
+    const settings = { ...body, include, description: description || null, audience: audience || null };
+    return receivers.add(settings, { actorId: null, source: null });
+  });
+  console.log(`id: ${added.receiver.id}${added.secret === null ? '' : `\nsecret: ${added.secret}`}`);
+  // Not where the output goes to a file or a program.
+  console.error(`${body.url} is sent ${body.events.join(', ')} from now on. A secret is not shown again.`);
+}
+
+/** The receiver that is asked for. Null where it is not clear, after saying why. */
+function readArguments(): AddReceiverDto | null {
+  try {
+    const { positionals, values } = parseArgs({
+      options: {
+        event: { type: 'string', multiple: true },
+        kind: { type: 'string', default: 'webhook' },
+        audience: { type: 'string' },
+        description: { type: 'string' },
+        include: { type: 'string' },
+      },
+      allowPositionals: true,
+    });
+    const { event, include, ...others } = values;
+    if (positionals.length !== 1 || !event) {
+      console.error(USAGE);
+      return null;
+    }
+    const receiver = plainToInstance(AddReceiverDto, {
+      ...others,
+      url: positionals[0],
+      events: event.flatMap((list) => list.split(',')).map((one) => one.trim()),
+      ...(include !== undefined && { include: include.split(',') }),
+    });
+    const complaints = validateSync(receiver).map(
+      ({ property, constraints = {} }) => `${property} ${Object.values(constraints)[0]}.`,
+    );
+    if (complaints.length > 0) {
+      console.error([...complaints, USAGE].join('\n'));
+    }
+    return complaints.length > 0 ? null : receiver;
+  } catch {
+    console.error(USAGE);
+    return null;
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof StartError || error instanceof Problem ? error.message : error);
+  process.exitCode = 1;
+});
