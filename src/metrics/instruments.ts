@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { FeatureMetric } from '../http/feature-metrics.js';
 import { type Aggregator, Counter, Gauge, Histogram, register } from 'prom-client';
 
 export const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -30,14 +31,17 @@ export function counter(name: string, help: string, label: string, values: reado
   return made;
 }
 
-/** A counter that something else keeps. */
-export function collectedCounter(name: string, help: string, count: () => number): void {
+/** A counter that something else keeps, with one label or none. */
+export function collectedCounter(name: string, help: string, metric: FeatureMetric): void {
+  const { label, values } = metric;
   const made: Counter = new Counter({
     name: named(name),
     help,
+    ...(label !== undefined && { labelNames: [label] }),
     collect: () => {
       made.reset();
-      made.inc(count());
+      if (label === undefined) made.inc(metric.value);
+      else for (const [of, count] of values) made.inc({ [label]: of }, count);
     },
   });
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, register } from 'prom-client';
+import { collectDefaultMetrics, type Gauge, register } from 'prom-client';
 import { featureMetrics } from '../http/feature-metrics.js';
 import { collectedCounter, gauge } from './instruments.js';
 
@@ -19,11 +19,18 @@ export class ProcessMetrics {
       aggregator: 'max',
     }).set({ version: versionOfPackage(), node: process.versions.node }, 1);
     for (const metric of featureMetrics()) {
-      const { name, help, kind, aggregator } = metric;
-      if (kind === 'counter') collectedCounter(name, help, () => metric.value);
-      else gauge(name, help, { aggregator, collect: (made) => made.set(metric.value) });
+      const { name, help, kind, aggregator, label } = metric;
+      if (kind === 'counter') collectedCounter(name, help, metric);
+      else if (label === undefined) gauge(name, help, { aggregator, collect: (made) => made.set(metric.value) });
+      else
+        gauge(name, help, { aggregator, labelNames: [label], collect: (made) => setAll(made, label, metric.values) });
     }
   }
+}
+
+function setAll(made: Gauge, label: string, values: ReadonlyMap<string, number>): void {
+  made.reset();
+  for (const [value, number] of values) made.set({ [label]: value }, number);
 }
 
 function versionOfPackage(): string {

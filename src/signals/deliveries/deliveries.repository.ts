@@ -146,6 +146,21 @@ export class DeliveriesRepository {
     return rowCount;
   }
 
+  /** Of each receiver, how long the oldest delivery waits that it has not taken, in seconds: 0 where none does. */
+  async findBacklog(): Promise<{ receiverId: string; seconds: number; isDisabledByItself: boolean }[]> {
+    const { rows } = await this.database.query<{
+      receiverId: string;
+      seconds: number;
+      isDisabledByItself: boolean;
+    }>(sql`
+      SELECT r.id AS "receiverId", r.disabled_reason IN ('gone', 'failing') IS TRUE AS "isDisabledByItself", coalesce((
+          SELECT extract(epoch FROM now() - d.at) FROM deliveries d
+          WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.next_attempt_at LIMIT 1
+        ), 0)::double precision AS seconds
+      FROM receivers r`);
+    return rows;
+  }
+
   /** Of a receiver, the newest first. One more than the limit, if there are more. */
   async list(receiverId: string, { limit, after }: PageRequest, state?: DeliveryState): Promise<DeliveryView[]> {
     const { rows } = await this.database.query<DeliveryView>(sql`

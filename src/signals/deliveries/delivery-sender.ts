@@ -7,12 +7,13 @@ import { rulesOf } from '../receivers/receivers.service.js';
 import { type Attempt, type ClaimedDelivery, DeliveriesRepository } from './deliveries.repository.js';
 import { DeliveryMessages } from './delivery-messages.js';
 import { ReceiverPost } from './receiver-post.js';
-import { deliveryAttempted } from './signals.measurements.js';
+import { countAttempt, noteBacklog } from './signals.measurements.js';
 
 const MOST_UNDER_WAY = 256;
 // Longer than an attempt may take, so that none is made twice at the same time.
 const CLAIM_SECONDS = 30;
 const GIVE_UP_EVERY_MS = 60_000;
+const BACKLOG_EVERY_MS = 10_000;
 const GIVEN_UP_AT_ONCE = 1000;
 
 /** A receiver answered, and did not take what it was sent. */
@@ -34,7 +35,7 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
   private readonly sender = new OutboxSender<ClaimedDelivery>(this);
   private readonly answers = new WeakMap<ClaimedDelivery, Attempt>();
   private readonly post: ReceiverPost;
-  private timer: NodeJS.Timeout | undefined;
+  private readonly timers: NodeJS.Timeout[] = [];
 
   constructor(
     private readonly deliveries: DeliveriesRepository,
@@ -53,11 +54,14 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
 
   onApplicationBootstrap(): void {
     this.sender.start();
-    this.timer = setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref();
+    this.timers.push(
+      setInterval(() => void this.giveUpOverdue(), GIVE_UP_EVERY_MS).unref(),
+      setInterval(() => void this.findBacklog(), BACKLOG_EVERY_MS).unref(),
+    );
   }
 
   async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
+    for (const timer of this.timers) clearInterval(timer);
     await this.sender.stop();
     this.post.close();
   }
@@ -86,7 +90,7 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
 
   async settle(delivery: ClaimedDelivery): Promise<void> {
     await this.deliveries.settle(delivery, this.answers.get(delivery) ?? { status: null, answer: '' });
-    deliveryAttempted.record({ outcome: 'delivered' });
+    countAttempt('delivered');
   }
 
   // The others are worth a try in any case: this receiver is left alone by what is noted here.
@@ -94,13 +98,24 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
     const attempt = error instanceof NotTakenError ? error.attempt : { status: null, answer: reasonOf(error) };
     const { id, receiverId } = delivery;
     const done = await this.deliveries.putOff(delivery, attempt);
-    deliveryAttempted.record({ outcome: done?.state === 'dead' ? 'dead' : 'failed' });
+    countAttempt(done?.state === 'dead' ? 'dead' : 'failed');
     if (done?.disabledReason) {
       this.logger.warn(`Receiver ${receiverId} is disabled (${done.disabledReason}): ${reasonOf(error)}`);
     } else {
       this.logger.warn(`Receiver ${receiverId} did not take delivery ${id}: ${reasonOf(error)}`);
     }
     return true;
+  }
+
+  /** For metrics. While the database does not answer, what was there before stays. */
+  private async findBacklog(): Promise<void> {
+    const backlog = await this.deliveries.findBacklog().catch(() => null);
+    if (backlog) {
+      noteBacklog(
+        new Map(backlog.map(({ receiverId, seconds }) => [receiverId, seconds])),
+        backlog.filter(({ isDisabledByItself }) => isDisabledByItself).length,
+      );
+    }
   }
 
   private async giveUpOverdue(): Promise<void> {
