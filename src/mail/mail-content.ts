@@ -102,6 +102,7 @@ function valuesOf(
     loggedOut: deviceOf(details.loggedOut ?? {}, isConfirmed, texts),
     usedBy: device,
     usedFrom: ip,
+    receiver: details.receiver ?? '',
     device,
     ip,
     at: time(createdAt),

@@ -4,9 +4,10 @@ import { TOKEN_LIFE_SECONDS } from './token-life.js';
 
 /**
  * What a mail may name: the account, the address that it went to, another address, the device that was logged out and from
- * where its old key was used, and where and when it happened.
+ * where its old key was used, the id of a receiver, and where and when it happened.
  */
-export type MailFact = 'account' | 'address' | 'email' | 'loggedOut' | 'usedBy' | 'usedFrom' | 'device' | 'ip' | 'at';
+export type MailFact =
+  'receiver' | 'account' | 'address' | 'email' | 'loggedOut' | 'usedBy' | 'usedFrom' | 'device' | 'ip' | 'at';
 
 /** A link of a mail: what its token is for, and where it leads. */
 interface MailLink {
@@ -36,6 +37,7 @@ export const MAIL_FORMS: Readonly<Record<MailKind, MailForm>> = {
   new_device: { facts: ['account', 'device', 'ip', 'at'], link: { purpose: 'disown', path: '/sessions/disown' } },
   refresh_token_reused: { facts: ['account', 'loggedOut', 'usedBy', 'usedFrom', 'at'] },
   sessions_ended_by_staff: { facts: ['account', 'at'] },
+  receiver_disabled: { facts: ['receiver', 'at'] },
 };
 
 const MOST_WORTH_SECONDS = 3 * 86_400;

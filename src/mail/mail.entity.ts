@@ -12,7 +12,8 @@ export type MailKind =
   | 'new_device'
   | 'refresh_token_reused'
   | 'account_deleted'
-  | 'sessions_ended_by_staff';
+  | 'sessions_ended_by_staff'
+  | 'receiver_disabled';
 
 /** What a mail may say of a device. */
 export interface MailedDevice {
@@ -29,6 +30,8 @@ export interface MailDetails extends MailedDevice {
   /** The device that was logged out, as it signed in, where that is not the one of the request. */
   readonly loggedOut?: MailedDevice;
   readonly ip?: string;
+  /** The id of a receiver. */
+  readonly receiver?: string;
   /** An address that is, or may become, that of the account. */
   readonly email?: string;
 }

@@ -3,6 +3,7 @@ import sql, { empty } from 'sql-template-tag';
 import { Database } from '../../database/database.js';
 import type { Queryable } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
+import { READER } from '../../mail/outbox.js';
 import type { Receiver } from '../receivers/receiver.entity.js';
 import { type Delivery, type DeliveryState, TEST_EVENT } from './delivery.entity.js';
 
@@ -119,6 +120,10 @@ export class DeliveriesRepository {
           state = CASE WHEN give_up_at <= now() THEN 'dead' ELSE state END,
           finished_at = CASE WHEN give_up_at <= now() THEN now() END
         WHERE id = ${id} RETURNING id, user_id, session_id, event, state
+      ), mailed AS (
+        INSERT INTO mails (kind, recipient, user_id, details, language, is_confirmed)
+        SELECT 'receiver_disabled', u.email, u.id, jsonb_build_object('receiver', f.id), ${READER}
+        FROM failing f JOIN users u ON u.role = 'admin' AND u.disabled_at IS NULL WHERE f.disabled_reason IS NOT NULL
       ), recorded AS (
         INSERT INTO audit_events (type, outcome, user_id, session_id, reason, note)
         SELECT 'delivery_given_up', 'failure', user_id, session_id, event, ${receiverId} FROM put_off WHERE state = 'dead'
