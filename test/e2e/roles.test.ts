@@ -42,11 +42,13 @@ describe('the role that serves', () => {
     {
       id = '',
       secretId = '',
+      deliveryId = '',
       query = '',
       ...call
     }: {
       id?: string;
       secretId?: string;
+      deliveryId?: string;
       query?: string;
       bearer?: string;
       body?: unknown;
@@ -56,7 +58,7 @@ describe('the role that serves', () => {
     const [method, path] = route.split(' ') as [string, string];
     const answer: Answer = await instance.api.call(
       method,
-      path.replace('{id}', id).replace('{secretId}', secretId) + query,
+      path.replace('{id}', id).replace('{secretId}', secretId).replace('{deliveryId}', deliveryId) + query,
       call,
     );
     expect([route, answer.status < 300 || answer]).toEqual([route, true]);
@@ -134,7 +136,7 @@ describe('the role that serves', () => {
     for (const action of ['sessions/revoke', 'password/reset', 'disable', 'enable']) {
       await walk(`POST /admin/users/{id}/${action}`, { ...asStaff, body: why });
     }
-    const service = { name: 'billing', scopes: ['introspect', 'verify', 'revoke'] };
+    const service = { name: 'billing', scopes: ['introspect', 'verify', 'revoke', 'signals'] };
     const client = await walk('POST /admin/clients', { ...asStaff, body: service });
     await walk('GET /admin/clients', asStaff);
     const asClient = { ...asStaff, id: client.id, secretId: client.secrets[0].id };
@@ -149,6 +151,27 @@ describe('the role that serves', () => {
       headers: { authorization },
       body: { sub_id: { format: 'opaque', id: user.id } },
     });
+    await walk('POST /oauth/token', { headers: form, body: 'grant_type=client_credentials' });
+    await walk('GET /.well-known/ssf-configuration');
+    const bySignals = { headers: { authorization } };
+    const { stream_id } = await walk('POST /ssf/streams', { ...bySignals, body: {} });
+    await walk('GET /ssf/streams', bySignals);
+    for (const method of ['PATCH', 'PUT']) await walk(`${method} /ssf/streams`, { ...bySignals, body: { stream_id } });
+    await walk('GET /ssf/status', { ...bySignals, query: `?stream_id=${stream_id}` });
+    await walk('POST /ssf/status', { ...bySignals, body: { stream_id, status: 'enabled' } });
+    await walk('POST /ssf/verify', { ...bySignals, body: { stream_id } });
+    await walk('POST /ssf/streams/{id}/poll', { ...bySignals, id: stream_id, body: { returnImmediately: true } });
+    await walk('DELETE /ssf/streams', { ...bySignals, query: `?stream_id=${stream_id}` });
+    const hook = { url: 'http://127.0.0.1:1/', kind: 'webhook', events: ['session.revoked'] };
+    const receiver = { ...asStaff, id: (await walk('POST /admin/receivers', { ...asStaff, body: hook })).id };
+    await walk('GET /admin/receivers', asStaff);
+    await walk('GET /admin/receivers/{id}', receiver);
+    await walk('PATCH /admin/receivers/{id}', { ...receiver, body: { description: 'Billing' } });
+    await walk('POST /admin/receivers/{id}/secret', receiver);
+    const { id: deliveryId } = await walk('POST /admin/receivers/{id}/test', receiver);
+    await walk('GET /admin/receivers/{id}/deliveries', receiver);
+    await walk('POST /admin/receivers/{id}/deliveries/{deliveryId}/redeliver', { ...receiver, deliveryId });
+    await walk('DELETE /admin/receivers/{id}', receiver);
     await walk('POST /admin/clients/{id}/secret', asClient);
     await walk('DELETE /admin/clients/{id}/secrets/{secretId}', asClient);
     await walk('DELETE /admin/clients/{id}', asClient);
