@@ -737,11 +737,31 @@ export interface paths {
         };
         /**
          * What there is for other services, and where
-         * @description The metadata of RFC 8414, for any origin, by which libraries of OAuth find everything else. It has what exists here: there is no authorization endpoint and no token endpoint.
+         * @description The metadata of RFC 8414, for any origin, by which libraries of OAuth find everything else. It has what exists here: there is no authorization endpoint, and no token endpoint for people.
          */
         get: operations["getServerMetadata"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An access token for a service client
+         * @description The grant `client_credentials` (RFC 6749, 4.4), for receivers of shared signals. The token is good for ten minutes, and not any more from the moment the client ends. There is no grant for people: their tokens come from logins.
+         */
+        post: operations["issueToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -946,6 +966,234 @@ export interface paths {
         get: operations["streamSessionEvents"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The receivers, the newest first
+         * @description And whether they take what they are sent.
+         */
+        get: operations["listReceivers"];
+        put?: never;
+        /**
+         * Send another service what happens
+         * @description From the answer on it is sent each of these events at least once, those of one session in their order, first within a second and then for three days. The answer has its `secret`, this once.
+         */
+        post: operations["addReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/receivers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One receiver */
+        get: operations["getReceiver"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a receiver
+         * @description With all that waits for it.
+         */
+        delete: operations["deleteReceiver"];
+        options?: never;
+        head?: never;
+        /** Change a receiver, or disable and enable it */
+        patch: operations["changeReceiver"];
+        trace?: never;
+    };
+    "/admin/receivers/{id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a receiver another secret
+         * @description For 24 hours everything is signed with both, so that the receiver can change without losing anything.
+         */
+        post: operations["replaceReceiverSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/receivers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a receiver a test
+         * @description An event of type `test` without data. Look at its delivery to see what became of it.
+         */
+        post: operations["testReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/receivers/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a receiver was sent, the newest first
+         * @description Until 30 days after its end.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/receivers/{id}/deliveries/{deliveryId}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send something once more
+         * @description With the same id, whether it was taken or given up, and again for three days.
+         */
+        post: operations["redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/ssf-configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How shared signals are received, and where
+         * @description The transmitter metadata of the OpenID Shared Signals Framework, for any origin.
+         */
+        get: operations["getSsfConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ssf/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The streams of the client, or one of them */
+        get: operations["getStreams"];
+        /**
+         * Replace what a stream is
+         * @description What is left out becomes what it is by default.
+         */
+        put: operations["replaceStream"];
+        /** Create a stream of security events */
+        post: operations["createStream"];
+        /**
+         * Delete a stream
+         * @description With all that waits.
+         */
+        delete: operations["deleteStream"];
+        options?: never;
+        head?: never;
+        /** Change what is given of a stream */
+        patch: operations["changeStream"];
+        trace?: never;
+    };
+    "/ssf/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a stream is enabled */
+        get: operations["getStreamStatus"];
+        put?: never;
+        /** Enable, pause or disable a stream */
+        post: operations["setStreamStatus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ssf/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for an event that shows that a stream works */
+        post: operations["verifyStream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ssf/streams/{id}/poll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fetch security events, and acknowledge those before
+         * @description What is not acknowledged is in the next answer again.
+         */
+        post: operations["poll"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1421,7 +1669,7 @@ export interface components {
          * @description What happened, in the audit trail.
          * @enum {string}
          */
-        AuditEventType: "service_started" | "service_stopped" | "database_promoted" | "database_went_back" | "database_restored" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_withdrawn" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "incident_opened" | "incident_finished" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
+        AuditEventType: "service_started" | "service_stopped" | "database_promoted" | "database_went_back" | "database_restored" | "login_succeeded" | "login_failed" | "login_throttled" | "registration_throttled" | "refresh_throttled" | "rename_throttled" | "session_created" | "session_refreshed" | "session_renamed" | "session_revoked" | "session_expired" | "refresh_token_reused" | "ended_session_used" | "password_changed" | "password_change_failed" | "password_reset" | "password_withdrawn" | "password_reset_requested" | "password_reset_throttled" | "mailed_token_throttled" | "user_created" | "email_verified" | "email_change_requested" | "email_changed" | "email_change_failed" | "email_change_throttled" | "email_change_undone" | "session_disowned" | "mail_given_up" | "account_deleted" | "account_exported" | "role_granted" | "role_revoked" | "user_disabled" | "user_enabled" | "sessions_revoked_by_staff" | "incident_opened" | "incident_finished" | "password_reset_by_staff" | "access_refused" | "signing_key_rotated" | "signing_key_revoked" | "receiver_created" | "receiver_changed" | "receiver_disabled" | "receiver_deleted" | "delivery_given_up" | "service_client_created" | "service_client_ended" | "service_client_secret_created" | "service_client_secret_ended" | "service_client_refused" | "service_client_throttled" | "sessions_revoked_by_service" | "revocation_throttled";
         /**
          * @description Whether what was tried was done or refused.
          * @enum {string}
@@ -1861,10 +2109,24 @@ export interface components {
              */
             response_types_supported: string[];
             /**
-             * @description None: tokens come from logins.
-             * @example []
+             * @description For service clients alone. None under HS256.
+             * @example [
+             *       "client_credentials"
+             *     ]
              */
             grant_types_supported: string[];
+            /**
+             * @description RFC 6749. Not under HS256.
+             * @example https://auth.example.com/oauth/token
+             */
+            token_endpoint?: string;
+            /**
+             * @example [
+             *       "client_secret_basic",
+             *       "client_secret_post"
+             *     ]
+             */
+            token_endpoint_auth_methods_supported?: string[];
             /**
              * @description RFC 7662.
              * @example https://auth.example.com/oauth/introspect
@@ -1912,8 +2174,36 @@ export interface components {
              */
             global_token_revocation_endpoint_auth_methods_supported: string[];
         };
+        ClientTokenRequest: {
+            /**
+             * @example client_credentials
+             * @enum {string}
+             */
+            grant_type: "client_credentials";
+            /**
+             * @description Scopes, separated by spaces; all of the client that tokens can have where unset.
+             * @example signals
+             */
+            scope?: string;
+        };
+        ClientToken: {
+            /** @example eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9… */
+            access_token: string;
+            /**
+             * @example Bearer
+             * @enum {string}
+             */
+            token_type: "Bearer";
+            /**
+             * @description Seconds.
+             * @example 600
+             */
+            expires_in: number;
+            /** @example signals */
+            scope: string;
+        };
         /**
-         * @description What a service client may do. `signals` is for what comes: nothing takes it yet.
+         * @description What a service client may do. With `signals` it has streams of shared signals.
          * @enum {string}
          */
         ServiceClientScope: "introspect" | "revoke" | "verify" | "signals";
@@ -2288,6 +2578,468 @@ export interface components {
             /** @description JSON, in the line `data:`. */
             data: components["schemas"]["NoData"];
         };
+        /**
+         * @description How a receiver is told: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, `ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.
+         * @enum {string}
+         */
+        ReceiverKind: "webhook" | "backchannel_logout" | "ssf_push" | "ssf_poll";
+        /**
+         * @description Something that happened to a session or an account.
+         * @enum {string}
+         */
+        SignalEvent: "session.created" | "session.revoked" | "session.expired" | "user.created" | "user.disabled" | "user.enabled" | "user.deleted" | "password.changed" | "email.changed" | "refresh_token.reused";
+        /**
+         * @description What names a person: sent only where it is asked for.
+         * @enum {string}
+         */
+        Includable: "email";
+        ReceiverRequest: {
+            /**
+             * @description https; to an address of the internet, or one in `RECEIVER_NETWORKS`.
+             * @example https://billing.example.com/hooks/latchkey
+             */
+            url: string;
+            /** @example webhook */
+            kind: components["schemas"]["ReceiverKind"];
+            /**
+             * @example [
+             *       "session.revoked",
+             *       "session.expired"
+             *     ]
+             */
+            events: components["schemas"]["SignalEvent"][];
+            /**
+             * @example [
+             *       "email"
+             *     ]
+             */
+            include?: components["schemas"]["Includable"][];
+            /**
+             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
+             * @example billing
+             */
+            audience?: string;
+            /** @example Billing: closes its sockets */
+            description?: string;
+        };
+        AddedReceiver: {
+            /**
+             * Format: uuid
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            id: string;
+            /** @example https://billing.example.com/hooks/latchkey */
+            url: string;
+            /** @example webhook */
+            kind: components["schemas"]["ReceiverKind"];
+            /**
+             * @example [
+             *       "session.revoked",
+             *       "session.expired"
+             *     ]
+             */
+            events: components["schemas"]["SignalEvent"][];
+            /** @example [] */
+            include: components["schemas"]["Includable"][];
+            /** @example null */
+            audience: string | null;
+            /** @example Billing: closes its sockets */
+            description: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-28T09:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before this one signs too; null where none does.
+             * @example null
+             */
+            formerSecretUntil: string | null;
+            /**
+             * Format: date-time
+             * @description Since when every attempt has failed; null where the last one did not.
+             * @example null
+             */
+            failingSince: string | null;
+            /**
+             * @description How long the oldest event that it has not taken waits, in seconds; null where none does.
+             * @example 0.4
+             */
+            oldestWaitingSeconds: number | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            disabledAt: string | null;
+            /**
+             * @description By staff, by its own answer (410), or since every attempt failed for three days.
+             * @example null
+             * @enum {string|null}
+             */
+            disabledReason: "staff" | "gone" | "failing" | null;
+            /**
+             * @description What webhooks are signed with. It is shown this once.
+             * @example whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=
+             */
+            secret: string | null;
+        };
+        Receiver: {
+            /**
+             * Format: uuid
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            id: string;
+            /** @example https://billing.example.com/hooks/latchkey */
+            url: string;
+            /** @example webhook */
+            kind: components["schemas"]["ReceiverKind"];
+            /**
+             * @example [
+             *       "session.revoked",
+             *       "session.expired"
+             *     ]
+             */
+            events: components["schemas"]["SignalEvent"][];
+            /** @example [] */
+            include: components["schemas"]["Includable"][];
+            /** @example null */
+            audience: string | null;
+            /** @example Billing: closes its sockets */
+            description: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-28T09:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before this one signs too; null where none does.
+             * @example null
+             */
+            formerSecretUntil: string | null;
+            /**
+             * Format: date-time
+             * @description Since when every attempt has failed; null where the last one did not.
+             * @example null
+             */
+            failingSince: string | null;
+            /**
+             * @description How long the oldest event that it has not taken waits, in seconds; null where none does.
+             * @example 0.4
+             */
+            oldestWaitingSeconds: number | null;
+            /**
+             * Format: date-time
+             * @example null
+             */
+            disabledAt: string | null;
+            /**
+             * @description By staff, by its own answer (410), or since every attempt failed for three days.
+             * @example null
+             * @enum {string|null}
+             */
+            disabledReason: "staff" | "gone" | "failing" | null;
+        };
+        ReceiversPage: {
+            items: components["schemas"]["Receiver"][];
+            /**
+             * @description Pass it as ?cursor to get the next page; null on the last one.
+             * @example null
+             */
+            nextCursor: string | null;
+        };
+        ChangeReceiver: {
+            /** @example https://billing.example.com/hooks/latchkey */
+            url?: string;
+            /**
+             * @example [
+             *       "session.revoked"
+             *     ]
+             */
+            events?: components["schemas"]["SignalEvent"][];
+            /**
+             * @example [
+             *       "email"
+             *     ]
+             */
+            include?: components["schemas"]["Includable"][];
+            /**
+             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
+             * @example billing
+             */
+            audience?: string;
+            /** @example Billing: closes its sockets */
+            description?: string;
+            /**
+             * @description Disabled, it is sent nothing, and nothing is kept for it. Enabled again, it is sent what waited before.
+             * @example false
+             */
+            disabled?: boolean;
+        };
+        ReceiverSecret: {
+            /**
+             * @description What webhooks are signed with. It is shown this once.
+             * @example whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=
+             */
+            secret: string;
+        };
+        /**
+         * @description Waiting to be taken, taken by the receiver (`delivered`), or given up after three days (`dead`).
+         * @enum {string}
+         */
+        DeliveryState: "waiting" | "delivered" | "dead";
+        Delivery: {
+            /**
+             * Format: uuid
+             * @description The `webhook-id`, the same at every attempt.
+             * @example 3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40
+             */
+            id: string;
+            /** @example session.revoked */
+            event: string;
+            /**
+             * Format: uuid
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            userId: string | null;
+            /**
+             * Format: uuid
+             * @example 9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a
+             */
+            sessionId: string | null;
+            /** @example logout */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-28T09:30:00.000Z
+             */
+            at: string;
+            /** @example delivered */
+            state: components["schemas"]["DeliveryState"];
+            /**
+             * @description How often it was tried.
+             * @example 1
+             */
+            attempts: number;
+            /**
+             * @description The HTTP status of the last answer; null where there was none.
+             * @example 204
+             */
+            status: number | null;
+            /**
+             * @description The first line of the last answer, as the receiver wrote it, or why there was none.
+             * @example
+             */
+            answer: string | null;
+            /**
+             * Format: date-time
+             * @description When it is tried next; null where it is not.
+             * @example null
+             */
+            nextAttemptAt: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-11-28T09:30:00.200Z
+             */
+            finishedAt: string | null;
+        };
+        DeliveriesPage: {
+            items: components["schemas"]["Delivery"][];
+            /**
+             * @description Pass it as ?cursor to get the next page; null on the last one.
+             * @example null
+             */
+            nextCursor: string | null;
+        };
+        AuthorizationScheme: {
+            /** @example urn:ietf:rfc:6749 */
+            spec_urn: string;
+        };
+        SsfConfiguration: {
+            /** @example 1_0 */
+            spec_version: string;
+            /** @example https://auth.example.com */
+            issuer: string;
+            /** @example https://auth.example.com/.well-known/jwks.json */
+            jwks_uri: string;
+            /**
+             * @example [
+             *       "urn:ietf:rfc:8935",
+             *       "urn:ietf:rfc:8936"
+             *     ]
+             */
+            delivery_methods_supported: string[];
+            /** @example https://auth.example.com/ssf/streams */
+            configuration_endpoint: string;
+            /** @example https://auth.example.com/ssf/status */
+            status_endpoint: string;
+            /** @example https://auth.example.com/ssf/verify */
+            verification_endpoint: string;
+            authorization_schemes: components["schemas"]["AuthorizationScheme"][];
+            /**
+             * @description A stream has the events of all users.
+             * @example ALL
+             * @enum {string}
+             */
+            default_subjects: "ALL";
+        };
+        StreamDelivery: {
+            /**
+             * @example urn:ietf:rfc:8935
+             * @enum {string}
+             */
+            method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936";
+            /**
+             * @description Where events are pushed to. Of a stream that is polled, where that is: it is in the answer.
+             * @example https://receiver.example.com/events
+             */
+            endpoint_url?: string;
+            /**
+             * @description The header Authorization of pushes. It is not in any answer.
+             * @example Bearer 8a1f…
+             */
+            authorization_header?: string;
+        };
+        StreamRequest: {
+            /**
+             * Format: uuid
+             * @description Which stream; not when one is created.
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            stream_id?: string;
+            delivery?: components["schemas"]["StreamDelivery"];
+            /**
+             * @description Those that are not supported are left out.
+             * @example [
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+             *     ]
+             */
+            events_requested?: string[];
+            /** @example Closes sessions at the partner */
+            description?: string;
+            /** @description Not changed by this. */
+            iss?: Record<string, never>;
+            /** @description Not changed by this. */
+            aud?: Record<string, never>;
+            /** @description Not changed by this. */
+            events_supported?: Record<string, never>;
+            /** @description Not changed by this. */
+            events_delivered?: Record<string, never>;
+        };
+        Stream: {
+            /**
+             * Format: uuid
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            stream_id: string;
+            /** @example https://auth.example.com */
+            iss: string;
+            /**
+             * @description The `client_id` of the receiver.
+             * @example 9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a
+             */
+            aud: string;
+            /**
+             * @example [
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-established",
+             *       "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+             *     ]
+             */
+            events_supported: string[];
+            /**
+             * @example [
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+             *     ]
+             */
+            events_requested: string[];
+            /**
+             * @example [
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+             *     ]
+             */
+            events_delivered: string[];
+            delivery: components["schemas"]["StreamDelivery"];
+            /** @example Closes sessions at the partner */
+            description?: string;
+        };
+        StreamStatus: {
+            /**
+             * Format: uuid
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            stream_id: string;
+            /**
+             * @description Paused, events are kept for later; disabled, they are not.
+             * @example enabled
+             * @enum {string}
+             */
+            status: "enabled" | "paused" | "disabled";
+            /** @example Maintenance */
+            reason?: string;
+        };
+        StreamVerificationRequest: {
+            /**
+             * Format: uuid
+             * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
+             */
+            stream_id: string;
+            /**
+             * @description Is in the event.
+             * @example VGhpcyBpcyBhbiBleGFtcGxl
+             */
+            state?: string;
+        };
+        PollRequest: {
+            /**
+             * @description How many events the answer has at most. 0 only acknowledges.
+             * @default 100
+             * @example 20
+             */
+            maxEvents: number;
+            /**
+             * @description Whether to answer at once, also without events. Otherwise the answer waits for one, for 20 seconds.
+             * @default false
+             * @example true
+             */
+            returnImmediately: boolean;
+            /**
+             * @description Events that were taken.
+             * @example [
+             *       "3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40"
+             *     ]
+             */
+            ack?: string[];
+            /**
+             * @description Events that could not be used, and why. They are not sent again.
+             * @example {
+             *       "3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40": {
+             *         "err": "authentication_failed",
+             *         "description": "The key is not known"
+             *       }
+             *     }
+             */
+            setErrs?: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
+        };
+        PollAnswer: {
+            /**
+             * @description Security event tokens by their `jti`.
+             * @example {
+             *       "3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40": "eyJ0eXAiOiJzZWNldmVudCtqd3QiLCJhbGciOiJFUzI1NiJ9.eyJpc3MiOi…"
+             *     }
+             */
+            sets: {
+                [key: string]: string;
+            };
+            /** @example false */
+            moreAvailable: boolean;
+        };
         FieldError: {
             /**
              * @description The name of a field or parameter; of one inside another, as `devices[0].name`.
@@ -2348,7 +3100,7 @@ export interface components {
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "incident_not_found" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "not_acceptable" | "not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
+        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "delivery_not_found" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "incident_not_found" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_scope" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "no_receiver_secret" | "not_acceptable" | "not_found" | "receiver_disabled" | "receiver_not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "stream_not_found" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "too_many_streams" | "unsupported_grant_type" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
     };
     responses: {
         /** @description Any other refusal. */
@@ -2897,6 +3649,109 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description `receiver_not_found`: There is no receiver with this id. */
+        ReceiverNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `no_receiver_secret`: The receiver has no secret: what it is sent is signed with the keys at /.well-known/jwks.json. */
+        NoReceiverSecret: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `receiver_disabled`: The receiver is disabled: nothing is sent to it. Enable it first. */
+        ReceiverDisabled: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `delivery_not_found`: The receiver has no delivery with this id. Those that ended more than 30 days ago are deleted.
+         *
+         *     `receiver_not_found`: There is no receiver with this id.
+         */
+        DeliveryNotFoundOrReceiverNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `insufficient_scope`: This service client does not have the scope that this takes. */
+        InsufficientScope: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `invalid_client`: Send the client_id and client_secret of a service client. npm run client:add makes one.
+         *
+         *     `invalid_token`: Send a valid access token as "Authorization: Bearer \<accessToken>".
+         */
+        InvalidClientOrInvalidToken: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `invalid_request`: A parameter is missing, sent twice, or not as it should be.
+         *
+         *     `validation_failed`: Some fields are missing or not as they should be; see errors.
+         */
+        InvalidRequestOrValidationFailed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `stream_not_found`: This service client has no stream with this id. */
+        StreamNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `too_many_streams`: This service client has ten streams. Delete one that is no longer used. */
+        TooManyStreams: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Any other refusal. */
         OAuthAnyOther: {
             headers: {
@@ -2932,8 +3787,14 @@ export interface components {
                 "application/json": components["schemas"]["OAuthError"];
             };
         };
-        /** @description `invalid_request`: Not a form in UTF-8, too large, or a parameter is missing or sent twice; the description says which. */
-        OAuthInvalidRequest: {
+        /**
+         * @description `invalid_request`: Not a form in UTF-8, too large, or a parameter is missing or sent twice; the description says which.
+         *
+         *     `invalid_scope`: Tokens of service clients have the scope signals.
+         *
+         *     `unsupported_grant_type`: Only client_credentials is supported, and only where JWT_ALGORITHM is ES256.
+         */
+        OAuthInvalidRequestOrOAuthInvalidScopeOrOAuthUnsupportedGrantType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -2944,16 +3805,6 @@ export interface components {
         };
         /** @description `invalid_request`: Not a form in UTF-8, too large, or a parameter is missing or sent twice; the description says which. */
         OAuthInvalidRequest413: {
-            headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["OAuthError"];
-            };
-        };
-        /** @description `not_acceptable`: This service signs no answers, since its JWT_ALGORITHM is HS256. Accept application/json. */
-        OAuthNotAcceptable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -2988,6 +3839,26 @@ export interface components {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `invalid_request`: Not a form in UTF-8, too large, or a parameter is missing or sent twice; the description says which. */
+        OAuthInvalidRequest: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["OAuthError"];
+            };
+        };
+        /** @description `not_acceptable`: This service signs no answers, since its JWT_ALGORITHM is HS256. Accept application/json. */
+        OAuthNotAcceptable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
             content: {
@@ -4273,6 +5144,39 @@ export interface operations {
             default: components["responses"]["AnyOther"];
         };
     };
+    issueToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["ClientTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClientToken"];
+                };
+            };
+            400: components["responses"]["OAuthInvalidRequestOrOAuthInvalidScopeOrOAuthUnsupportedGrantType"];
+            401: components["responses"]["OAuthInvalidClient"];
+            403: components["responses"]["OAuthCrossSiteRequestOrOAuthInsufficientScope"];
+            413: components["responses"]["OAuthInvalidRequest413"];
+            429: components["responses"]["OAuthTooManyRequests"];
+            500: components["responses"]["OAuthServerError500"];
+            503: components["responses"]["OAuthTemporarilyUnavailable503"];
+            default: components["responses"]["OAuthAnyOther"];
+        };
+    };
     listClients: {
         parameters: {
             query?: {
@@ -4618,6 +5522,622 @@ export interface operations {
                 };
             };
             401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    listReceivers: {
+        parameters: {
+            query?: {
+                /** @description Items of a page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiversPage"];
+                };
+            };
+            400: components["responses"]["ValidationFailed"];
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["Forbidden"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    addReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReceiverRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddedReceiver"];
+                };
+            };
+            400: components["responses"]["MalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    getReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receiver"];
+                };
+            };
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["ReceiverNotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    deleteReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            404: components["responses"]["ReceiverNotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    changeReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeReceiver"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receiver"];
+                };
+            };
+            400: components["responses"]["MalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            404: components["responses"]["ReceiverNotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    replaceReceiverSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverSecret"];
+                };
+            };
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            404: components["responses"]["ReceiverNotFound"];
+            409: components["responses"]["NoReceiverSecret"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    testReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            404: components["responses"]["ReceiverNotFound"];
+            409: components["responses"]["ReceiverDisabled"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Items of a page. */
+                limit?: number;
+                /** @description The nextCursor of the page before. */
+                cursor?: string;
+                /** @description Only those in this state. */
+                state?: components["schemas"]["DeliveryState"];
+            };
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveriesPage"];
+                };
+            };
+            400: components["responses"]["ValidationFailed"];
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["ReceiverNotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    redeliver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The receiver. */
+                id: string;
+                /** @description The delivery. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            401: components["responses"]["InvalidTokenOrSessionExpiredOrSessionRevoked"];
+            403: components["responses"]["CrossSiteRequestOrForbidden"];
+            404: components["responses"]["DeliveryNotFoundOrReceiverNotFound"];
+            409: components["responses"]["ReceiverDisabled"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    getSsfConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SsfConfiguration"];
+                };
+            };
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    getStreams: {
+        parameters: {
+            query?: {
+                stream_id?: unknown;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A list, or with `stream_id` that stream. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"][];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    replaceStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    createStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            409: components["responses"]["TooManyStreams"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    deleteStream: {
+        parameters: {
+            query: {
+                stream_id: unknown;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidRequestOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    changeStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    getStreamStatus: {
+        parameters: {
+            query: {
+                stream_id: unknown;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamStatus"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    setStreamStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamStatus"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamStatus"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    verifyStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamVerificationRequest"];
+            };
+        };
+        responses: {
+            /** @description The event is on its way. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            default: components["responses"]["AnyOther"];
+        };
+    };
+    poll: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The stream. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PollRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PollAnswer"];
+                };
+            };
+            400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
+            401: components["responses"]["InvalidClientOrInvalidToken"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["StreamNotFound"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

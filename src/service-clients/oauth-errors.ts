@@ -24,14 +24,3 @@ export const InsufficientScopeError = defineProblem(
   403,
   'This service client does not have the scope that this takes.',
 );
-
-/** An access token of a service client that is wrong, over, or of one that has ended. */
-export class InvalidClientTokenError extends defineProblem(
-  'invalid_token',
-  401,
-  'The access token of the service client is not valid, or not any more. Get another one at /oauth/token.',
-) {
-  constructor() {
-    super({ headers: { 'WWW-Authenticate': 'Bearer realm="latchkey", error="invalid_token"' } });
-  }
-}

@@ -14,12 +14,8 @@ import { OPTIONAL, Public } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { TooManyRequestsError } from '../problems/problem.js';
-import {
-  InsufficientScopeError,
-  InvalidClientError,
-  InvalidClientTokenError,
-  InvalidRequestError,
-} from './oauth-errors.js';
+import { InsufficientScopeError, InvalidClientError, InvalidRequestError } from './oauth-errors.js';
+import { InvalidAccessTokenError } from '../sessions/sessions.errors.js';
 import { ClientAuthentication } from './client-authentication.js';
 import { ClientTokens } from './client-tokens.js';
 import { readClientCredentials } from './client-credentials.js';
@@ -75,7 +71,7 @@ class ServiceClientGuard implements CanActivate {
   private async requireByToken(token: string, scope: ServiceClientScope): Promise<ServiceClient> {
     const client = await this.tokens.find(token);
     if (!client) {
-      throw new InvalidClientTokenError();
+      throw new InvalidAccessTokenError();
     }
     if (!client.scopes.includes(scope)) {
       throw new InsufficientScopeError({
@@ -105,7 +101,7 @@ const admitting = (requirement: Requirement) =>
     AdmittedBy(ServiceClientGuard),
     ApiSecurity('serviceClient', [requirement.scope]),
     ...(requirement.isOptional ? [ApiSecurity(OPTIONAL)] : []),
-    ...(requirement.takesTokens ? [ApiProblems(InvalidClientTokenError)] : []),
+    ...(requirement.takesTokens ? [ApiProblems(InvalidAccessTokenError)] : []),
     ApiProblems(InvalidClientError, InvalidRequestError, InsufficientScopeError, TooManyRequestsError),
   );
 
