@@ -13,6 +13,7 @@ const SECRET_SHAPES = [
   /v1\.[0-9a-f]{8}-[0-9a-f-]{27}\.\d+\.[\w-]{20,}/,
   /\$argon2/,
   /lks_[\w-]{20,}/,
+  /whsec_[\w+/]{20,}/,
   ...Object.values(SECRETS).map((secret) => new RegExp(secret)),
 ];
 
@@ -53,9 +54,16 @@ class Ledger {
   }
 }
 
-// The two routes that make a secret for a service client answer with it.
+// Routes whose answer is a secret for the service that asks, or for a service that staff let in.
+const ANSWERS: readonly (readonly [request: RegExp, secret: RegExp])[] = [
+  [/^POST \/admin\/clients(\/[^/]+\/secret)?$/, /lks_[\w-]+/],
+  [/^POST \/admin\/receivers(\/[^/]+\/secret)?$/, /whsec_[\w+/]+/],
+  [/^POST \/oauth\/token$/, /eyJ[\w.-]+/],
+  [/^POST \/ssf\/streams\/[^/]+\/poll$/, /eyJ[\w.-]+/g],
+];
+
 const withoutClientSecret = (request: string, text: string): string =>
-  /^POST \/admin\/clients(\/[^/]+\/secret)?$/.test(request) ? text.replace(/lks_[\w-]+/, '') : text;
+  ANSWERS.reduce((rest, [route, secret]) => (route.test(request) ? rest.replace(secret, '') : rest), text);
 
 interface AuthResultLike {
   accessToken: string;
