@@ -8,12 +8,9 @@ import type { ClientCredentials } from './client-credentials.js';
 import { ClientFailures } from './client-failures.js';
 import { hashClientSecret } from './client-secret.js';
 import { ClientSecretUses } from './client-secret-uses.js';
+import type { ServiceClient } from './service-client.js';
 import type { ServiceClientScope } from './service-client.entity.js';
-import {
-  type AuthenticatedClient,
-  type ServiceClient,
-  ServiceClientsRepository,
-} from './service-clients.repository.js';
+import { type AuthenticatedClient, ServiceClientsRepository } from './service-clients.repository.js';
 
 /** Decides which service client calls. */
 @Injectable()

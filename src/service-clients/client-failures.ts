@@ -7,7 +7,7 @@ import { accountKey } from '../limits/limiter.js';
 import { Limiters } from '../limits/limiters.js';
 import { networkOf } from '../limits/network.js';
 import { RefusalTrail } from '../limits/refusal-trail.js';
-import type { ServiceClient } from './service-clients.repository.js';
+import type { ServiceClient } from './service-client.js';
 
 const MINUTE_SECONDS = 60;
 

@@ -10,7 +10,8 @@ import { SigningKeys } from '../keys/signing-keys.js';
 import { Problem } from '../problems/problem.js';
 import { secondsOf } from '../sessions/check/session-checker.js';
 import type { ServiceClientScope } from './service-client.entity.js';
-import { type ServiceClient, ServiceClientsRepository } from './service-clients.repository.js';
+import type { ServiceClient } from './service-client.js';
+import { ServiceClientsRepository } from './service-clients.repository.js';
 
 /** How long a token is good. */
 export const CLIENT_TOKEN_SECONDS = 600;

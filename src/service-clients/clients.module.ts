@@ -16,7 +16,7 @@ import { ServiceClientsRepository } from './service-clients.repository.js';
 
 const ENDED_KEPT_DAYS = 90;
 
-/** Other services, each with secrets of its own: what asks and what is told builds on it. */
+/** Other services, each with secrets of its own: features that answer them or notify them build on it. */
 @Module({
   imports: [KeysModule, ourEntities(ServiceClientRow, ServiceClientSecretRow), LimitsModule],
   controllers: [ClientsController],

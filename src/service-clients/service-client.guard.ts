@@ -20,7 +20,7 @@ import { ClientAuthentication } from './client-authentication.js';
 import { ClientTokens } from './client-tokens.js';
 import { readClientCredentials } from './client-credentials.js';
 import type { ServiceClientScope } from './service-client.entity.js';
-import type { ServiceClient } from './service-clients.repository.js';
+import type { ServiceClient } from './service-client.js';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -6,14 +6,7 @@ import type { Transaction } from '../database/transaction.js';
 import { type PageRequest } from '../http/pagination.js';
 import type { RequestSource } from '../http/request-source.js';
 import { ACCEPTED_KEY_IDS } from '../keys/keys.sql.js';
-import type { ServiceClientScope } from './service-client.entity.js';
-
-/** Another service, as it is at this moment. */
-export interface ServiceClient {
-  readonly id: string;
-  readonly name: string;
-  readonly scopes: readonly ServiceClientScope[];
-}
+import type { ServiceClient } from './service-client.js';
 
 export interface AuthenticatedClient extends ServiceClient {
   readonly secretId: string;

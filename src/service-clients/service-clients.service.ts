@@ -11,11 +11,11 @@ import {
   LastClientSecretError,
   TooManyClientSecretsError,
 } from './clients.errors.js';
+import type { ServiceClient } from './service-client.js';
 import {
   type ClientChange,
   type ClientSecret,
   type CreatedClient,
-  type ServiceClient,
   ServiceClientsRepository,
 } from './service-clients.repository.js';
 

@@ -3,7 +3,7 @@ import { IsString } from 'class-validator';
 import { Retention } from '../../src/database/retention.js';
 import { ServiceClientsModule } from '../../src/service-clients/clients.module.js';
 import { CurrentClient, ForServiceClient } from '../../src/service-clients/service-client.guard.js';
-import type { ServiceClient } from '../../src/service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../src/service-clients/service-client.js';
 import type { AuthResult } from '../support/api.js';
 import { useApp } from '../support/app.js';
 import { addClient, basic, signUpStaff, type TestClient } from '../support/clients.js';

@@ -5,7 +5,7 @@ import { FormBody, TakesForm } from '../../http/form.js';
 import { type RequestSource, Source } from '../../http/request-source.js';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { CurrentClient, ForServiceClient } from '../../service-clients/service-client.guard.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import { IntrospectionDto, IntrospectionRequestDto } from './introspection.dto.js';
 import { SignedAnswersError } from './introspection.errors.js';
 import { Introspection } from './introspection.service.js';

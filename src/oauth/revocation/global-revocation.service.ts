@@ -4,7 +4,7 @@ import { Database } from '../../database/database.js';
 import type { RequestSource } from '../../http/request-source.js';
 import { MailedTokens } from '../../mail/mailed-tokens.js';
 import { Revocations } from '../../sessions/revoke/revocations.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import type { SubjectIdentifier } from './revocation.dto.js';
 import { SubjectNotFoundError } from './revocation.errors.js';
 import { Subjects } from './subjects.js';

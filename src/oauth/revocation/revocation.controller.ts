@@ -9,7 +9,7 @@ import {
   ForServiceClient,
   OptionalClient,
 } from '../../service-clients/service-client.guard.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import { GlobalRevocation } from './global-revocation.service.js';
 import { RevokeDto, RevokeGloballyDto, SUBJECT_CLASSES } from './revocation.dto.js';
 import { SubjectNotFoundError } from './revocation.errors.js';

@@ -5,7 +5,7 @@ import { SessionChecker } from '../../sessions/check/session-checker.js';
 import { LogoutService } from '../../sessions/revoke/logout.service.js';
 import { isAccessTokenRefusal } from '../../sessions/sessions.errors.js';
 import type { Revoker } from '../../sessions/sessions.sql.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import { UnknownTokenLimit } from './unknown-token-limit.js';
 
 /** Ends the session of a token that is handed in, whether its holder does it or another service (RFC 7009). */

@@ -4,7 +4,7 @@ import { FormBody, TakesForm } from '../../http/form.js';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { ClientTokens } from '../../service-clients/client-tokens.js';
 import { CurrentClient, ForServiceClient } from '../../service-clients/service-client.guard.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import { CLIENT_CREDENTIALS, ClientTokenDto, ClientTokenRequestDto } from './token.dto.js';
 import { InvalidScopeError, UnsupportedGrantTypeError } from './token.errors.js';
 

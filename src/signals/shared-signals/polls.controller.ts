@@ -3,7 +3,7 @@ import { Body, Controller, HttpCode, HttpStatus, Param, Post } from '@nestjs/com
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import { MOST_EVENTS, PollAnswerDto, PollDto } from './polls.dto.js';
 import { Polls } from './polls.service.js';
 import { StreamNotFoundError } from './streams.errors.js';
