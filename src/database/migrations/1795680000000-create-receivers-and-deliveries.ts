@@ -27,7 +27,8 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
         retry_at timestamptz(3) NOT NULL DEFAULT now(),
         disabled_at timestamptz(3),
         disabled_reason text,
-        CONSTRAINT receivers_pkey PRIMARY KEY (id)
+        CONSTRAINT receivers_pkey PRIMARY KEY (id),
+        CONSTRAINT receivers_client_id_fkey FOREIGN KEY (client_id) REFERENCES service_clients (id) ON DELETE CASCADE
       )`);
     await runner.query(`
       CREATE TABLE deliveries (
@@ -90,6 +91,18 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
       CREATE TRIGGER audit_events_deliver AFTER INSERT ON audit_events REFERENCING NEW TABLE AS added
       FOR EACH STATEMENT EXECUTE FUNCTION deliver_audit_events()`);
 
+    // However a service client ends, its streams end with it.
+    await runner.query(`
+      CREATE FUNCTION disable_streams_of_ended_client() RETURNS trigger LANGUAGE plpgsql SET search_path = ${row!.path}, pg_temp AS $$
+      BEGIN
+        UPDATE receivers SET disabled_at = now(), disabled_reason = 'client_ended'
+        WHERE client_id = NEW.id AND disabled_at IS NULL;
+        RETURN NULL;
+      END $$`);
+    await runner.query(`
+      CREATE TRIGGER service_clients_disable_streams AFTER UPDATE OF ended_at ON service_clients
+      FOR EACH ROW WHEN (NEW.ended_at IS NOT NULL) EXECUTE FUNCTION disable_streams_of_ended_client()`);
+
     await runner.query(`
       CREATE TABLE session_expiries (
         session_id uuid NOT NULL,
@@ -118,6 +131,8 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
     await runner.query(`DROP TRIGGER sessions_note_expiry ON sessions`);
     await runner.query(`DROP FUNCTION note_session_expiries`);
     await runner.query(`DROP TABLE session_expiries`);
+    await runner.query(`DROP TRIGGER service_clients_disable_streams ON service_clients`);
+    await runner.query(`DROP FUNCTION disable_streams_of_ended_client`);
     await runner.query(`DROP TRIGGER audit_events_deliver ON audit_events`);
     await runner.query(`DROP FUNCTION deliver_audit_events`);
     await runner.query(`DROP TABLE deliveries`);

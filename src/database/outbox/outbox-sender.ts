@@ -28,11 +28,12 @@ export interface OutboxTable<Row extends OutboxRow> {
   putOff(row: Row, error: unknown): Promise<boolean>;
 }
 
-const POLL_EVERY_MS = 1000;
+// What nothing woke it for is sent within a second too.
+const POLL_EVERY_MS = 500;
 
 /**
  * Sends the rows of an outbox, from any number of processes: each at least once, and again only where what took it could not be
- * noted. It looks once a second and when it is woken, so that nothing is lost where a notification is.
+ * noted. It looks twice a second and when it is woken, so that nothing is lost where a notification is.
  */
 export class OutboxSender<Row extends OutboxRow> {
   private readonly logger = new Logger(OutboxSender.name);

@@ -39,7 +39,7 @@ export interface PutOff {
 }
 
 const VIEW = sql`d.id, d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.at, d.state, d.attempts, d.status,
-  d.answer, d.finished_at AS "finishedAt", CASE WHEN d.state = 'waiting' THEN d.next_attempt_at END AS "nextAttemptAt"`;
+  d.answer, d.finished_at AS "finishedAt", CASE WHEN d.state = 'waiting' THEN greatest(d.next_attempt_at, now()) END AS "nextAttemptAt"`;
 
 /** A receiver that took the last attempt gets so many at the same time; one that did not gets one, until it takes that. */
 const MOST_AT_ONCE = 8;
@@ -176,20 +176,26 @@ export class DeliveriesRepository {
     return rows;
   }
 
-  /** Sends a delivery that was taken or given up once more, with the same id. Null where there is none. */
+  /** Sends a delivery once more and at once, with the same id, whatever became of it. Null where there is none. */
   async redeliver(within: Queryable, receiverId: string, id: string): Promise<DeliveryView | null> {
     const { rows } = await within.query<DeliveryView>(sql`
-      UPDATE deliveries d SET state = 'waiting', attempts = 0, next_attempt_at = now(), finished_at = NULL,
+      WITH asked AS (${tryNow(receiverId)})
+      UPDATE deliveries d SET state = 'waiting', attempts = 0, next_attempt_at = ${BEFORE_ALL}, finished_at = NULL,
         give_up_at = now() + interval '3 days'
       WHERE d.id = ${id} AND d.receiver_id = ${receiverId} RETURNING ${VIEW}`);
     return rows[0] ?? null;
   }
 
-  /** Sends something that says nothing but that it can be received. */
+  /** Sends something at once that says nothing but that it can be received. */
   async addTest(within: Queryable, receiverId: string): Promise<DeliveryView | null> {
     const { rows } = await within.query<DeliveryView>(sql`
-      INSERT INTO deliveries AS d (receiver_id, event, about, at)
-      VALUES (${receiverId}, ${TEST_EVENT}, gen_random_uuid(), now()) RETURNING ${VIEW}`);
+      WITH asked AS (${tryNow(receiverId)})
+      INSERT INTO deliveries AS d (receiver_id, event, about, at, next_attempt_at)
+      VALUES (${receiverId}, ${TEST_EVENT}, gen_random_uuid(), now(), ${BEFORE_ALL}) RETURNING ${VIEW}`);
     return rows[0] ?? null;
   }
 }
+
+// What a person asks for is not behind what waits, and a receiver in a pause is tried for it.
+const BEFORE_ALL = sql`now() - interval '3 days'`;
+const tryNow = (receiverId: string) => sql`UPDATE receivers SET retry_at = now() WHERE id = ${receiverId}`;

@@ -26,7 +26,7 @@ export class DeliveryMessages {
   }
 
   /** Throws where it cannot be signed. */
-  write(delivery: ClaimedDelivery): Promise<ReceiverMessage> | ReceiverMessage {
+  async write(delivery: ClaimedDelivery): Promise<ReceiverMessage> {
     switch (delivery.kind) {
       case 'webhook':
         return webhookOf(delivery, this.secretsOf(delivery), new Date());
@@ -35,8 +35,9 @@ export class DeliveryMessages {
       case 'ssf_push':
         return this.writeSecurityEvent(delivery);
       case 'ssf_poll':
-        throw new Error('It is polled, and never sent.');
+        break;
     }
+    throw new Error('A stream that is polled is never sent anything.');
   }
 
   /** A test has no subject: it is a form without a token, which a receiver has to refuse. */

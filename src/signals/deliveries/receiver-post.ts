@@ -79,9 +79,10 @@ export class ReceiverPost {
 async function readSome(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of answer) {
-    chunks.push(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
+  // Without an encoding chunks are buffers.
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
     if (bytes >= MOST_ANSWER_BYTES) {
       answer.destroy();
       break;

@@ -1,10 +1,11 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryGeneratedColumn } from 'typeorm';
+import { ServiceClientRow } from '../../service-clients/service-client.entity.js';
 
-/** How a receiver is told. */
+/** How a receiver is notified. */
 export const RECEIVER_KINDS = ['webhook', 'backchannel_logout', 'ssf_push', 'ssf_poll'] as const;
 export type ReceiverKind = (typeof RECEIVER_KINDS)[number];
 
-/** What a receiver can be told of. The trigger `audit_events_deliver` says which lines of the audit trail they are. */
+/** What a receiver can be sent. The trigger `audit_events_deliver` says which lines of the audit trail they are. */
 export const SIGNAL_EVENTS = [
   'session.created',
   'session.revoked',
@@ -25,6 +26,10 @@ export const LOGOUT_EVENTS: readonly SignalEvent[] = ['session.revoked', 'sessio
 /** What names a person, and is sent only where a receiver asks for it. */
 export const INCLUDABLE = ['email'] as const;
 export type Includable = (typeof INCLUDABLE)[number];
+
+/** By staff, by its own answer (410), since it took nothing for three days, or since the service client of the stream ended. */
+export const DISABLED_REASONS = ['staff', 'gone', 'failing', 'client_ended'] as const;
+export type DisabledReason = (typeof DISABLED_REASONS)[number];
 
 /** Another service that is sent what happens to sessions and accounts. */
 @Entity({ name: 'receivers' })
@@ -66,6 +71,10 @@ export class Receiver {
   @Column({ type: 'uuid', name: 'client_id', nullable: true })
   readonly clientId!: string | null;
 
+  @ManyToOne(() => ServiceClientRow, { onDelete: 'CASCADE' })
+  @JoinColumn({ name: 'client_id', foreignKeyConstraintName: 'receivers_client_id_fkey' })
+  readonly client!: ServiceClientRow | null;
+
   /** The events that a stream was asked for, as URIs. */
   @Column({ type: 'text', name: 'requested', array: true, default: [] })
   readonly requested!: string[];
@@ -100,5 +109,5 @@ export class Receiver {
   readonly disabledAt!: Date | null;
 
   @Column({ type: 'text', name: 'disabled_reason', nullable: true })
-  readonly disabledReason!: 'staff' | 'gone' | 'failing' | null;
+  readonly disabledReason!: DisabledReason | null;
 }

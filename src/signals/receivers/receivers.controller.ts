@@ -86,7 +86,7 @@ export class ReceiversController {
 
   @Get(':id')
   @ApiReceiverId()
-  @ApiOperation({ summary: 'One receiver' })
+  @ApiOperation({ summary: 'One receiver', description: 'And whether it takes what it is sent.' })
   @ApiOkResponse({ type: ReceiverDto })
   @ApiProblems(ReceiverNotFoundError)
   async getReceiver(@Param('id') id: string): Promise<ReceiverDto> {
@@ -95,7 +95,10 @@ export class ReceiversController {
 
   @Patch(':id')
   @ApiReceiverId()
-  @ApiOperation({ summary: 'Change a receiver, or disable and enable it' })
+  @ApiOperation({
+    summary: 'Change a receiver, or disable and enable it',
+    description: 'What is left out stays. What waits is sent as the receiver is by then.',
+  })
   @ApiOkResponse({ type: ReceiverDto })
   @ApiProblems(ReceiverNotFoundError)
   async changeReceiver(

@@ -4,6 +4,8 @@ import { namedType } from '../../http/openapi/named-type.js';
 import { PageOf } from '../../http/pagination.js';
 import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
 import {
+  DISABLED_REASONS,
+  type DisabledReason,
   INCLUDABLE,
   type Includable,
   RECEIVER_KINDS,
@@ -21,10 +23,15 @@ const EVENT = namedType('SignalEvent', SIGNAL_EVENTS, 'Something that happened t
 const KIND = namedType(
   'ReceiverKind',
   RECEIVER_KINDS,
-  'How a receiver is told: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, ' +
+  'How a receiver is notified: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, ' +
     '`ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.',
 );
 const INCLUDED = namedType('Includable', INCLUDABLE, 'What names a person: sent only where it is asked for.');
+const DISABLED_REASON = namedType(
+  'ReceiverDisabledReason',
+  DISABLED_REASONS,
+  'By staff, by its own answer (410), since every attempt failed for three days, or since its service client ended.',
+);
 const ADDED_KINDS: readonly ReceiverKind[] = ['webhook', 'backchannel_logout', 'ssf_push'];
 const SECRET = {
   example: 'whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=',
@@ -190,14 +197,8 @@ export class ReceiverDto {
   @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: null })
   readonly disabledAt!: string | null;
 
-  @ApiProperty({
-    type: 'string',
-    enum: ['staff', 'gone', 'failing'],
-    nullable: true,
-    example: null,
-    description: 'By staff, by its own answer (410), or since every attempt failed for three days.',
-  })
-  readonly disabledReason!: string | null;
+  @ApiProperty({ ...DISABLED_REASON, nullable: true, example: null })
+  readonly disabledReason!: DisabledReason | null;
 
   static from(receiver: ReceiverView): ReceiverDto {
     const { id, url, kind, events, include, audience, description, createdAt, oldestWaitingSeconds, disabledReason } =

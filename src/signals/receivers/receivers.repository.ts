@@ -69,11 +69,11 @@ export class ReceiversRepository {
     return rowCount > 0;
   }
 
-  /** What waited meanwhile is sent. False where it is so already. */
+  /** What waited meanwhile is sent. False where it is so already, and for a stream whose service client has ended. */
   async enable(transaction: Transaction, id: string): Promise<boolean> {
     const { rowCount } = await transaction.query(sql`
       UPDATE receivers SET disabled_at = NULL, disabled_reason = NULL, failures = 0, failing_since = NULL, retry_at = now()
-      WHERE id = ${id} AND disabled_at IS NOT NULL`);
+      WHERE id = ${id} AND disabled_at IS NOT NULL AND disabled_reason IS DISTINCT FROM 'client_ended'`);
     return rowCount > 0;
   }
 

@@ -81,11 +81,17 @@ export class Receivers {
     if (settings.url !== undefined) {
       this.requireAllowed(settings.url);
     }
-    return this.within(id, async (transaction, { kind, events }) => {
+    return this.within(id, async (transaction, { kind, events, disabledReason }) => {
       this.requireSuitable({ kind, events: settings.events ?? events });
       const hasChanged = await this.receivers.update(transaction, id, settings);
       if (isDisabled === true) await this.receivers.disable(transaction, id);
-      if (isDisabled === false) await this.receivers.enable(transaction, id);
+      if (
+        isDisabled === false &&
+        !(await this.receivers.enable(transaction, id)) &&
+        disabledReason === 'client_ended'
+      ) {
+        throw new InvalidFieldError('disabled', 'cannot be false: the service client of this stream has ended');
+      }
       if (hasChanged) {
         const what = Object.entries({ ...settings, isDisabled }).filter(([, value]) => value !== undefined);
         const note = `${id} ${JSON.stringify(Object.fromEntries(what))}`;

@@ -15,33 +15,30 @@ export const CAEP_EVENTS: Readonly<Record<string, readonly SignalEvent[]>> = {
   [`${CAEP}/credential-change`]: ['password.changed'],
 };
 
-/** What shows a receiver that its stream works; its `state` is what the receiver sent. */
-export const VERIFICATION_EVENT = 'verification';
-
-type Told = Pick<ClaimedDelivery, 'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'at'>;
+type Sent = Pick<ClaimedDelivery, 'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'at'>;
 
 const INITIATORS = { self: 'user', staff: 'admin', system: 'system' } as const;
 
 /** What a security event token says of a delivery. It has no `exp` and no `sub`, so it is never taken for an access token. */
 export const securityEventClaims = (
-  told: Told,
+  sent: Sent,
   { issuer, audience, now }: { issuer: string; audience: string; now: number },
 ) => ({
   iss: issuer,
   aud: audience,
   iat: now,
-  jti: told.id,
-  sub_id: subjectOf(told, issuer),
-  events: eventOf(told),
+  jti: sent.id,
+  sub_id: subjectOf(sent, issuer),
+  events: eventOf(sent),
 });
 
-function subjectOf({ receiverId, userId, sessionId }: Told, issuer: string) {
+function subjectOf({ receiverId, userId, sessionId }: Sent, issuer: string) {
   const user = { format: 'iss_sub', iss: issuer, sub: userId };
   if (userId === null) return { format: 'opaque', id: receiverId };
   return sessionId === null ? user : { format: 'complex', user, session: { format: 'opaque', id: sessionId } };
 }
 
-function eventOf({ event, reason, at }: Told): Record<string, object> {
+function eventOf({ event, reason, at }: Sent): Record<string, object> {
   const event_timestamp = Math.floor(at.getTime() / 1000);
   switch (event) {
     case 'session.revoked':
@@ -61,7 +58,15 @@ function eventOf({ event, reason, at }: Told): Record<string, object> {
       return {
         [`${CAEP}/credential-change`]: { event_timestamp, credential_type: 'password', change_type: 'update' },
       };
-    default:
+    case 'test':
       return { [`${SSF}/verification`]: reason === null ? {} : { state: reason } };
+    case 'refresh_token.reused':
+    case 'user.created':
+    case 'user.disabled':
+    case 'user.enabled':
+    case 'user.deleted':
+    case 'email.changed':
+      break;
   }
+  throw new Error(`No stream has the event ${event}.`);
 }

@@ -11,14 +11,21 @@ import { baseOf, issuerOf } from '../../config/issuer.js';
 import { AppConfig } from '../../config/config.js';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
-import type { ServiceClient } from '../../service-clients/service-clients.repository.js';
+import type { ServiceClient } from '../../service-clients/service-client.js';
 import type { Stream } from './stream.js';
 import { StreamDto, StreamIdQueryDto, StreamRequestDto, StreamStatusDto, VerifyStreamDto } from './streams.dto.js';
 import { StreamExistsError, StreamNotFoundError } from './streams.errors.js';
 import { Streams } from './streams.service.js';
 
 const ApiStreamId = (required = true) =>
-  ApiQuery({ name: 'stream_id', required, format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' });
+  ApiQuery({
+    name: 'stream_id',
+    type: String,
+    required,
+    format: 'uuid',
+    example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61',
+    description: 'The stream.',
+  });
 
 /** What receivers of shared signals ask (OpenID Shared Signals Framework 1.0, section 8). */
 @ApiTags('Shared signals')
@@ -31,7 +38,11 @@ export class StreamsController {
 
   @Post('streams')
   @ForServiceClientOrToken('signals')
-  @ApiOperation({ summary: 'Create a stream of security events' })
+  @ApiOperation({
+    summary: 'Create a stream of security events',
+    description:
+      'Pushed to `endpoint_url`, or to be polled, which is so where `delivery` is left out. It is enabled from the answer on.',
+  })
   @ApiCreatedResponse({ type: StreamDto })
   @ApiProblems(StreamExistsError)
   async createStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
@@ -41,7 +52,10 @@ export class StreamsController {
   @Get('streams')
   @ForServiceClientOrToken('signals')
   @ApiStreamId(false)
-  @ApiOperation({ summary: 'The streams of the client, or one of them' })
+  @ApiOperation({
+    summary: 'The streams of the client, or one of them',
+    description: 'Those of other clients are not found.',
+  })
   @ApiOkResponse({ description: 'A list, or with `stream_id` that stream.', type: [StreamDto] })
   @ApiProblems(StreamNotFoundError)
   async getStreams(
@@ -55,7 +69,10 @@ export class StreamsController {
 
   @Patch('streams')
   @ForServiceClientOrToken('signals')
-  @ApiOperation({ summary: 'Change what is given of a stream' })
+  @ApiOperation({
+    summary: 'Change what is given of a stream',
+    description: 'What is left out stays. The method of delivery cannot be changed.',
+  })
   @ApiOkResponse({ type: StreamDto })
   @ApiProblems(StreamNotFoundError)
   async changeStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
@@ -88,7 +105,10 @@ export class StreamsController {
   @Get('status')
   @ForServiceClientOrToken('signals')
   @ApiStreamId()
-  @ApiOperation({ summary: 'Whether a stream is enabled' })
+  @ApiOperation({
+    summary: 'Whether a stream is enabled',
+    description: 'Also disabled where nothing that is pushed was taken for three days; `reason` says so.',
+  })
   @ApiOkResponse({ type: StreamStatusDto })
   @ApiProblems(StreamNotFoundError)
   async getStreamStatus(
@@ -101,7 +121,11 @@ export class StreamsController {
   @Post('status')
   @ForServiceClientOrToken('signals')
   @HttpCode(HttpStatus.OK)
-  @ApiOperation({ summary: 'Enable, pause or disable a stream' })
+  @ApiOperation({
+    summary: 'Enable, pause or disable a stream',
+    description:
+      'What happens while it is paused is kept for three days, and sent once it is enabled. While it is disabled nothing is.',
+  })
   @ApiOkResponse({ type: StreamStatusDto })
   @ApiProblems(StreamNotFoundError)
   async setStreamStatus(
@@ -114,7 +138,10 @@ export class StreamsController {
   @Post('verify')
   @ForServiceClientOrToken('signals')
   @HttpCode(HttpStatus.NO_CONTENT)
-  @ApiOperation({ summary: 'Ask for an event that shows that a stream works' })
+  @ApiOperation({
+    summary: 'Ask for an event that shows that a stream works',
+    description: 'It has the `state` of the request, and comes as all events of the stream do.',
+  })
   @ApiNoContentResponse({ description: 'The event is on its way.' })
   @ApiProblems(StreamNotFoundError)
   verifyStream(

@@ -11,6 +11,7 @@ import {
   Matches,
   ValidateNested,
 } from 'class-validator';
+import { namedType } from '../../http/openapi/named-type.js';
 import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
 import { CAEP_EVENTS } from './security-event.js';
 import { POLL, PUSH, STREAM_STATUSES, type Stream, type StreamStatus } from './stream.js';
@@ -20,10 +21,20 @@ const [REVOKED] = EVENTS;
 const STREAM_ID = { format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' };
 const LIST_MESSAGE = { message: 'must be a list of URIs' };
 const MOST_CHARACTERS = 200;
+const METHOD = namedType(
+  'StreamDeliveryMethod',
+  [PUSH, POLL],
+  'How events come: pushed by Latchkey (RFC 8935), or polled by the receiver (RFC 8936).',
+);
+const STATUS = namedType(
+  'StreamStatusValue',
+  STREAM_STATUSES,
+  'Paused, events are kept for later; disabled, they are not.',
+);
 
 @ApiSchema({ name: 'StreamDelivery' })
 export class StreamDeliveryDto {
-  @ApiProperty({ enum: [PUSH, POLL], example: PUSH })
+  @ApiProperty({ ...METHOD, example: PUSH })
   @IsIn([PUSH, POLL], { message: `must be ${PUSH} or ${POLL}` })
   readonly method!: string;
 
@@ -78,19 +89,23 @@ export class StreamRequestDto {
   readonly description?: string;
 
   // What the transmitter says. A receiver may send back what it got.
-  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @ApiPropertyOptional({ type: 'string', example: 'https://auth.example.com', description: 'Not changed by this.' })
   @IsOptional()
   readonly iss?: unknown;
 
-  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @ApiPropertyOptional({
+    type: 'string',
+    example: '9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a',
+    description: 'Not changed by this.',
+  })
   @IsOptional()
   readonly aud?: unknown;
 
-  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @ApiPropertyOptional({ type: [String], example: EVENTS, description: 'Not changed by this.' })
   @IsOptional()
   readonly events_supported?: unknown;
 
-  @ApiPropertyOptional({ description: 'Not changed by this.' })
+  @ApiPropertyOptional({ type: [String], example: [REVOKED], description: 'Not changed by this.' })
   @IsOptional()
   readonly events_delivered?: unknown;
 }
@@ -140,11 +155,7 @@ export class StreamStatusDto {
   @IsUUID(undefined, { message: 'must be the id of a stream' })
   readonly stream_id!: string;
 
-  @ApiProperty({
-    enum: STREAM_STATUSES,
-    example: 'enabled',
-    description: 'Paused, events are kept for later; disabled, they are not.',
-  })
+  @ApiProperty({ ...STATUS, example: 'enabled' })
   @IsIn(STREAM_STATUSES, { message: `must be one of ${STREAM_STATUSES.join(', ')}` })
   readonly status!: StreamStatus;
 
