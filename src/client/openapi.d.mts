@@ -1003,7 +1003,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One receiver */
+        /**
+         * One receiver
+         * @description And whether it takes what it is sent.
+         */
         get: operations["getReceiver"];
         put?: never;
         post?: never;
@@ -1014,7 +1017,10 @@ export interface paths {
         delete: operations["deleteReceiver"];
         options?: never;
         head?: never;
-        /** Change a receiver, or disable and enable it */
+        /**
+         * Change a receiver, or disable and enable it
+         * @description What is left out stays. What waits is sent as the receiver is by then.
+         */
         patch: operations["changeReceiver"];
         trace?: never;
     };
@@ -1125,14 +1131,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The streams of the client, or one of them */
+        /**
+         * The streams of the client, or one of them
+         * @description Those of other clients are not found.
+         */
         get: operations["getStreams"];
         /**
          * Replace what a stream is
          * @description What is left out becomes what it is by default.
          */
         put: operations["replaceStream"];
-        /** Create a stream of security events */
+        /**
+         * Create a stream of security events
+         * @description Pushed to `endpoint_url`, or to be polled, which is so where `delivery` is left out. It is enabled from the answer on.
+         */
         post: operations["createStream"];
         /**
          * Delete a stream
@@ -1141,7 +1153,10 @@ export interface paths {
         delete: operations["deleteStream"];
         options?: never;
         head?: never;
-        /** Change what is given of a stream */
+        /**
+         * Change what is given of a stream
+         * @description What is left out stays. The method of delivery cannot be changed.
+         */
         patch: operations["changeStream"];
         trace?: never;
     };
@@ -1152,10 +1167,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether a stream is enabled */
+        /**
+         * Whether a stream is enabled
+         * @description Also disabled where nothing that is pushed was taken for three days; `reason` says so.
+         */
         get: operations["getStreamStatus"];
         put?: never;
-        /** Enable, pause or disable a stream */
+        /**
+         * Enable, pause or disable a stream
+         * @description What happens while it is paused is kept for three days, and sent once it is enabled. While it is disabled nothing is.
+         */
         post: operations["setStreamStatus"];
         delete?: never;
         options?: never;
@@ -1172,7 +1193,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ask for an event that shows that a stream works */
+        /**
+         * Ask for an event that shows that a stream works
+         * @description It has the `state` of the request, and comes as all events of the stream do.
+         */
         post: operations["verifyStream"];
         delete?: never;
         options?: never;
@@ -2579,7 +2603,7 @@ export interface components {
             data: components["schemas"]["NoData"];
         };
         /**
-         * @description How a receiver is told: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, `ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.
+         * @description How a receiver is notified: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, `ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.
          * @enum {string}
          */
         ReceiverKind: "webhook" | "backchannel_logout" | "ssf_push" | "ssf_poll";
@@ -2622,6 +2646,11 @@ export interface components {
             /** @example Billing: closes its sockets */
             description?: string;
         };
+        /**
+         * @description By staff, by its own answer (410), since every attempt failed for three days, or since its service client ended.
+         * @enum {string}
+         */
+        ReceiverDisabledReason: "staff" | "gone" | "failing" | "client_ended";
         AddedReceiver: {
             /**
              * Format: uuid
@@ -2672,12 +2701,8 @@ export interface components {
              * @example null
              */
             disabledAt: string | null;
-            /**
-             * @description By staff, by its own answer (410), or since every attempt failed for three days.
-             * @example null
-             * @enum {string|null}
-             */
-            disabledReason: "staff" | "gone" | "failing" | null;
+            /** @example null */
+            disabledReason: components["schemas"]["ReceiverDisabledReason"] | null;
             /**
              * @description What webhooks are signed with. It is shown this once.
              * @example whsec_Zm9yIGV4YW1wbGUgb25seSwgbm90IGEgc2VjcmV0ISE=
@@ -2734,12 +2759,8 @@ export interface components {
              * @example null
              */
             disabledAt: string | null;
-            /**
-             * @description By staff, by its own answer (410), or since every attempt failed for three days.
-             * @example null
-             * @enum {string|null}
-             */
-            disabledReason: "staff" | "gone" | "failing" | null;
+            /** @example null */
+            disabledReason: components["schemas"]["ReceiverDisabledReason"] | null;
         };
         ReceiversPage: {
             items: components["schemas"]["Receiver"][];
@@ -2885,12 +2906,14 @@ export interface components {
              */
             default_subjects: "ALL";
         };
+        /**
+         * @description How events come: pushed by Latchkey (RFC 8935), or polled by the receiver (RFC 8936).
+         * @enum {string}
+         */
+        StreamDeliveryMethod: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936";
         StreamDelivery: {
-            /**
-             * @example urn:ietf:rfc:8935
-             * @enum {string}
-             */
-            method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936";
+            /** @example urn:ietf:rfc:8935 */
+            method: components["schemas"]["StreamDeliveryMethod"];
             /**
              * @description Where events are pushed to. Of a stream that is polled, where that is: it is in the answer.
              * @example https://receiver.example.com/events
@@ -2919,14 +2942,32 @@ export interface components {
             events_requested?: string[];
             /** @example Closes sessions at the partner */
             description?: string;
-            /** @description Not changed by this. */
-            iss?: Record<string, never>;
-            /** @description Not changed by this. */
-            aud?: Record<string, never>;
-            /** @description Not changed by this. */
-            events_supported?: Record<string, never>;
-            /** @description Not changed by this. */
-            events_delivered?: Record<string, never>;
+            /**
+             * @description Not changed by this.
+             * @example https://auth.example.com
+             */
+            iss?: string;
+            /**
+             * @description Not changed by this.
+             * @example 9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a
+             */
+            aud?: string;
+            /**
+             * @description Not changed by this.
+             * @example [
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-established",
+             *       "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+             *     ]
+             */
+            events_supported?: string[];
+            /**
+             * @description Not changed by this.
+             * @example [
+             *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+             *     ]
+             */
+            events_delivered?: string[];
         };
         Stream: {
             /**
@@ -2965,18 +3006,19 @@ export interface components {
             /** @example Closes sessions at the partner */
             description?: string;
         };
+        /**
+         * @description Paused, events are kept for later; disabled, they are not.
+         * @enum {string}
+         */
+        StreamStatusValue: "enabled" | "paused" | "disabled";
         StreamStatus: {
             /**
              * Format: uuid
              * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
              */
             stream_id: string;
-            /**
-             * @description Paused, events are kept for later; disabled, they are not.
-             * @example enabled
-             * @enum {string}
-             */
-            status: "enabled" | "paused" | "disabled";
+            /** @example enabled */
+            status: components["schemas"]["StreamStatusValue"];
             /** @example Maintenance */
             reason?: string;
         };
@@ -5847,7 +5889,8 @@ export interface operations {
     getStreams: {
         parameters: {
             query?: {
-                stream_id?: unknown;
+                /** @description The stream. */
+                stream_id?: string;
             };
             header?: never;
             path?: never;
@@ -5871,6 +5914,7 @@ export interface operations {
             404: components["responses"]["StreamNotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
             default: components["responses"]["AnyOther"];
         };
     };
@@ -5947,7 +5991,8 @@ export interface operations {
     deleteStream: {
         parameters: {
             query: {
-                stream_id: unknown;
+                /** @description The stream. */
+                stream_id: string;
             };
             header?: never;
             path?: never;
@@ -6011,7 +6056,8 @@ export interface operations {
     getStreamStatus: {
         parameters: {
             query: {
-                stream_id: unknown;
+                /** @description The stream. */
+                stream_id: string;
             };
             header?: never;
             path?: never;
@@ -6035,6 +6081,7 @@ export interface operations {
             404: components["responses"]["StreamNotFound"];
             429: components["responses"]["TooManyRequests"];
             500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
             default: components["responses"]["AnyOther"];
         };
     };

@@ -191,7 +191,7 @@ describe('npm run client:add', () => {
   });
 
   it.each([
-    [[], 2, 'npm run client:add -- NAME --scope introspect,revoke,verify\n'],
+    [[], 2, 'npm run client:add -- NAME --scope introspect,revoke,verify,signals\n'],
     [['x'], 2, 'npm run client:add --'],
     [['--scope', 'verify'], 2, 'npm run client:add --'],
     [['x', 'y', '--scope', 'verify'], 2, 'npm run client:add --'],

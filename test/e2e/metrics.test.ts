@@ -117,7 +117,12 @@ it('The service shows every metric that the dashboard and the alerts name', asyn
   const names = ['src/metrics/grafana-dashboard.json', 'src/metrics/alerts.yaml'].flatMap((path) =>
     [...readFileSync(path, 'utf8').matchAll(/\b(?:latchkey|nodejs|process)_\w+/g)].map(([name]) => name),
   );
-  const text = await scrape();
+  // That of a receiver is there once there is one.
+  await database.query(`INSERT INTO receivers (url, kind, events) VALUES ('https://example.com', 'webhook', '{}')`);
+  const text = await until('it is measured', async () => {
+    const found = await scrape();
+    return found.includes('latchkey_receiver_oldest_delivery_seconds{') && found;
+  });
   const shown = new Set([...text.matchAll(/^(\w+)[ {]/gm)].map(([, name]) => name));
   expect(names.length).toBeGreaterThan(20);
   expect(names.filter((name) => !shown.has(name))).toEqual([]);

@@ -277,14 +277,21 @@ it('The OpenAPI document names its types as a client calls them, and every set o
   expect(sets.map(([name]) => name).toSorted()).toEqual([
     'AuditEventType',
     'AuditOutcome',
+    'DeliveryState',
     'DeviceType',
     'EndReason',
     'EndedBy',
+    'Includable',
     'LinkPurpose',
     'ProblemCode',
+    'ReceiverDisabledReason',
+    'ReceiverKind',
     'RevocationReason',
     'Role',
     'ServiceClientScope',
+    'SignalEvent',
+    'StreamDeliveryMethod',
+    'StreamStatusValue',
     'TokenDelivery',
   ]);
   for (const [name, { description }] of sets) expect([name, description]).toEqual([name, expect.any(String)]);

@@ -2,12 +2,12 @@ import { Webhook } from 'standardwebhooks';
 import type { AuthResult } from '../support/api.js';
 import { signUpStaff } from '../support/clients.js';
 import { type Instance, startInstance } from '../support/instance.js';
-import { useInstances } from '../support/instances.js';
+import { useMailedInstances } from '../support/mailed-instances.js';
 import { type Received, TestReceiver } from '../support/receiver.js';
 import { until } from '../support/until.js';
 
-const t = useInstances(2);
-const PRODUCTION = { NODE_ENV: 'production', TRUST_PROXY: '1' };
+const t = useMailedInstances(2);
+const PRODUCTION = { NODE_ENV: 'production', LOG_LEVEL: 'info', TRUST_PROXY: '1' };
 const receivers: TestReceiver[] = [];
 let staff: AuthResult;
 let production: Instance | undefined;
@@ -150,11 +150,8 @@ describe('a receiver that misbehaves', () => {
       return body.disabledAt !== null && body;
     });
     expect(disabled.disabledReason).toBe('gone');
-    const [mail] = await t.database.query<{ details: { receiver: string } }>(
-      `SELECT details FROM mails WHERE kind = 'receiver_disabled' AND user_id = $1 AND details ->> 'receiver' = $2`,
-      [staff.user.id, id],
-    );
-    expect(mail!.details).toEqual({ receiver: id });
+    const [mail] = await t.mailbox.await(staff.user.email, 'A receiver is disabled');
+    expect(mail!.text).toContain(`Receiver: ${id}`);
     expect((await admin('POST', `/${id}/test`)).body.code).toBe('receiver_disabled');
     const events = await t.database.query(
       `SELECT outcome FROM audit_events WHERE type = 'receiver_disabled' AND note LIKE $1`,

@@ -107,7 +107,7 @@ describe('src/README.md', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     const [, section = ''] = /^## The routes\n([^]*)/m.exec(map) ?? [];
-    expect(matches(section, /`((?:GET|POST|PATCH|DELETE) [^`]+)`/g).toSorted()).toEqual(routes.toSorted());
+    expect(matches(section, /`((?:GET|POST|PATCH|PUT|DELETE) [^`]+)`/g).toSorted()).toEqual(routes.toSorted());
   });
 });
 

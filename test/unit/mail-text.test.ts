@@ -12,6 +12,7 @@ const FIREFOX: MailDetails = {
   program: null,
   ip: '203.0.113.7',
   email: 'countess@example.com',
+  receiver: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61',
 };
 const LURE = 'https://evil.test/unlock';
 

@@ -67,6 +67,18 @@ export const TAGS: readonly (readonly [name: string, description: string])[] = [
 - \`POST /oauth/revoke\` ends the session of a token, and \`POST /oauth/global-token-revocation\` every session of a user.`,
   ],
   [
+    'Receivers',
+    `- \`POST /admin/receivers\` has another service sent what happens to sessions and accounts: as webhooks, or as logout tokens.
+- \`POST /admin/receivers/{id}/test\` sends it a test. \`GET /admin/receivers/{id}/deliveries\` shows what came of it.
+- Log in and out: each is a delivery, within a second. Stop the receiver, and they wait for it, for three days.`,
+  ],
+  [
+    'Shared signals',
+    `- For partners that speak the OpenID Shared Signals Framework. They need a service client: \`npm run client:add -- NAME --scope signals\`.
+- \`POST /ssf/streams\` makes a stream, \`POST /ssf/verify\` sends an event into it, and \`POST /ssf/streams/{id}/poll\` fetches what waits.
+- Log out, and poll again: there is a \`session-revoked\`, until you acknowledge it.`,
+  ],
+  [
     'Reverse proxies',
     `- \`GET /verify\` answers a proxy that asks whether a request may pass: 200 with who is there, 401, 403 or 503.
 - Try it with \`role=admin\`: 403, unless you are one. With \`audience=https://app.example.com\` there is an assertion.

@@ -61,13 +61,14 @@ function sharedProblems(
   { accessTokenProblems }: DocumentedAuthentication,
 ): ProblemKind[] {
   const isProtected = security.some((scheme) => 'bearer' in scheme || 'staff' in scheme);
+  const isForClients = security.some((scheme) => 'serviceClient' in scheme);
   const hasQuery = parameters.some((parameter) => 'in' in parameter && parameter.in === 'query');
   return [
     InternalError,
     ...(isRead ? [] : [CrossSiteRequestError]),
     ...(isProtected ? accessTokenProblems : []),
     // Any route that is protected or changes something asks the database.
-    ...(isProtected || !isRead ? [ServiceUnavailableError] : []),
+    ...(isProtected || isForClients || !isRead ? [ServiceUnavailableError] : []),
     ...(requestBody ? [MalformedBodyError, BodyTooLargeError, UnsupportedMediaTypeError] : []),
     ...(requestBody || hasQuery ? [ValidationFailedError] : []),
   ];
