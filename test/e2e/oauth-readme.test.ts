@@ -1,15 +1,13 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { addClient, signUpStaff } from '../support/clients.js';
 import { freePort } from '../support/free-port.js';
 import { useInstances } from '../support/instances.js';
+import { printedAll } from '../support/printed.js';
 import { SECRETS } from '../support/secrets.js';
 
 // What src/oauth/README.md gives a reader to paste.
-const readme = readFileSync('src/oauth/README.md', 'utf8');
-const blocks = (language: string) => [...readme.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))];
-const pasted = (language: string) => blocks(language).map(([, text]) => text!);
+const pasted = (language: string) => printedAll('src/oauth/README.md', language);
 
 const ADDRESS = 'http://localhost:3000';
 // It compiles first, which is done.

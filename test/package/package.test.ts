@@ -1,17 +1,17 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { Api } from '../support/api.js';
+import { Api, someone } from '../support/api.js';
 import { EventStream } from '../support/event-stream.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { type OwnPostgres, startPostgres, temporaryFolder } from '../support/postgres.js';
 import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
-import { onFastify, printedService } from '../support/printed.js';
+import { onFastify, printedAll, printedService } from '../support/printed.js';
 
 const run = promisify(execFile);
 const INSTALL = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
@@ -34,6 +34,7 @@ beforeAll(async () => {
   const printed = printedService('Nest');
   writeFileSync(join(app, 'src/orders-express.ts'), printed);
   writeFileSync(join(app, 'src/orders-fastify.ts'), onFastify(printed));
+  writeHostedPage(join(app, 'src/printed'));
 }, 4 * MINUTES);
 
 afterAll(async () => {
@@ -69,9 +70,7 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
   let url: string;
 
   beforeAll(async () => {
-    const name = main.replaceAll(/\W/g, '_');
-    await onDatabase(postgres.url, (client) => client.query(`CREATE DATABASE ${name}`));
-    url = Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
+    url = await createDatabase(main.replaceAll(/\W/g, '_'));
     const start = () =>
       startInstance({
         cwd: app,
@@ -223,9 +222,76 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
   });
 });
 
-async function onDatabase(url: string, work: (client: Client) => Promise<unknown>): Promise<void> {
-  const client = new Client({ connectionString: url });
+describe.each([
+  ['in production, as it is printed', (compiled: string) => compiled, /^__Host-refresh_token=.*; Secure/],
+  [
+    'on your own machine, as the page says',
+    (compiled: string) => compiled.replace("'production'", "'development'").replace(/publicUrl: .*,/, ''),
+    /^refresh_token=(?!.*Secure)/,
+  ],
+])('The application of the page about hosting %s', (where, change, cookie) => {
+  it('guards its routes, and a logout at a route of Latchkey refuses them at once', async () => {
+    const url = await createDatabase(where.replaceAll(/\W/g, '_'));
+    const module = join(app, 'dist/printed/app.module.js');
+    const printed = readFileSync(module, 'utf8');
+    writeFileSync(module, change(printed));
+    const { api, kill } = await startInstance({
+      cwd: app,
+      env: { DATABASE_URL: url, NO_COLOR: '1' },
+      command: [process.execPath, ['dist/printed/main.js'], {}],
+    });
+    try {
+      const { accessToken: bearer, user } = await api.signUp();
+      expect((await api.call('GET', '/notes')).status).toBe(401);
+      expect(await api.call('GET', '/notes', { bearer })).toMatchObject({ status: 200, body: { notesOf: user.id } });
+      expect(await api.call('GET', '/notes/count')).toMatchObject({ status: 200, body: { count: 0 } });
+      expect((await api.call('GET', '/notes/all', { bearer })).status).toBe(403);
+      expect((await api.call('POST', '/auth/logout', { bearer })).status).toBe(204);
+      expect((await api.call('GET', '/notes', { bearer })).status).toBe(401);
+      const { headers } = await api.register({ ...someone(), tokenDelivery: 'cookie' });
+      expect(headers.getSetCookie()).toEqual([expect.stringMatching(cookie)]);
+    } finally {
+      writeFileSync(module, printed);
+      await kill('SIGTERM');
+    }
+  }, 60_000);
+});
+
+/** Writes what src/hosted/README.md prints, with no more around it than its readers have. */
+function writeHostedPage(into: string): void {
+  const [appModule = '', controller = '', asynchronous = '', socket = ''] = printedAll('src/hosted/README.md', 'ts');
+  mkdirSync(into);
+  const write = (name: string, ...lines: string[]) => writeFileSync(join(into, name), lines.join('\n'));
+  write('app.module.ts', appModule);
+  write('notes.controller.ts', controller);
+  // What `nest new` writes, and the line that the page asks for.
+  write(
+    'main.ts',
+    "import { NestFactory } from '@nestjs/core';",
+    "import { AppModule } from './app.module.js';",
+    'const app = await NestFactory.create(AppModule);',
+    'app.enableShutdownHooks();',
+    "await app.listen(process.env['PORT'] ?? 3000, '127.0.0.1');",
+    'console.log(`listening at ${await app.getUrl()}`);',
+  );
+  write(
+    'pieces.ts',
+    "import { AccessTokens, LatchkeyModule, SessionChecker, SessionWatcher, type LatchkeySettings } from 'latchkey';",
+    'declare class ConfigService { getOrThrow(name: string): LatchkeySettings }',
+    `export const asynchronous = () => ${asynchronous}`,
+    'interface Socket { close(code: number, reason: string): void; on(event: string, listener: () => void): void }',
+    'export class Sockets {',
+    '  constructor(private tokens: AccessTokens, private checker: SessionChecker, private watcher: SessionWatcher) {}',
+    `  async open(accessToken: string, socket: Socket) {\n${socket}  }`,
+    '}',
+  );
+}
+
+/** Returns its URL. */
+async function createDatabase(name: string): Promise<string> {
+  const client = new Client({ connectionString: postgres.url });
   await client.connect();
-  await work(client);
+  await client.query(`CREATE DATABASE ${name}`);
   await client.end();
+  return Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
 }

@@ -5,6 +5,12 @@ import { until } from './until.js';
 
 // Programs that the documentation prints for its readers.
 
+/** All that a page prints in a language. */
+export const printedAll = (page: string, language: string): string[] =>
+  [...readFileSync(page, 'utf8').matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, 'g'))].map(
+    ([, text]) => text!,
+  );
+
 /** The first program that a page prints below a heading. */
 export const printedBelow = (heading: string, page: string): string =>
   new RegExp(`^##+ ${heading}\n[^]*?\`\`\`[jt]s\n([^]*?)\`\`\``, 'm').exec(readFileSync(page, 'utf8'))![1]!;
