@@ -235,12 +235,13 @@ describe.each([
     const module = join(app, 'dist/printed/app.module.js');
     const printed = readFileSync(module, 'utf8');
     writeFileSync(module, change(printed));
-    const { api, kill } = await startInstance({
+    const instance = await startInstance({
       cwd: app,
       env: { DATABASE_URL: url, NO_COLOR: '1' },
       command: [process.execPath, ['dist/printed/main.js'], {}],
     });
     try {
+      const { api } = instance;
       const { accessToken: bearer, user } = await api.signUp();
       expect((await api.call('GET', '/notes')).status).toBe(401);
       expect(await api.call('GET', '/notes', { bearer })).toMatchObject({ status: 200, body: { notesOf: user.id } });
@@ -252,7 +253,7 @@ describe.each([
       expect(headers.getSetCookie()).toEqual([expect.stringMatching(cookie)]);
     } finally {
       writeFileSync(module, printed);
-      await kill('SIGTERM');
+      await instance.kill('SIGTERM');
     }
   }, 60_000);
 });
