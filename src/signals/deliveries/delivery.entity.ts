@@ -63,7 +63,7 @@ export class Delivery {
   @Column({ type: 'timestamptz', name: 'next_attempt_at', precision: 3, default: () => 'now()' })
   readonly nextAttemptAt!: Date;
 
-  @Column({ type: 'timestamptz', name: 'give_up_at', precision: 3, default: () => `now() + '3 days'` })
+  @Column({ type: 'timestamptz', name: 'give_up_at', precision: 3, default: () => `(now() + '3 days')` })
   readonly giveUpAt!: Date;
 
   /** The HTTP status of the last answer; null where there was none. */
