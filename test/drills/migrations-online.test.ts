@@ -54,6 +54,18 @@ it('No migration reads or writes a whole table while requests wait for it, or ta
   expect(found).toEqual(BEFORE_THIS_TEST);
 }, 120_000);
 
+it('Each session that is open before the upgrade is looked at when its time is over', async () => {
+  await complaintsOf(runner, new migrations[0]!());
+  // More than one portion.
+  const open = await seedFirstRelease(database, 3 * USERS);
+  for (const Migration of migrations.slice(1)) await complaintsOf(runner, new Migration());
+  const noted = await database.query<{ id: string }>(
+    `SELECT session_id AS id FROM session_expiries e JOIN sessions s ON s.id = session_id
+     WHERE e.look_at = least(s.idle_expires_at, s.expires_at)`,
+  );
+  expect(noted.map(({ id }) => id).toSorted()).toEqual(open.map(({ id }) => id).toSorted());
+}, 120_000);
+
 const migrationOf = (...statements: string[]): MigrationInterface => ({
   up: async (on) => {
     for (const statement of statements) await on.query(statement);

@@ -16,13 +16,16 @@ interface Table {
   readonly file: number;
   /** How often all of it was read by this connection, and how many rows it changed. */
   readonly reads: number;
+  /** How many of its rows were found by an index. */
+  readonly fetched: number;
   readonly changes: number;
   readonly isLocked: boolean;
 }
 
 const TABLES = `
   SELECT c.oid::integer, c.relname AS name, c.relfilenode::integer AS file,
-    coalesce(s.seq_scan, 0)::integer AS reads, coalesce(s.n_tup_upd + s.n_tup_del, 0)::integer AS changes,
+    coalesce(s.seq_scan, 0)::integer AS reads, coalesce(s.idx_tup_fetch, 0)::integer AS fetched,
+    coalesce(s.n_tup_upd + s.n_tup_del, 0)::integer AS changes,
     EXISTS (SELECT FROM pg_locks l WHERE l.relation = c.oid AND l.pid = pg_backend_pid()
       AND l.mode IN (${STRONG.map((mode) => `'${mode}'`).join(', ')})) AS "isLocked"
   FROM pg_class c LEFT JOIN pg_stat_xact_user_tables s ON s.relid = c.oid
@@ -102,7 +105,7 @@ class Watched {
       }
       const changes = now.changes - then.changes;
       if (now.file !== then.file) this.complaints.push(`writes all of ${table.name} anew`);
-      else if (now.isLocked && now.reads > then.reads)
+      else if (now.isLocked && (now.reads > then.reads || now.fetched > then.fetched + MOST_ROWS))
         this.complaints.push(`reads all of ${table.name} while it is locked`);
       if (changes > MOST_ROWS) this.complaints.push(`changes ${changes} rows of ${table.name} in one transaction`);
     }

@@ -20,6 +20,7 @@ import { KeepRevokedSessionsRevoked1795640000000 } from './1795640000000-keep-re
 import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-database-history.js';
 import { CreateIncidents1795660000000 } from './1795660000000-create-incidents.js';
 import { CreateReceiversAndDeliveries1795680000000 } from './1795680000000-create-receivers-and-deliveries.js';
+import { NoteExpiriesOfOpenSessions1795680000001 } from './1795680000001-note-expiries-of-open-sessions.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -45,4 +46,5 @@ export const migrations = [
   CreateDatabaseHistory1795640000001,
   CreateIncidents1795660000000,
   CreateReceiversAndDeliveries1795680000000,
+  NoteExpiriesOfOpenSessions1795680000001,
 ];

@@ -12,8 +12,9 @@ export const TEST_EVENT = 'test';
 @Entity({ name: 'deliveries' })
 @Index('deliveries_waiting_idx', ['receiverId', 'nextAttemptAt'], { where: `state = 'waiting'` })
 @Index('deliveries_about_idx', ['receiverId', 'about', 'position'], { where: `state = 'waiting'` })
-@Index('deliveries_receiver_id_position_idx', ['receiverId', 'position'])
-@Index('deliveries_finished_at_idx', ['finishedAt'])
+@Index('deliveries_position_idx', ['receiverId', 'position'], { where: `state = 'waiting'` })
+@Index('deliveries_receiver_id_at_id_idx', ['receiverId', 'at', 'id'])
+@Index('deliveries_finished_at_idx', ['finishedAt'], { where: 'finished_at IS NOT NULL' })
 export class Delivery {
   /** The same at every attempt, so that a receiver knows what it has taken already. */
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'deliveries_pkey' })
@@ -62,6 +63,10 @@ export class Delivery {
 
   @Column({ type: 'timestamptz', name: 'next_attempt_at', precision: 3, default: () => 'now()' })
   readonly nextAttemptAt!: Date;
+
+  /** Until then a process has it in hand, and no other takes it. Not indexed, so that claiming writes to no index. */
+  @Column({ type: 'timestamptz', name: 'claimed_until', precision: 3, nullable: true })
+  readonly claimedUntil!: Date | null;
 
   @Column({ type: 'timestamptz', name: 'give_up_at', precision: 3, default: () => `(now() + '3 days')` })
   readonly giveUpAt!: Date;
