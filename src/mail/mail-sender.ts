@@ -76,8 +76,8 @@ export class MailSender implements OutboxTable<Mail>, OnApplicationBootstrap, On
     });
   }
 
-  async settle({ id }: Mail): Promise<void> {
-    await this.database.query(sql`DELETE FROM mails WHERE id = ${id}`);
+  async settle(mails: readonly Mail[]): Promise<void> {
+    await this.database.query(sql`DELETE FROM mails WHERE id = ANY(${mails.map(({ id }) => id)}::uuid[])`);
   }
 
   // Where one mail fails the others can wait: it is the mail server, mostly. Not so where it was refused for good.

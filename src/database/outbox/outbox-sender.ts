@@ -22,14 +22,18 @@ export interface OutboxTable<Row extends OutboxRow> {
   claim(free: number, underWay: readonly Row[]): Promise<readonly Row[]>;
   /** Resolves when a row was taken by whom it is for. */
   send(row: Row): Promise<void>;
-  /** Notes that a row was sent. */
-  settle(row: Row): Promise<void>;
+  /** Notes that rows were sent, all of them or none. */
+  settle(rows: readonly Row[]): Promise<void>;
   /** Notes that a row was not sent, and when it is tried again, if ever. Returns whether others are worth a try at once. */
   putOff(row: Row, error: unknown): Promise<boolean>;
 }
 
 // What nothing woke it for is sent within a second too.
 const POLL_EVERY_MS = 500;
+// So long after one look at the table there is no other, whatever wakes it: what comes meanwhile is one statement. Longer where
+// nothing was found, since most of what wakes it is nothing to send.
+const PAUSE_MS = 20;
+const PAUSE_AFTER_NOTHING_MS = 100;
 
 /**
  * Sends the rows of an outbox, from any number of processes: each at least once, and again only where what took it could not be
@@ -40,7 +44,10 @@ export class OutboxSender<Row extends OutboxRow> {
   // Sent, but that is not noted yet.
   private readonly sent = new Map<string, Row>();
   private readonly underWay = new Map<Row, Promise<void>>();
-  private polling: Promise<void> | null = null;
+  private settling: Promise<void> = Promise.resolve();
+  private nextSettling: Promise<void> | null = null;
+  private polling: Promise<unknown> | null = null;
+  private pause: NodeJS.Timeout | undefined;
   private timer: NodeJS.Timeout | undefined;
   private isStopping = false;
   private isWoken = false;
@@ -55,41 +62,46 @@ export class OutboxSender<Row extends OutboxRow> {
   async stop(): Promise<void> {
     this.isStopping = true;
     clearInterval(this.timer);
+    clearTimeout(this.pause);
     await this.polling;
     await Promise.all(this.underWay.values());
   }
 
   /** There may be rows to send. */
   wake(): void {
-    if (this.polling) {
+    if (this.polling || this.pause) {
       this.isWoken = true;
       return;
     }
     this.isWoken = false;
-    this.polling = this.startAll().finally(() => {
+    this.polling = this.startSome().then((count) => {
       this.polling = null;
-      if (this.isWoken) this.wake();
+      this.pause = setTimeout(
+        () => {
+          this.pause = undefined;
+          if (this.isWoken) this.wake();
+        },
+        count > 0 ? PAUSE_MS : PAUSE_AFTER_NOTHING_MS,
+      ).unref();
     });
   }
 
-  /** Starts as many attempts as may be, and there are rows for. */
-  private async startAll(): Promise<void> {
+  /** Starts attempts for rows that wait, and returns how many. What they leave is looked for when one of them is over. */
+  private async startSome(): Promise<number> {
     try {
-      for (const row of this.sent.values()) {
-        await this.settle(row);
+      await this.settleSent();
+      const free = this.table.most - this.underWay.size;
+      if (free <= 0 || this.isStopping || !this.table.isUsable()) {
+        return 0;
       }
-      while (this.table.isUsable() && !this.isStopping) {
-        const free = this.table.most - this.underWay.size;
-        const rows = free > 0 ? await this.table.claim(free, [...this.underWay.keys(), ...this.sent.values()]) : [];
-        if (rows.length === 0) {
-          return;
-        }
-        for (const row of rows) {
-          this.underWay.set(row, this.attempt(row));
-        }
+      const rows = await this.table.claim(free, [...new Set([...this.underWay.keys(), ...this.sent.values()])]);
+      for (const row of rows) {
+        this.underWay.set(row, this.attempt(row));
       }
+      return rows.length;
     } catch (error) {
       this.logger.warn(`Could not send what is in the outbox (${this.table.name}), trying again: ${String(error)}`);
+      return 0;
     }
   }
 
@@ -103,7 +115,7 @@ export class OutboxSender<Row extends OutboxRow> {
     try {
       await this.table.send(row);
       this.sent.set(row.id, row);
-      await this.settle(row);
+      await this.settleSent();
       return true;
     } catch (error) {
       if (this.sent.has(row.id)) {
@@ -117,8 +129,22 @@ export class OutboxSender<Row extends OutboxRow> {
     }
   }
 
-  private async settle(row: Row): Promise<void> {
-    await this.table.settle(row);
-    this.sent.delete(row.id);
+  /** Notes all that was sent. While one statement is under way, what is sent meanwhile waits for the next. */
+  private settleSent(): Promise<void> {
+    this.nextSettling ??= this.settling.then(() => {
+      this.nextSettling = null;
+      const settled = this.settleNow();
+      this.settling = settled.catch(() => undefined);
+      return settled;
+    });
+    return this.nextSettling;
+  }
+
+  private async settleNow(): Promise<void> {
+    const rows = [...this.sent.values()];
+    if (rows.length > 0) {
+      await this.table.settle(rows);
+      for (const { id } of rows) this.sent.delete(id);
+    }
   }
 }

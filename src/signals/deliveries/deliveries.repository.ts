@@ -25,6 +25,15 @@ export type ClaimedDelivery = Pick<
     readonly audience: string;
   };
 
+/** What is to be claimed. */
+export interface Claim {
+  /** How many in all, and how many one receiver may have at the same time; one that did not take the last gets one, until it does. */
+  readonly free: number;
+  readonly share: number;
+  readonly underWay: readonly ClaimedDelivery[];
+  readonly seconds: number;
+}
+
 /** What became of an attempt. */
 export interface Attempt {
   readonly status: number | null;
@@ -41,8 +50,6 @@ export interface PutOff {
 const VIEW = sql`d.id, d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.at, d.state, d.attempts, d.status,
   d.answer, d.finished_at AS "finishedAt", CASE WHEN d.state = 'waiting' THEN greatest(d.next_attempt_at, now()) END AS "nextAttemptAt"`;
 
-/** A receiver that took the last attempt gets so many at the same time; one that did not gets one, until it takes that. */
-const MOST_AT_ONCE = 8;
 const MOST_SECONDS_BETWEEN = 3600;
 // So long after a receiver is back it gets what waited.
 const MOST_SECONDS_OF_RECEIVER = 60;
@@ -54,49 +61,63 @@ export class DeliveriesRepository {
 
   /**
    * Takes deliveries whose time has come, for so many seconds. Of those about one session, or one user, only the first that
-   * waits: the others wait for it. Of each receiver only so many as it may get at once, whatever the others do.
+   * waits: the others wait for it. Of each receiver only so many as it may get at once, and first of those that have the fewest.
    */
-  async claim(free: number, underWay: readonly ClaimedDelivery[], seconds: number): Promise<ClaimedDelivery[]> {
+  async claim({ free, share, underWay, seconds }: Claim): Promise<ClaimedDelivery[]> {
     const ids = underWay.map(({ id }) => id);
     const { rows } = await this.database.query<ClaimedDelivery>(sql`
-      WITH open AS (
-        SELECT r.id, CASE WHEN r.failures > 0 THEN 1 ELSE ${MOST_AT_ONCE}::integer END - (
-          SELECT count(*) FROM unnest(${underWay.map(({ receiverId }) => receiverId)}::uuid[]) AS u (id) WHERE u.id = r.id
-        ) AS places
-        FROM receivers r WHERE r.disabled_at IS NULL AND r.paused_at IS NULL AND r.kind <> 'ssf_poll' AND r.retry_at <= now()
+      WITH open AS MATERIALIZED (
+        SELECT r.id, b.busy, CASE WHEN r.failures > 0 THEN 1 ELSE ${share}::integer END - b.busy AS places
+        FROM receivers r CROSS JOIN LATERAL (
+          SELECT count(*) AS busy FROM unnest(${underWay.map(({ receiverId }) => receiverId)}::uuid[]) AS u (id) WHERE u.id = r.id
+        ) b
+        WHERE r.disabled_at IS NULL AND r.paused_at IS NULL AND r.kind <> 'ssf_poll' AND r.retry_at <= now()
       ), due AS MATERIALIZED (
-        SELECT d.id FROM open CROSS JOIN LATERAL (
-          SELECT d.id FROM deliveries d
-          WHERE d.receiver_id = open.id AND d.state = 'waiting' AND d.next_attempt_at <= now() AND d.id <> ALL(${ids}::uuid[])
-            AND NOT EXISTS (
-              SELECT FROM deliveries e WHERE e.receiver_id = d.receiver_id AND e.about = d.about AND e.state = 'waiting'
-                AND e.position < d.position
-            )
-          ORDER BY d.next_attempt_at LIMIT greatest(open.places, 0) FOR UPDATE SKIP LOCKED
-        ) d
-        LIMIT ${free}
+        SELECT f.id FROM open CROSS JOIN LATERAL (
+          SELECT n.id, row_number() OVER () AS number FROM (
+            SELECT d.id FROM deliveries d
+            WHERE d.receiver_id = open.id AND d.state = 'waiting' AND d.next_attempt_at <= now()
+              AND (d.claimed_until IS NULL OR d.claimed_until <= now()) AND d.id <> ALL(${ids}::uuid[])
+              AND NOT EXISTS (
+                SELECT FROM deliveries e WHERE e.receiver_id = d.receiver_id AND e.about = d.about AND e.state = 'waiting'
+                  AND e.position < d.position
+              )
+            ORDER BY d.next_attempt_at LIMIT greatest(open.places, 0) FOR UPDATE SKIP LOCKED
+          ) n
+        ) f
+        ORDER BY open.busy + f.number LIMIT ${free}
       )
-      UPDATE deliveries d SET attempts = d.attempts + 1, next_attempt_at = now() + make_interval(secs => ${seconds}::double precision)
+      UPDATE deliveries d SET attempts = d.attempts + 1, claimed_until = now() + make_interval(secs => ${seconds}::double precision)
       FROM receivers r WHERE d.id IN (SELECT id FROM due) AND r.id = d.receiver_id
       RETURNING d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email,
-        d.at, d.attempts, r.url, r.kind, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret", r.encrypted_authorization AS "encryptedAuthorization",
+        d.at, d.attempts, r.url, r.kind, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret",
+        r.encrypted_authorization AS "encryptedAuthorization",
         CASE WHEN r.former_secret_until > now() THEN r.former_secret END AS "formerSecret"`);
     return rows;
   }
 
-  /** Notes that a receiver took a delivery. */
-  async settle({ id, receiverId }: ClaimedDelivery, { status, answer }: Attempt): Promise<void> {
+  /** Notes that receivers took deliveries. */
+  async settle(taken: readonly (Pick<Delivery, 'id' | 'receiverId'> & Attempt)[]): Promise<void> {
     await this.database.query(sql`
       WITH taking AS (
-        UPDATE receivers SET failures = 0, failing_since = NULL, retry_at = now() WHERE id = ${receiverId} AND failures > 0
+        UPDATE receivers SET failures = 0, failing_since = NULL, retry_at = now() WHERE id IN (
+          SELECT id FROM receivers WHERE id = ANY(${taken.map(({ receiverId }) => receiverId)}::uuid[]) AND failures > 0
+          ORDER BY id FOR NO KEY UPDATE
+        )
       )
-      UPDATE deliveries SET state = 'delivered', status = ${status}, answer = ${answer}, finished_at = now() WHERE id = ${id}`);
+      UPDATE deliveries d SET state = 'delivered', status = t.status, answer = t.answer, finished_at = now()
+      FROM unnest(
+        ${taken.map(({ id }) => id)}::uuid[], ${taken.map(({ status }) => status)}::integer[],
+        ${taken.map(({ answer }) => answer)}::text[]
+      ) AS t (id, status, answer)
+      WHERE d.id = t.id`);
   }
 
   /**
    * Notes that a receiver did not take a delivery. It is tried again, or given up. A receiver that took the one before gets this
    * one later and later. One that takes nothing gets longer and longer pauses, and its deliveries none of their own: they are all
-   * sent when it is back. It is disabled after three days, or at once where it says that it is gone.
+   * sent when it is back. What fails in such a pause was under way before it, and makes it no longer. It is disabled after three
+   * days, or at once where it says that it is gone.
    */
   async putOff({ id, receiverId, attempts }: ClaimedDelivery, { status, answer }: Attempt): Promise<PutOff | null> {
     const isGone = status === 410;
@@ -105,8 +126,11 @@ export class DeliveriesRepository {
       WITH before AS (
         SELECT failures FROM receivers WHERE id = ${receiverId}
       ), failing AS (
-        UPDATE receivers SET failures = failures + 1, failing_since = coalesce(failing_since, now()),
-          retry_at = now() + make_interval(secs => least(power(2, least(failures, 20)), ${MOST_SECONDS_OF_RECEIVER})),
+        UPDATE receivers SET failing_since = coalesce(failing_since, now()),
+          failures = failures + CASE WHEN failures = 0 OR retry_at <= now() THEN 1 ELSE 0 END,
+          retry_at = CASE WHEN failures = 0 OR retry_at <= now()
+            THEN now() + make_interval(secs => least(power(2, least(failures, 20)), ${MOST_SECONDS_OF_RECEIVER}))
+            ELSE retry_at END,
           disabled_at = CASE WHEN ${isGone} OR failing_since < now() - make_interval(days => ${DISABLED_AFTER_DAYS}::integer)
             THEN now() END,
           disabled_reason = CASE WHEN ${isGone} THEN 'gone'
@@ -114,7 +138,7 @@ export class DeliveriesRepository {
         WHERE id = ${receiverId} AND disabled_at IS NULL
         RETURNING id, url, disabled_reason
       ), put_off AS (
-        UPDATE deliveries SET status = ${status}, answer = ${answer},
+        UPDATE deliveries SET status = ${status}, answer = ${answer}, claimed_until = NULL,
           next_attempt_at = now() + CASE WHEN (SELECT failures FROM before) = 0
             THEN make_interval(secs => ${seconds}::double precision) ELSE interval '0' END,
           state = CASE WHEN give_up_at <= now() THEN 'dead' ELSE state END,
@@ -135,15 +159,21 @@ export class DeliveriesRepository {
     return rows[0] ?? null;
   }
 
-  /** Gives up what waited too long, of receivers that are disabled too. How many they were. */
+  /**
+   * Gives up what waited too long, of receivers that are disabled too: of each at most so many of the oldest, which are looked at.
+   * How many they were.
+   */
   async giveUpOverdue(most: number): Promise<number> {
     const { rowCount } = await this.database.query(sql`
       WITH dead AS (
         UPDATE deliveries SET state = 'dead', finished_at = now()
         WHERE id IN (
-          SELECT id FROM deliveries WHERE state = 'waiting' AND give_up_at <= now() - interval '1 hour'
-          LIMIT ${most} FOR UPDATE SKIP LOCKED
-        )
+          SELECT d.id FROM receivers r CROSS JOIN LATERAL (
+            SELECT d.id, d.give_up_at FROM deliveries d WHERE d.receiver_id = r.id AND d.state = 'waiting'
+            ORDER BY d.position LIMIT ${most}
+          ) d
+          WHERE d.give_up_at <= now() - interval '1 hour'
+        ) AND state = 'waiting'
         RETURNING receiver_id, user_id, session_id, event
       )
       INSERT INTO audit_events (type, outcome, user_id, session_id, reason, note)
@@ -160,7 +190,7 @@ export class DeliveriesRepository {
     }>(sql`
       SELECT r.id AS "receiverId", r.disabled_reason IN ('gone', 'failing') IS TRUE AS "isDisabledByItself", coalesce((
           SELECT extract(epoch FROM now() - d.at) FROM deliveries d
-          WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.next_attempt_at LIMIT 1
+          WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.position LIMIT 1
         ), 0)::double precision AS seconds
       FROM receivers r`);
     return rows;
@@ -180,7 +210,7 @@ export class DeliveriesRepository {
   async redeliver(within: Queryable, receiverId: string, id: string): Promise<DeliveryView | null> {
     const { rows } = await within.query<DeliveryView>(sql`
       WITH asked AS (${tryNow(receiverId)})
-      UPDATE deliveries d SET state = 'waiting', attempts = 0, next_attempt_at = ${BEFORE_ALL}, finished_at = NULL,
+      UPDATE deliveries d SET state = 'waiting', attempts = 0, next_attempt_at = ${BEFORE_ALL}, claimed_until = NULL, finished_at = NULL,
         give_up_at = now() + interval '3 days'
       WHERE d.id = ${id} AND d.receiver_id = ${receiverId} RETURNING ${VIEW}`);
     return rows[0] ?? null;

@@ -10,6 +10,10 @@ import { ReceiverPost } from './receiver-post.js';
 import { countAttempt, noteBacklog } from './signals.measurements.js';
 
 const MOST_UNDER_WAY = 256;
+// What one receiver gets at the same time, and a part of what is free besides: so something stays free for the others, however
+// many of them are slow.
+const MOST_OF_RECEIVER = 32;
+const SHARE_OF_RECEIVER = 1 / 8;
 // Longer than an attempt may take, so that none is made twice at the same time.
 const CLAIM_SECONDS = 30;
 const GIVE_UP_EVERY_MS = 60_000;
@@ -76,7 +80,8 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
   }
 
   claim(free: number, underWay: readonly ClaimedDelivery[]): Promise<readonly ClaimedDelivery[]> {
-    return this.deliveries.claim(free, underWay, CLAIM_SECONDS);
+    const share = Math.max(1, Math.min(MOST_OF_RECEIVER, Math.floor(free * SHARE_OF_RECEIVER)));
+    return this.deliveries.claim({ free, share, underWay, seconds: CLAIM_SECONDS });
   }
 
   async send(delivery: ClaimedDelivery): Promise<void> {
@@ -88,9 +93,14 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
     this.answers.set(delivery, attempt);
   }
 
-  async settle(delivery: ClaimedDelivery): Promise<void> {
-    await this.deliveries.settle(delivery, this.answers.get(delivery) ?? { status: null, answer: '' });
-    countAttempt('delivered');
+  async settle(deliveries: readonly ClaimedDelivery[]): Promise<void> {
+    await this.deliveries.settle(
+      deliveries.map((delivery) => ({
+        ...delivery,
+        ...(this.answers.get(delivery) ?? { status: null, answer: '' }),
+      })),
+    );
+    for (let i = 0; i < deliveries.length; i++) countAttempt('delivered');
   }
 
   // The others are worth a try in any case: this receiver is left alone by what is noted here.
