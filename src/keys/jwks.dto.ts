@@ -1,8 +1,20 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import type { OpenedKey } from './opened-keys.js';
 import { SIGNING_ALGORITHM } from './signing-key.js';
 
-export class JwkDto {
+class JwkDto {
+  @ApiProperty({
+    example: 'oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U',
+    description: 'The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.',
+  })
+  readonly kid!: string;
+
+  @ApiProperty({ enum: ['sig'], example: 'sig' })
+  readonly use!: string;
+}
+
+/** A key of access tokens, and of most else. */
+export class EcJwkDto extends JwkDto {
   @ApiProperty({ enum: ['EC'], example: 'EC' })
   readonly kty!: string;
 
@@ -15,39 +27,37 @@ export class JwkDto {
   @ApiProperty({ example: 'g2A9xVrHeUOhIQaW6cQWF1tdoP9LxmbxyjUAYlz9Ybs' })
   readonly y!: string;
 
-  @ApiProperty({
-    example: 'oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U',
-    description: 'The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.',
-  })
-  readonly kid!: string;
-
-  @ApiProperty({ enum: ['sig'], example: 'sig' })
-  readonly use!: string;
-
   @ApiProperty({ enum: [SIGNING_ALGORITHM], example: SIGNING_ALGORITHM })
   readonly alg!: string;
 }
 
+/** A key of what is sent to receivers that take nothing else. No access token is signed with it. */
+export class RsaJwkDto extends JwkDto {
+  @ApiProperty({ enum: ['RSA'], example: 'RSA' })
+  readonly kty!: string;
+
+  @ApiProperty({ example: 'wGHu0bS0dMRzXfJ3e7jUyvd8bT1u0qk5nV0m2pXo…' })
+  readonly n!: string;
+
+  @ApiProperty({ example: 'AQAB' })
+  readonly e!: string;
+
+  @ApiProperty({ enum: ['RS256'], example: 'RS256' })
+  readonly alg!: string;
+}
+
+@ApiExtraModels(EcJwkDto, RsaJwkDto)
 export class JwksDto {
   @ApiProperty({
-    type: [JwkDto],
+    type: 'array',
+    items: { oneOf: [{ $ref: getSchemaPath(EcJwkDto) }, { $ref: getSchemaPath(RsaJwkDto) }] },
     description:
-      'The key that signs, the next one from 20 minutes before it signs, and each former one while a token of it may be ' +
-      'valid. Empty where JWT_ALGORITHM is HS256.',
+      'Of each algorithm the key that signs, the next one from 20 minutes before it signs, and each former one while a token of ' +
+      'it may be valid. Empty where JWT_ALGORITHM is HS256.',
   })
-  readonly keys!: readonly JwkDto[];
+  readonly keys!: readonly (EcJwkDto | RsaJwkDto)[];
 
   static from(keys: readonly OpenedKey[]): JwksDto {
-    return {
-      keys: keys.map(({ id, jwk: { kty, crv, x, y } }) => ({
-        kty,
-        crv,
-        x,
-        y,
-        kid: id,
-        use: 'sig',
-        alg: SIGNING_ALGORITHM,
-      })),
-    };
+    return { keys: keys.map(({ id, algorithm, jwk }) => ({ ...jwk, kid: id, use: 'sig', alg: algorithm })) };
   }
 }

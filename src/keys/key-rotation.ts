@@ -7,7 +7,7 @@ import type { Transaction } from '../database/transaction.js';
 import { ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
 import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys } from './opened-keys.js';
-import { generateKey, writeKey } from './signing-key.js';
+import { generateKeyOf, type KeyPair, SIGNING_ALGORITHMS, type SigningAlgorithm, writeKey } from './signing-key.js';
 
 // Any number will do, as long as it is ours and never changes.
 const LOCK = 5_284_202;
@@ -22,6 +22,7 @@ export type RotationReason = 'first' | 'secret_changed' | 'schedule' | 'command'
 
 export interface MadeKey {
   readonly id: string;
+  readonly algorithm: SigningAlgorithm;
   readonly signsFrom: Date;
   readonly reason: RotationReason;
 }
@@ -49,56 +50,71 @@ export class KeyRotation {
     this.cipher = new KeyCipher(config.jwtSecrets);
   }
 
-  /** Whether {@link ensure} would do something, if these are all. */
-  isDue(keys: readonly OpenedKey[], now: Date): boolean {
-    const newest = keys.at(-1);
-    return !newest || this.isOld(newest, now) || keys.some(({ isEncryptedByFirst }) => !isEncryptedByFirst);
+  /** Whether {@link ensure} would make a key of an algorithm, if these are all. */
+  isDue(algorithm: SigningAlgorithm, keys: readonly OpenedKey[], now: Date): boolean {
+    const newest = newestOf(keys, algorithm);
+    // A release that knew one algorithm made a successor of that one, and let the keys of the other end with its own.
+    return !newest || newest.acceptedUntil !== null || this.isOld(newest, now);
   }
 
-  /** Makes the first key, or the next one where its time has come, and encrypts with the first secret what another one did. */
-  ensure(): Promise<MadeKey | null> {
+  /** Makes the first key of an algorithm, or the next one where its time has come. */
+  async ensure(algorithm: SigningAlgorithm): Promise<MadeKey | null> {
+    // Before the turn: a key of RS256 may take a second, and others wait for the turn.
+    const pair = await generateKeyOf(algorithm);
     return this.inTurn(async (turn) => {
-      const { transaction, stored, keys, now } = turn;
+      const { stored, keys, now } = turn;
+      if (!newestOf(keys, algorithm)) {
+        const isFirst = !stored.some((row) => row.algorithm === algorithm);
+        return this.make(turn, pair, now, isFirst ? 'first' : 'secret_changed');
+      }
+      return this.isDue(algorithm, keys, now)
+        ? this.make(turn, pair, plus(now, PUBLISHED_AHEAD_SECONDS), 'schedule')
+        : null;
+    });
+  }
+
+  /** Encrypts with the first secret what another one did. */
+  encryptAnew(): Promise<void> {
+    return this.inTurn(async ({ transaction, keys }) => {
       for (const key of keys.filter(({ isEncryptedByFirst }) => !isEncryptedByFirst)) {
         const encrypted = this.cipher.encrypt(key.id, writeKey(key));
         await transaction.query(sql`UPDATE signing_keys SET encrypted_key = ${encrypted} WHERE id = ${key.id}`);
       }
-      const newest = keys.at(-1);
-      if (!newest) {
-        return this.make(turn, now, stored.length === 0 ? 'first' : 'secret_changed');
-      }
-      if (!this.isOld(newest, now)) {
-        return null;
-      }
-      return this.make(turn, plus(now, PUBLISHED_AHEAD_SECONDS), 'schedule');
     });
   }
 
   /**
-   * Makes the next key, which is published now and signs later. Returns the one that is published already, if there is one,
-   * and null where no secret of ours opens any: the instances have another one, or none of them has started yet.
+   * Makes the next key of each algorithm, which is published now and signs later. Returns them, and in the place of one the next one
+   * that is published already. Of an algorithm where no secret of ours opens any key there is none: the instances have another
+   * secret, or none of them has started yet.
    */
-  rotate(): Promise<(MadeKey & { readonly isNew: boolean }) | null> {
+  async rotate(): Promise<(MadeKey & { readonly isNew: boolean })[]> {
+    const pairs = await generateAll();
     return this.inTurn(async (turn) => {
       const { keys, now } = turn;
-      const newest = keys.at(-1);
-      if (!newest) {
-        return null;
+      const next: (MadeKey & { readonly isNew: boolean })[] = [];
+      for (const pair of pairs) {
+        const newest = newestOf(keys, pair.algorithm);
+        if (newest && newest.signsFrom > now) {
+          const { id, algorithm, signsFrom } = newest;
+          next.push({ id, algorithm, signsFrom, reason: 'command', isNew: false });
+        } else if (newest) {
+          const made = await this.make(turn, pair, plus(now, PUBLISHED_AHEAD_SECONDS), 'command');
+          next.push({ ...made, isNew: true });
+        }
       }
-      if (newest.signsFrom > now) {
-        return { id: newest.id, signsFrom: newest.signsFrom, reason: 'command', isNew: false };
-      }
-      return { ...(await this.make(turn, plus(now, PUBLISHED_AHEAD_SECONDS), 'command')), isNew: true };
+      return next;
     });
   }
 
   /**
-   * Revokes every key there is, and makes one that signs at once: they leaked, or those that were revoked for that are accepted
-   * again in a restored backup. Returns the ids of those revoked.
+   * Revokes every key there is, and makes one of each algorithm that signs at once: they leaked, or those that were revoked for that
+   * are accepted again in a restored backup. Returns the ids of those revoked.
    */
   async replaceAll(
     reason: 'leaked' | 'backup_restored',
-  ): Promise<{ readonly made: MadeKey; readonly revoked: readonly string[] }> {
+  ): Promise<{ readonly made: readonly MadeKey[]; readonly revoked: readonly string[] }> {
+    const pairs = await generateAll();
     const done = await this.inTurn(async (turn) => {
       const revoked = turn.stored.map(({ id }) => id);
       await turn.transaction.query(sql`
@@ -107,7 +123,9 @@ export class KeyRotation {
         )
         INSERT INTO audit_events (type, outcome, reason, note)
         SELECT 'signing_key_revoked', 'success', ${reason}, id FROM revoked`);
-      return { made: await this.make(turn, turn.now, reason), revoked };
+      const made: MadeKey[] = [];
+      for (const pair of pairs) made.push(await this.make(turn, pair, turn.now, reason));
+      return { made, revoked };
     });
     // For what is open. It may fail: no request is decided by it.
     const channel = channelIn(this.config.databaseSchema, KEYS_CHANNEL);
@@ -124,24 +142,30 @@ export class KeyRotation {
     });
   }
 
-  /** Every key before it is accepted until the last token that it signed is over, and verifiers have looked again. */
-  private async make({ transaction }: Turn, signsFrom: Date, reason: RotationReason): Promise<MadeKey> {
-    const key = generateKey();
+  /** Every key of its algorithm before it is accepted until the last token that it signed is over, and verifiers have looked again. */
+  private async make({ transaction }: Turn, pair: KeyPair, signsFrom: Date, reason: RotationReason): Promise<MadeKey> {
+    const { id, algorithm } = pair;
     const formerUntil = plus(signsFrom, this.config.accessTokenTtlSeconds + PUBLISHED_AHEAD_SECONDS);
     await transaction.query(sql`
       WITH made AS (
-        INSERT INTO signing_keys (id, encrypted_key, signs_from)
-        VALUES (${key.id}, ${this.cipher.encrypt(key.id, writeKey(key))}, ${signsFrom})
+        INSERT INTO signing_keys (id, algorithm, encrypted_key, signs_from)
+        VALUES (${id}, ${algorithm}, ${this.cipher.encrypt(id, writeKey(pair))}, ${signsFrom})
       ), succeeded AS (
-        UPDATE signing_keys SET accepted_until = ${formerUntil} WHERE accepted_until IS NULL
+        UPDATE signing_keys SET accepted_until = ${formerUntil} WHERE accepted_until IS NULL AND algorithm = ${algorithm}
       )
-      INSERT INTO audit_events (type, outcome, reason, note) VALUES ('signing_key_rotated', 'success', ${reason}, ${key.id})`);
-    return { id: key.id, signsFrom, reason };
+      INSERT INTO audit_events (type, outcome, reason, note) VALUES ('signing_key_rotated', 'success', ${reason}, ${id})`);
+    return { id, algorithm, signsFrom, reason };
   }
 
   private isOld({ signsFrom }: OpenedKey, now: Date): boolean {
     return plus(signsFrom, this.config.signingKeyTtlSeconds - PUBLISHED_AHEAD_SECONDS) <= now;
   }
 }
+
+const newestOf = (keys: readonly OpenedKey[], algorithm: SigningAlgorithm): OpenedKey | undefined =>
+  keys.findLast((key) => key.algorithm === algorithm);
+
+const generateAll = (): Promise<KeyPair[]> =>
+  Promise.all(SIGNING_ALGORITHMS.map((algorithm) => generateKeyOf(algorithm)));
 
 const plus = (time: Date, seconds: number): Date => new Date(time.getTime() + seconds * 1000);

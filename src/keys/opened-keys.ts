@@ -1,7 +1,7 @@
 import type { Time } from '../database/time.js';
 import type { StoredKey } from './keys.sql.js';
 import type { Decrypted, KeyCipher } from './key-cipher.js';
-import { type KeyPair, readKey } from './signing-key.js';
+import { type KeyPair, readKey, type SigningAlgorithm } from './signing-key.js';
 
 export interface OpenedKey extends KeyPair {
   readonly signsFrom: Date;
@@ -13,7 +13,7 @@ export interface OpenedKey extends KeyPair {
 }
 
 export interface OpenedKeys {
-  /** In the order of the rows. */
+  /** In the order of the rows: for each algorithm, the one that signs last at the end. */
   readonly keys: readonly OpenedKey[];
   /** The ids of rows that cannot be opened as they are stored now. */
   readonly unopened: readonly string[];
@@ -45,13 +45,18 @@ export function openKeys(
   return { keys, unopened };
 }
 
-function openKey(cipher: KeyCipher, { id, encryptedKey, signsFrom, acceptedUntil }: StoredKey): OpenedKey | null {
+/** A row that says another algorithm than its key has was changed: it is no key either. */
+function openKey(cipher: KeyCipher, row: StoredKey): OpenedKey | null {
+  const { id, algorithm, encryptedKey, signsFrom, acceptedUntil } = row;
   const decrypted = cipher.decrypt(id, encryptedKey);
   const pair = decrypted && pairIn(decrypted);
-  return pair && { ...pair, signsFrom, acceptedUntil, encryptedKey, isEncryptedByFirst: decrypted.isByFirst };
+  if (!pair || pair.algorithm !== algorithm) {
+    return null;
+  }
+  return { ...pair, signsFrom, acceptedUntil, encryptedKey, isEncryptedByFirst: decrypted.isByFirst };
 }
 
-/** Null where it is a key of another kind, or none: one such row must not take the others with it. */
+/** Null where it is a key of no algorithm of ours, or none: one such row must not take the others with it. */
 function pairIn({ content }: Decrypted): KeyPair | null {
   try {
     return readKey(content);
@@ -61,8 +66,10 @@ function pairIn({ content }: Decrypted): KeyPair | null {
 }
 
 /**
- * The key that signs at a time: the one that began last. The first one where none has: the clock may be behind the one that
- * a sole key was made by, after a failover. Undefined where there is no key.
+ * The key of an algorithm that signs at a time: the one that began last. The first one where none has: the clock may be behind the
+ * one that a sole key was made by, after a failover. Undefined where there is no key.
  */
-export const signingAt = (keys: readonly OpenedKey[], time: Time): OpenedKey | undefined =>
-  keys.findLast(({ signsFrom }) => signsFrom.getTime() <= time.getTime()) ?? keys[0];
+export function signingAt(keys: readonly OpenedKey[], algorithm: SigningAlgorithm, time: Time): OpenedKey | undefined {
+  const started = (key: OpenedKey) => key.algorithm === algorithm && key.signsFrom.getTime() <= time.getTime();
+  return keys.findLast(started) ?? keys.find((key) => key.algorithm === algorithm);
+}

@@ -1,7 +1,8 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { SIGNING_ALGORITHM, type SigningAlgorithm } from './signing-key.js';
 
 /**
- * A key that signs, signed, or will sign. The one that began last signs. The public part is not stored: it comes out of the
+ * A key that signs, signed, or will sign. Of each algorithm the one that began last signs. The public part is not stored: it comes out of the
  * private one, so that a row that was not written with the secret is no key at all.
  */
 @Entity({ name: 'signing_keys' })
@@ -9,6 +10,9 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 export class SigningKeyRow {
   @PrimaryColumn({ type: 'text', name: 'id', primaryKeyConstraintName: 'signing_keys_pkey' })
   readonly id!: string;
+
+  @Column({ type: 'text', name: 'algorithm', default: SIGNING_ALGORITHM })
+  readonly algorithm!: SigningAlgorithm;
 
   /** Encrypted: see `KeyCipher`. */
   @Column({ type: 'bytea', name: 'encrypted_key' })

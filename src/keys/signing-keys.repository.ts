@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import sql, { raw } from 'sql-template-tag';
 import { Database } from '../database/database.js';
 import { ReservedConnections } from '../database/reserved-connections.js';
-import { ACCEPTED_KEY_IDS, ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
+import { ACCEPTED_KEYS, acceptedKeyIds, type StoredKey } from './keys.sql.js';
+import type { SigningAlgorithm } from './signing-key.js';
 
 @Injectable()
 export class SigningKeysRepository {
@@ -20,10 +21,10 @@ export class SigningKeysRepository {
     return rows;
   }
 
-  /** The time, and the ids of the keys that are accepted then. */
-  async findMoment(): Promise<{ readonly readAt: Date; readonly keyIds: string }> {
+  /** The time, and the ids of the keys of an algorithm that are accepted then. */
+  async findMoment(algorithm: SigningAlgorithm): Promise<{ readonly readAt: Date; readonly keyIds: string }> {
     const { rows } = await this.database.query<{ readAt: Date; keyIds: string }>(
-      sql`SELECT now() AS "readAt", ${raw(ACCEPTED_KEY_IDS)} AS "keyIds"`,
+      sql`SELECT now() AS "readAt", ${raw(acceptedKeyIds(algorithm))} AS "keyIds"`,
     );
     return rows[0] ?? { readAt: new Date(), keyIds: '' };
   }

@@ -10,7 +10,7 @@ import { within } from '../problems/within.js';
 import { KEYS_CHANNEL, KeyRotation, type MadeKey, type RotationReason } from './key-rotation.js';
 import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys, signingAt } from './opened-keys.js';
-import { SIGNING_ALGORITHM } from './signing-key.js';
+import { SIGNING_ALGORITHM, SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-key.js';
 import { SigningKeysRepository } from './signing-keys.repository.js';
 
 // A key is published for twenty minutes before it signs: any instance has read it long before.
@@ -30,13 +30,13 @@ const WHY: Readonly<Record<RotationReason, string>> = {
 /** What a statement saw that a token is issued for. */
 export interface Moment {
   readonly readAt: Time;
-  /** The ids of the keys that were accepted then. */
+  /** The ids of the keys of the token's algorithm that were accepted then. */
   readonly keyIds: string;
 }
 
 /**
- * The keys that sign and verify JWTs under ES256: made, kept and rotated by the service, the same ones on every instance.
- * Under HS256 there are none.
+ * The keys that sign and verify JWTs under ES256, and those that sign under RS256 for receivers which take nothing else: made, kept
+ * and rotated by the service, the same ones on every instance. Where JWT_ALGORITHM is HS256 there are none.
  *
  * What is remembered here may be old. Whether a key is accepted is for the database to say, together with the session: see
  * `ACCEPTED_KEY_IDS`.
@@ -94,36 +94,40 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
    * The key that signs a token which is issued at a moment: never one that was revoked before. Throws
    * {@link ServiceUnavailableError} where there is none, and what the database throws.
    */
-  async signing({ readAt, keyIds }: Moment): Promise<OpenedKey> {
-    const known = signingAt(this.keys, readAt);
+  async signing({ readAt, keyIds }: Moment, algorithm: SigningAlgorithm = SIGNING_ALGORITHM): Promise<OpenedKey> {
+    const known = signingAt(this.keys, algorithm, readAt);
     if (known && keyIds.includes(known.id)) {
       return known;
     }
     await this.readFresh();
-    if (!this.current) {
-      await this.makeWhereDue();
+    if (!this.current(algorithm)) {
+      await this.makeWhereDue(algorithm);
     }
-    if (!this.current) {
+    const current = this.current(algorithm);
+    if (!current) {
       throw new ServiceUnavailableError();
     }
-    return this.current;
+    return current;
   }
 
-  /** The same for what is issued now, with the time by the database's clock. */
-  async signingNow(): Promise<{ readonly key: OpenedKey; readonly readAt: Date }> {
-    const moment = await this.repository.findMoment();
-    return { key: await this.signing(moment), readAt: moment.readAt };
+  /** The same for what is issued now, with the time by the database's clock. RS256 is for receivers alone. */
+  async signingNow(
+    algorithm: SigningAlgorithm = SIGNING_ALGORITHM,
+  ): Promise<{ readonly key: OpenedKey; readonly readAt: Date }> {
+    const moment = await this.repository.findMoment(algorithm);
+    return { key: await this.signing(moment, algorithm), readAt: moment.readAt };
   }
 
   /**
-   * The key of this id, to verify with. Null where there is none. One that is not known yet is looked for in the database.
+   * The key of this id, to verify with: one of ES256, whatever a token says. Null where there is none. One that is not known yet is looked for in the database.
    * Throws {@link ServiceUnavailableError} where that does not answer within SESSION_CHECK_TIMEOUT_MS.
    */
   async find(id: string): Promise<OpenedKey | null> {
     if (!this.byId.has(id) && this.isUsed && !(await this.isReadInTime())) {
       throw new ServiceUnavailableError();
     }
-    return this.byId.get(id) ?? null;
+    const key = this.byId.get(id);
+    return key?.algorithm === SIGNING_ALGORITHM ? key : null;
   }
 
   /** Whether what a token of this key has opened may stay open: false from the moment {@link revoked} has named it. */
@@ -143,8 +147,8 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     return this.keys;
   }
 
-  private get current(): OpenedKey | undefined {
-    return signingAt(this.keys, this.readAt);
+  private current(algorithm: SigningAlgorithm): OpenedKey | undefined {
+    return signingAt(this.keys, algorithm, this.readAt);
   }
 
   private async look(): Promise<void> {
@@ -153,7 +157,11 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
 
   private async refresh(): Promise<void> {
     await this.readFresh();
-    await this.makeWhereDue();
+    if (this.keys.some(({ isEncryptedByFirst }) => !isEncryptedByFirst)) {
+      await this.rotation.encryptAnew();
+      await this.readFresh();
+    }
+    for (const algorithm of SIGNING_ALGORITHMS) await this.makeWhereDue(algorithm);
   }
 
   private async isReadInTime(): Promise<boolean> {
@@ -174,16 +182,16 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
     this.isAnswered = false;
   }
 
-  private async makeWhereDue(): Promise<void> {
-    if (this.rotation.isDue(this.keys, this.readAt)) {
-      this.report(await this.rotation.ensure());
+  private async makeWhereDue(algorithm: SigningAlgorithm): Promise<void> {
+    if (this.rotation.isDue(algorithm, this.keys, this.readAt)) {
+      this.report(await this.rotation.ensure(algorithm));
       await this.readFresh();
     }
   }
 
   private report(made: MadeKey | null): void {
     if (made) {
-      const text = `Made the signing key ${made.id}, which signs from ${made.signsFrom.toISOString()}: ${WHY[made.reason]}`;
+      const text = `Made the signing key ${made.id} (${made.algorithm}), which signs from ${made.signsFrom.toISOString()}: ${WHY[made.reason]}`;
       this.logger[made.reason === 'secret_changed' ? 'warn' : 'log'](text);
     }
   }
@@ -191,7 +199,7 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
   private reportUnopened(ids: readonly string[]): void {
     for (const id of ids.filter((one) => !this.unopened.includes(one))) {
       this.logger.warn(
-        `Cannot open the signing key ${id}: no secret in JWT_SECRET decrypts it, or it is no key of ${SIGNING_ALGORITHM}. ` +
+        `Cannot open the signing key ${id}: no secret in JWT_SECRET decrypts it, or it is no key of its algorithm. ` +
           'Unless this instance knows it already, it refuses the tokens of this key.',
       );
     }

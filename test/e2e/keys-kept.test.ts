@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { KeyCipher } from '../../src/keys/key-cipher.js';
-import { generateKey, readKey, writeKey } from '../../src/keys/signing-key.js';
+import { generateKey, readKey, type SigningAlgorithm, writeKey } from '../../src/keys/signing-key.js';
 import type { Api } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
@@ -42,11 +42,13 @@ const stop = async (instance: Instance) => {
 };
 
 const rowsOf = () =>
-  database.query<{ id: string; encrypted_key: Buffer }>('SELECT * FROM signing_keys ORDER BY signs_from');
+  database.query<{ id: string; algorithm: SigningAlgorithm; encrypted_key: Buffer }>(
+    'SELECT * FROM signing_keys ORDER BY algorithm, signs_from',
+  );
 const jwksOf = (api: Api, headers: Record<string, string> = {}) =>
   api.call('GET', '/.well-known/jwks.json', { headers });
 
-it('Instances that start together for the first time make one key, and a restart keeps it', async () => {
+it('Instances that start together for the first time make one key of each algorithm, and a restart keeps both', async () => {
   // None can write before all of them have read that there is no key, or wait for the one that has.
   const holder = new Client({ connectionString: database.adminUrl });
   await holder.connect();
@@ -61,25 +63,35 @@ it('Instances that start together for the first time make one key, and a restart
   });
   await holder.end();
   const instances = await starting;
-  const [key] = await rowsOf();
-  expect(await rowsOf()).toHaveLength(1);
-  for (const { api } of instances) expect(await publishedBy(api)).toEqual([key!.id]);
+  const keys = await rowsOf();
+  expect(keys.map(({ algorithm }) => algorithm).toSorted()).toEqual(['ES256', 'RS256']);
+  for (const { api } of instances) {
+    for (const { id, algorithm } of keys) expect(await publishedBy(api, algorithm)).toEqual([id]);
+  }
   const trail = await database.query(`SELECT reason FROM audit_events WHERE type = 'signing_key_rotated'`);
-  expect(trail).toEqual([{ reason: 'first' }]);
+  expect(trail).toEqual([{ reason: 'first' }, { reason: 'first' }]);
 
   const { accessToken } = await instances[0].api.signUp();
   for (const instance of instances) await stop(instance);
   const { api } = await start();
   expect((await api.me(accessToken)).status).toBe(200);
-  expect(await rowsOf()).toEqual([key]);
+  expect(await rowsOf()).toEqual(keys);
 }, 60_000);
 
 it('The published key set has exactly the members of the contract, may be cached and be read by any page', async () => {
   const { api } = await start({ CORS_ORIGINS: 'https://app.example.com' });
-  const key = await signingKeyOf(database);
+  const [ec, rsa] = [await signingKeyOf(database), await signingKeyOf(database, { algorithm: 'RS256' })];
+  const keys = [
+    { ...ec.jwk, kid: ec.id, use: 'sig', alg: 'ES256' },
+    { ...rsa.jwk, kid: rsa.id, use: 'sig', alg: 'RS256' },
+  ];
+  expect(keys.map((key) => Object.keys(key).toSorted().join())).toEqual([
+    'alg,crv,kid,kty,use,x,y',
+    'alg,e,kid,kty,n,use',
+  ]);
   for (const origin of ['https://app.example.com', 'https://other.example', undefined]) {
     const { status, headers, body } = await jwksOf(api, origin === undefined ? {} : { origin });
-    expect([status, body]).toEqual([200, { keys: [{ ...key.jwk, kid: key.id, use: 'sig', alg: 'ES256' }] }]);
+    expect([status, body]).toEqual([200, { keys }]);
     expect(headers.get('content-type')).toMatch(/^application\/json/);
     expect(headers.get('cache-control')).toBe('public, max-age=300');
     expect(headers.get('access-control-allow-origin')).toBe('*');
@@ -96,10 +108,15 @@ it('Nothing in the database signs: the private key is encrypted, and another row
   const login = await api.signUp();
   const [row] = await rowsOf();
   const { privateKey, id } = await signingKeyOf(database);
-  const { d } = privateKey.export({ format: 'jwk' });
+  const rsa = await signingKeyOf(database, { algorithm: 'RS256' });
   const stored = JSON.stringify(await database.query('SELECT s::text FROM signing_keys s'));
-  expect(stored).not.toContain(Buffer.from(d!, 'base64url').toString('hex'));
-  expect(() => readKey(row!.encrypted_key)).toThrow();
+  for (const key of [privateKey, rsa.privateKey]) {
+    for (const secretPart of ['d', 'p', 'q'] as const) {
+      const { [secretPart]: value } = key.export({ format: 'jwk' });
+      if (value !== undefined) expect(stored).not.toContain(Buffer.from(value, 'base64url').toString('hex'));
+    }
+  }
+  for (const { encrypted_key: encrypted } of await rowsOf()) expect(() => readKey(encrypted)).toThrow();
 
   const decrypt = (name: string, encrypted: Buffer, ...secrets: string[]) =>
     new KeyCipher(secrets).decrypt(name, encrypted);
@@ -201,7 +218,7 @@ it('An instance starts with the key that there is where the table takes no write
   const before = await start();
   const login = await before.api.signUp();
   await stop(before);
-  const [row] = await rowsOf();
+  const rows = await rowsOf();
   await database.query(`
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
       AS $$ BEGIN RAISE EXCEPTION 'no writes now' USING ERRCODE = 'read_only_sql_transaction'; END $$;
@@ -210,15 +227,15 @@ it('An instance starts with the key that there is where the table takes no write
   const after = await start({ JWT_SECRET: `${next},${SECRETS.JWT_SECRET}` });
   const { api } = after;
   expect(after.output()).toMatch(/Cannot read or make signing keys.*no writes now/);
-  expect(await publishedBy(api)).toEqual([row!.id]);
+  expect(await publishedBy(api)).toEqual([rows[0]!.id]);
   expect((await api.me(login.accessToken)).status).toBe(200);
-  expect(await rowsOf()).toEqual([row]);
+  expect(await rowsOf()).toEqual(rows);
 
   await database.query(`DROP FUNCTION refuse CASCADE`);
   await database.query(`SELECT pg_notify('latchkey_keys', '[]')`);
-  await until('it is encrypted with the next secret', async () => {
-    const [now] = await rowsOf();
-    return new KeyCipher([next]).decrypt(now!.id, now!.encrypted_key) !== null;
+  await until('they are encrypted with the next secret', async () => {
+    const now = await rowsOf();
+    return now.every(({ id, encrypted_key: encrypted }) => new KeyCipher([next]).decrypt(id, encrypted) !== null);
   });
 }, 60_000);
 
@@ -247,7 +264,7 @@ describe('JWT_ALGORITHM=HS256', () => {
       expect(await api.me(token)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
     }
     expect(await es256.api.me(body.accessToken)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
-    expect(await rowsOf()).toHaveLength(1);
+    expect(await rowsOf()).toHaveLength(2);
   }, 60_000);
 
   it('Under HS256 the command that rotates keys says that there are none, and what to replace', async () => {

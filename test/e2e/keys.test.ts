@@ -300,22 +300,23 @@ describe('a leaked key', () => {
   });
 
   it('Who rotated and revoked keys, and why, is in the audit trail', async () => {
+    // Of each, a key of ES256 and one of RS256.
     const rows = await t.database.query<{ type: string; reason: string; count: number }>(
       `SELECT type, reason, count(*)::integer AS count FROM audit_events WHERE type LIKE 'signing_key%'
        GROUP BY type, reason ORDER BY type, reason`,
     );
     expect(rows).toEqual([
       { type: 'signing_key_revoked', reason: 'leaked', count: expect.any(Number) },
-      { type: 'signing_key_rotated', reason: 'command', count: 4 },
-      { type: 'signing_key_rotated', reason: 'first', count: 1 },
-      { type: 'signing_key_rotated', reason: 'leaked', count: 5 },
-      { type: 'signing_key_rotated', reason: 'schedule', count: 1 },
+      { type: 'signing_key_rotated', reason: 'command', count: 8 },
+      { type: 'signing_key_rotated', reason: 'first', count: 2 },
+      { type: 'signing_key_rotated', reason: 'leaked', count: 10 },
+      { type: 'signing_key_rotated', reason: 'schedule', count: 2 },
     ]);
     const [made] = await t.database.query<{ count: number }>(
       `SELECT count(DISTINCT note)::integer AS count FROM audit_events
        WHERE type = 'signing_key_rotated' AND length(note) = 43`,
     );
-    expect(made!.count).toBe(11);
+    expect(made!.count).toBe(22);
     const unnamed = `SELECT FROM audit_events WHERE type = 'signing_key_revoked' AND note IS NULL`;
     expect(await t.database.query(unnamed)).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { createHmac, randomUUID, sign } from 'node:crypto';
 import { KeyCipher } from '../../src/keys/key-cipher.js';
-import { generateKey, type KeyPair, readKey, writeKey } from '../../src/keys/signing-key.js';
+import { generateKey, type KeyPair, readKey, type SigningAlgorithm, writeKey } from '../../src/keys/signing-key.js';
 import { SECRETS } from './secrets.js';
 import type { AuthResult } from './api.js';
 import type { TestDatabase } from './database.js';
@@ -9,7 +9,7 @@ import type { TestDatabase } from './database.js';
 export const claimsOf = (accessToken: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString());
 
-/** A secret of HS256, or a pair of keys of ES256. */
+/** A secret of HS256, or a pair of keys of ES256 or RS256. */
 export type ForgingKey = string | KeyPair;
 
 /** An access token signed with a key, with other claims or another header. Undefined takes one away. */
@@ -25,7 +25,8 @@ export function resign(
 /** An access token of whatever claims, signed with a key. */
 export function signed(claims: Record<string, unknown>, key: ForgingKey, header: Record<string, unknown> = {}): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const own = typeof key === 'string' ? { alg: 'HS256', typ: 'at+jwt' } : { alg: 'ES256', typ: 'at+jwt', kid: key.id };
+  const own =
+    typeof key === 'string' ? { alg: 'HS256', typ: 'at+jwt' } : { alg: key.algorithm, typ: 'at+jwt', kid: key.id };
   const content = `${part({ ...own, ...header })}.${part(claims)}`;
   return `${content}.${signatureOf(content, key)}`;
 }
@@ -37,12 +38,20 @@ const signatureOf = (content: string, key: ForgingKey): string =>
 
 type Database = Pick<TestDatabase, 'query'>;
 
-/** The service's own key, that signs now: read from its database with its secret. */
-export async function signingKeyOf(database: Database, ...secrets: string[]): Promise<KeyPair> {
-  const [row] = await database.query<{ id: string; encrypted_key: Buffer }>(`SELECT id, encrypted_key FROM signing_keys
-    WHERE signs_from <= now() AND (accepted_until IS NULL OR accepted_until > now()) ORDER BY signs_from DESC LIMIT 1`);
-  const cipher = new KeyCipher(secrets.length > 0 ? secrets : [SECRETS.JWT_SECRET]);
-  return readKey(cipher.decrypt(row!.id, row!.encrypted_key)!.content);
+/** The service's own key of an algorithm, that signs now: read from its database with its secret. */
+export async function signingKeyOf(
+  database: Database,
+  {
+    algorithm = 'ES256',
+    secret = SECRETS.JWT_SECRET,
+  }: { readonly algorithm?: SigningAlgorithm; readonly secret?: string } = {},
+): Promise<KeyPair> {
+  const [row] = await database.query<{ id: string; encrypted_key: Buffer }>(
+    `SELECT id, encrypted_key FROM signing_keys WHERE algorithm = $1 AND signs_from <= now()
+       AND (accepted_until IS NULL OR accepted_until > now()) ORDER BY signs_from DESC LIMIT 1`,
+    [algorithm],
+  );
+  return readKey(new KeyCipher([secret]).decrypt(row!.id, row!.encrypted_key)!.content);
 }
 
 /** A key of the service's own that was made before it has started. */

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
+import type { SigningAlgorithm } from '../../src/keys/signing-key.js';
 import type { Api } from './api.js';
 import { SECRETS } from './secrets.js';
 
@@ -22,10 +23,10 @@ export async function rotateKeys(
   }
 }
 
-/** The ids of the keys that an instance publishes. */
-export async function publishedBy(api: Api): Promise<string[]> {
-  const { body } = await api.call<{ keys: { kid: string }[] }>('GET', '/.well-known/jwks.json');
-  return body.keys.map(({ kid }) => kid);
+/** The ids of the keys of an algorithm that an instance publishes. */
+export async function publishedBy(api: Api, algorithm: SigningAlgorithm = 'ES256'): Promise<string[]> {
+  const { body } = await api.call<{ keys: { kid: string; alg: string }[] }>('GET', '/.well-known/jwks.json');
+  return body.keys.filter(({ alg }) => alg === algorithm).map(({ kid }) => kid);
 }
 
 /** Another service, which knows nothing but the published keys, and asks for them every ten minutes at most. */

@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto';
-import { jwtVerify } from 'jose';
-import { generateKey } from '../../src/keys/signing-key.js';
-import { signJwt } from '../../src/keys/sign-jwt.js';
+import { calculateJwkThumbprint, importJWK, jwtVerify } from 'jose';
+import { generateKey, generateKeyOf, SIGNING_ALGORITHMS } from '../../src/keys/signing-key.js';
+import { signJwt, signJwtWith } from '../../src/keys/sign-jwt.js';
 
 it('Two thousand JWTs under ES256 are all valid, those with a short integer in their signature included', async () => {
   const { privateKey, publicKey } = generateKey();
@@ -31,3 +31,16 @@ it('A JWT under HS256 is valid with its secret, and with no other', async () => 
   expect((await jwtVerify(jwt, secret!)).payload).toEqual({ gen: 1 });
   await expect(jwtVerify(jwt, other!)).rejects.toThrow('signature verification failed');
 });
+
+it.each(SIGNING_ALGORITHMS)(
+  'A JWT for a receiver under %s is valid with the public key that is published',
+  async (algorithm) => {
+    const key = await generateKeyOf(algorithm);
+    const claims = { iss: 'https://пример.example/?a=~', events: { verification: {} } };
+    const jwt = await signJwtWith(key, 'secevent+jwt', claims);
+    const { protectedHeader, payload } = await jwtVerify(jwt, await importJWK({ ...key.jwk }, algorithm));
+    expect(protectedHeader).toEqual({ alg: algorithm, typ: 'secevent+jwt', kid: key.id });
+    expect(payload).toEqual(claims);
+    expect(key.id).toBe(await calculateJwkThumbprint({ ...key.jwk }));
+  },
+);

@@ -1,9 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { AppConfig } from '../../src/config/config.js';
 import { KeyCipher } from '../../src/keys/key-cipher.js';
 import type { StoredKey } from '../../src/keys/keys.sql.js';
-import { generateKey, writeKey } from '../../src/keys/signing-key.js';
+import { generateKey, generateKeyOf, type KeyPair, writeKey } from '../../src/keys/signing-key.js';
 import { SigningKeys } from '../../src/keys/signing-keys.js';
 import { ServiceUnavailableError } from '../../src/problems/problem.js';
 import { SECRETS } from '../support/secrets.js';
@@ -18,23 +18,23 @@ afterAll(() => warned.mockRestore());
 /** The keys as an instance knows them, over a table that the test changes. */
 function keysOver(table: StoredKey[]) {
   const listAccepted = jest.fn(() => Promise.resolve([...table]));
-  const rotation = { isDue: () => false, ensure: jest.fn() };
+  const isDue: (algorithm: string) => boolean = () => false;
+  const rotation = { isDue, ensure: jest.fn(), encryptAnew: jest.fn() };
   const config = Object.assign(new AppConfig(), { jwtSecrets: [SECRETS.JWT_SECRET], sessionCheckTimeoutMs: 200 });
   const notifications: any = { listen: () => undefined };
   const repository: any = { listAccepted };
   return { keys: new SigningKeys(repository, rotation as any, notifications, config), listAccepted, rotation };
 }
 
-const storedKey = (signsFrom = LONG_AGO): StoredKey => {
-  const key = generateKey();
-  return {
-    id: key.id,
-    encryptedKey: cipher.encrypt(key.id, writeKey(key)),
-    signsFrom,
-    acceptedUntil: null,
-    readAt: new Date(),
-  };
-};
+const stored = (key: KeyPair, signsFrom = LONG_AGO): StoredKey => ({
+  id: key.id,
+  algorithm: key.algorithm,
+  encryptedKey: cipher.encrypt(key.id, writeKey(key)),
+  signsFrom,
+  acceptedUntil: null,
+  readAt: new Date(),
+});
+const storedKey = (signsFrom = LONG_AGO): StoredKey => stored(generateKey(), signsFrom);
 
 it('A key that is known is found without asking the database', async () => {
   const row = storedKey();
@@ -114,19 +114,68 @@ it('A sole key signs though the clock of the database is behind the one that it 
   expect(rotation.ensure).not.toHaveBeenCalled();
 });
 
-it('A row that decrypts and is no key of ES256 is skipped with one warning, and takes no other key with it', async () => {
+it('A row that decrypts and is no key of its algorithm is skipped with one warning, and takes no other key with it', async () => {
   const row = storedKey();
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-  const broken = ['of P-384', 'of nothing'].map((id, i) => {
-    const content = i === 0 ? privateKey.export({ type: 'pkcs8', format: 'der' }) : Buffer.from('no key');
-    return { ...storedKey(), id, encryptedKey: cipher.encrypt(id, content) };
-  });
+  const written = ({ privateKey }: { privateKey: KeyObject }) => privateKey.export({ type: 'pkcs8', format: 'der' });
+  const contents = {
+    'of P-384': written(generateKeyPairSync('ec', { namedCurve: 'P-384' })),
+    'of RSA with 1024 bits': written(generateKeyPairSync('rsa', { modulusLength: 1024 })),
+    'of nothing': Buffer.from('no key'),
+  };
+  const broken = Object.entries(contents).flatMap(([id, content]) =>
+    (['ES256', 'RS256'] as const).map((algorithm) => ({
+      ...storedKey(),
+      id: `${id} as ${algorithm}`,
+      algorithm,
+      encryptedKey: cipher.encrypt(`${id} as ${algorithm}`, content),
+    })),
+  );
   const { keys } = keysOver([...broken, row]);
   for (let i = 0; i < 3; i++) expect((await keys.listAccepted()).map(({ id }) => id)).toEqual([row.id]);
-  expect(warned.mock.calls.map(([text]) => /the signing key (.*?):/.exec(text)![1])).toEqual([
-    'of P-384',
-    'of nothing',
-  ]);
+  expect(warned.mock.calls.map(([text]) => /the signing key (.*?):/.exec(text)![1])).toEqual(
+    broken.map(({ id }) => id),
+  );
+});
+
+it('A key of RS256 signs what is for receivers, and neither signs nor verifies anything else, whatever its row says', async () => {
+  const [ec, rsa] = [generateKey(), await generateKeyOf('RS256')];
+  const table = [stored(ec), stored(rsa)];
+  const { keys, listAccepted } = keysOver(table);
+  const moment = { readAt: new Date(), keyIds: `${ec.id} ${rsa.id}` };
+  expect((await keys.signing(moment)).id).toBe(ec.id);
+  expect((await keys.signing(moment, 'RS256')).id).toBe(rsa.id);
+  expect((await keys.find(ec.id))?.id).toBe(ec.id);
+  listAccepted.mockClear();
+  expect(await keys.find(rsa.id)).toBeNull();
+  // It is known: a flood of such tokens costs no query.
+  expect(listAccepted).not.toHaveBeenCalled();
+
+  // Who writes to the table makes no key of access tokens of it.
+  const changed = keysOver([table[0]!, { ...table[1]!, algorithm: 'ES256', signsFrom: new Date() }]);
+  expect((await changed.keys.listAccepted()).map(({ id }) => id)).toEqual([ec.id]);
+  expect(await changed.keys.find(rsa.id)).toBeNull();
+  expect((await changed.keys.signing(moment)).id).toBe(ec.id);
+});
+
+it('A request that needs a key of ES256 makes that one alone, and waits for no key of RS256', async () => {
+  const table: StoredKey[] = [];
+  const { keys, rotation } = keysOver(table);
+  rotation.isDue = (algorithm) => table.every((row) => row.algorithm !== algorithm);
+  rotation.ensure.mockImplementation((algorithm) => {
+    table.push(stored(generateKey()));
+    return Promise.resolve({ algorithm, signsFrom: LONG_AGO, reason: 'first' });
+  });
+  expect((await keys.signing({ readAt: new Date(), keyIds: '' })).id).toBe(table[0]!.id);
+  expect(rotation.ensure.mock.calls).toEqual([['ES256']]);
+});
+
+it('A key of RS256 is made beside the event loop, and has 2048 bits', async () => {
+  let turns = 0;
+  const counting = setInterval(() => turns++);
+  const { publicKey, algorithm } = await generateKeyOf('RS256');
+  clearInterval(counting);
+  expect([algorithm, publicKey.asymmetricKeyDetails?.modulusLength]).toEqual(['RS256', 2048]);
+  expect(turns).toBeGreaterThan(0);
 });
 
 it('The key that signs is the one that began last at the moment of the statement, unless that was revoked by then', async () => {

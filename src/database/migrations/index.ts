@@ -21,6 +21,7 @@ import { CreateDatabaseHistory1795640000001 } from './1795640000001-create-datab
 import { CreateIncidents1795660000000 } from './1795660000000-create-incidents.js';
 import { CreateReceiversAndDeliveries1795680000000 } from './1795680000000-create-receivers-and-deliveries.js';
 import { NoteExpiriesOfOpenSessions1795680000001 } from './1795680000001-note-expiries-of-open-sessions.js';
+import { AddAlgorithmToSigningKeys1795680500000 } from './1795680500000-add-algorithm-to-signing-keys.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -47,4 +48,5 @@ export const migrations = [
   CreateIncidents1795660000000,
   CreateReceiversAndDeliveries1795680000000,
   NoteExpiriesOfOpenSessions1795680000001,
+  AddAlgorithmToSigningKeys1795680500000,
 ];
