@@ -203,7 +203,7 @@ SELECT s.id AS "id",
   u.email_verified_at AS "emailVerifiedAt",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
+  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE algorithm = 'ES256' AND (accepted_until IS NULL OR accepted_until > statement_timestamp())), '') AS "keyIds",
   s.refresh_token_hash AS "refreshTokenHash",
   s.rotated_at AS "rotatedAt",
   s.revoked_at AS "revokedAt",
@@ -485,7 +485,7 @@ AND (i.role IS NULL OR i.role = (SELECT m.role FROM users m WHERE m.id = s.user_
   u.email_verified_at AS "emailVerifiedAt",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds", s.rotated_at AS "rotatedAt"
+  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE algorithm = 'ES256' AND (accepted_until IS NULL OR accepted_until > statement_timestamp())), '') AS "keyIds", s.rotated_at AS "rotatedAt"
   ), recorded AS (
     INSERT INTO audit_events (type, outcome, user_id, session_id, actor_id, ip, user_agent, request_id)
     SELECT 'session_refreshed', 'success', "userId", id, "userId", $9, $10, $11 FROM rotated
@@ -569,7 +569,7 @@ SELECT s.id AS "id",
   u.email_verified_at AS "emailVerifiedAt",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
+  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE algorithm = 'ES256' AND (accepted_until IS NULL OR accepted_until > statement_timestamp())), '') AS "keyIds",
   s.refresh_token_hash AS "refreshTokenHash",
   s.rotated_at AS "rotatedAt",
   s.revoked_at AS "revokedAt",
@@ -614,7 +614,7 @@ SELECT s.id AS "id",
   u.email_verified_at AS "emailVerifiedAt",
   u.created_at AS "userCreatedAt",
   now() AS "readAt",
-  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE accepted_until IS NULL OR accepted_until > statement_timestamp()), '') AS "keyIds",
+  coalesce((SELECT string_agg(id, ' ') FROM signing_keys WHERE algorithm = 'ES256' AND (accepted_until IS NULL OR accepted_until > statement_timestamp())), '') AS "keyIds",
   (s.revoked_at IS NOT NULL OR u.disabled_at IS NOT NULL OR ((SELECT EXISTS (SELECT FROM incidents WHERE finished_at IS NULL))
     AND EXISTS (SELECT FROM incidents i WHERE i.finished_at IS NULL AND s.created_at <= i.at
 AND (i.created_before IS NULL OR s.created_at < i.created_before)

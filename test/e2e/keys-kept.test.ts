@@ -194,6 +194,41 @@ it('An instance whose keys were all revoked elsewhere makes one that it can use'
   expect((await api.me(body.accessToken)).status).toBe(200);
 }, 60_000);
 
+it('An installation that has a key of ES256 alone is given one of RS256, and keeps what it has', async () => {
+  const before = await start();
+  const login = await before.api.signUp();
+  await stop(before);
+  await database.query(`DELETE FROM signing_keys WHERE algorithm = 'RS256'`);
+  const rows = await rowsOf();
+  const { api } = await start();
+  expect((await rowsOf()).slice(0, 1)).toEqual(rows);
+  expect(await publishedBy(api)).toEqual([rows[0]!.id]);
+  expect(await publishedBy(api, 'RS256')).toHaveLength(1);
+  expect((await api.me(login.accessToken)).status).toBe(200);
+}, 60_000);
+
+it('Where a release that knows ES256 alone rotates its key, and ends that of RS256 with it, the next one of RS256 is published ahead', async () => {
+  const { api } = await start();
+  const former = await signingKeyOf(database, { algorithm: 'RS256' });
+  const next = generateKey();
+  // What it sends.
+  await database.query(
+    `WITH made AS (INSERT INTO signing_keys (id, encrypted_key, signs_from) VALUES ($1, $2, now() + interval '20 minutes')),
+       succeeded AS (UPDATE signing_keys SET accepted_until = now() + interval '50 minutes' WHERE accepted_until IS NULL)
+     SELECT pg_notify('latchkey_keys', '[]')`,
+    [next.id, new KeyCipher([SECRETS.JWT_SECRET]).encrypt(next.id, writeKey(next))],
+  );
+  await until('it has a successor', async () => (await publishedBy(api, 'RS256')).length === 2);
+  const [row] = await database.query<{ minutes: number; accepted_until: Date | null }>(
+    `SELECT (extract(epoch FROM signs_from - now()) / 60)::double precision AS minutes, accepted_until FROM signing_keys
+     WHERE algorithm = 'RS256' AND id <> $1`,
+    [former.id],
+  );
+  expect(row!.minutes).toBeGreaterThan(15);
+  expect(row!.accepted_until).toBeNull();
+  expect(await publishedBy(api)).toHaveLength(2);
+}, 60_000);
+
 it('While the database does not answer the known keys stay published, and a token of an unknown key is neither accepted nor refused', async () => {
   const { api } = await start({ DATABASE_URL: proxy.url, SESSION_CHECK_TIMEOUT_MS: '300' });
   const login = await api.signUp();
