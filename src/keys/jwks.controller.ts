@@ -13,11 +13,11 @@ export class JwksController {
 
   @Get('jwks.json')
   @ApiOperation({
-    summary: 'The public keys that access tokens are verified with',
+    summary: 'The public keys that access tokens are verified with, and what receivers are sent',
     description:
       'A JSON Web Key Set (RFC 7517), for any origin. A verifier that keeps it for ten minutes never refuses a good token, ' +
-      'and asks again when a token names a key that is not in it. A signature says who issued a token; whether its ' +
-      'session is still open, only Latchkey knows.',
+      'and asks again when a token names a key that is not in it. Access tokens are of ES256 alone: accept no other `alg` for ' +
+      'them. A signature says who issued a token; whether its session is still open, only Latchkey knows.',
   })
   @ApiOkResponse({
     type: JwksDto,

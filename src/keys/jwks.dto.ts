@@ -1,8 +1,9 @@
-import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
+import { ApiExtraModels, ApiProperty } from '@nestjs/swagger';
+import { namedUnion } from '../http/openapi/named-type.js';
 import type { OpenedKey } from './opened-keys.js';
 import { SIGNING_ALGORITHM } from './signing-key.js';
 
-class JwkDto {
+class AnyJwkDto {
   @ApiProperty({
     example: 'oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U',
     description: 'The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.',
@@ -14,7 +15,7 @@ class JwkDto {
 }
 
 /** A key of access tokens, and of most else. */
-export class EcJwkDto extends JwkDto {
+export class EcJwkDto extends AnyJwkDto {
   @ApiProperty({ enum: ['EC'], example: 'EC' })
   readonly kty!: string;
 
@@ -32,7 +33,7 @@ export class EcJwkDto extends JwkDto {
 }
 
 /** A key of what is sent to receivers that take nothing else. No access token is signed with it. */
-export class RsaJwkDto extends JwkDto {
+export class RsaJwkDto extends AnyJwkDto {
   @ApiProperty({ enum: ['RSA'], example: 'RSA' })
   readonly kty!: string;
 
@@ -46,11 +47,17 @@ export class RsaJwkDto extends JwkDto {
   readonly alg!: string;
 }
 
+const JWK = namedUnion(
+  'Jwk',
+  { discriminator: 'kty', classes: { EC: EcJwkDto, RSA: RsaJwkDto } },
+  'A public key. Those of access tokens have `alg` ES256; with the others receivers verify what they are sent.',
+);
+
 @ApiExtraModels(EcJwkDto, RsaJwkDto)
 export class JwksDto {
   @ApiProperty({
     type: 'array',
-    items: { oneOf: [{ $ref: getSchemaPath(EcJwkDto) }, { $ref: getSchemaPath(RsaJwkDto) }] },
+    items: JWK,
     description:
       'Of each algorithm the key that signs, the next one from 20 minutes before it signs, and each former one while a token of ' +
       'it may be valid. Empty where JWT_ALGORITHM is HS256.',

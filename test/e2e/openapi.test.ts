@@ -290,6 +290,7 @@ it('The OpenAPI document names its types as a client calls them, and every set o
     'Role',
     'ServiceClientScope',
     'SignalEvent',
+    'SigningAlgorithm',
     'StreamDeliveryMethod',
     'StreamStatusValue',
     'TokenDelivery',

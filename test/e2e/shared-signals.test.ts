@@ -60,6 +60,7 @@ it('The metadata says where everything is', async () => {
     status_endpoint: `${ISSUER}/ssf/status`,
     verification_endpoint: `${ISSUER}/ssf/verify`,
     authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
+    signing_alg_values_supported: ['RS256', 'ES256'],
     default_subjects: 'ALL',
   });
 });

@@ -21,7 +21,7 @@ export type ClaimedDelivery = Pick<
   Delivery,
   'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'email' | 'at' | 'attempts'
 > &
-  Pick<Receiver, 'url' | 'kind' | 'encryptedSecret' | 'formerSecret' | 'encryptedAuthorization'> & {
+  Pick<Receiver, 'url' | 'kind' | 'algorithm' | 'encryptedSecret' | 'formerSecret' | 'encryptedAuthorization'> & {
     readonly audience: string;
   };
 
@@ -90,7 +90,7 @@ export class DeliveriesRepository {
       UPDATE deliveries d SET attempts = d.attempts + 1, claimed_until = now() + make_interval(secs => ${seconds}::double precision)
       FROM receivers r WHERE d.id IN (SELECT id FROM due) AND r.id = d.receiver_id
       RETURNING d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email,
-        d.at, d.attempts, r.url, r.kind, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret",
+        d.at, d.attempts, r.url, r.kind, r.algorithm, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret",
         r.encrypted_authorization AS "encryptedAuthorization",
         CASE WHEN r.former_secret_until > now() THEN r.former_secret END AS "formerSecret"`);
     return rows;

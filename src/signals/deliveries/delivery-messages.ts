@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/config.js';
 import { issuerOf } from '../../config/issuer.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
-import { signJwt } from '../../keys/sign-jwt.js';
-import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { signJwtWith } from '../../keys/sign-jwt.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
 import type { ClaimedDelivery } from './deliveries.repository.js';
@@ -42,13 +41,8 @@ export class DeliveryMessages {
 
   /** A test has no subject: it is a form without a token, which a receiver has to refuse. */
   private async writeLogoutToken(delivery: ClaimedDelivery): Promise<ReceiverMessage> {
-    const { key, readAt } = await this.keys.signingNow();
-    const about = { issuer: issuerOf(this.config), audience: delivery.audience, now: secondsOf(readAt) };
-    const header = { alg: SIGNING_ALGORITHM, typ: LOGOUT_TOKEN_TYPE, kid: key.id } as const;
     const form = new URLSearchParams(
-      delivery.event === TEST_EVENT
-        ? {}
-        : { logout_token: signJwt(header, logoutClaims(delivery, about), key.privateKey) },
+      delivery.event === TEST_EVENT ? {} : { logout_token: await this.sign(delivery, LOGOUT_TOKEN_TYPE, logoutClaims) },
     );
     return { contentType: 'application/x-www-form-urlencoded', headers: {}, body: form.toString() };
   }
@@ -63,11 +57,19 @@ export class DeliveryMessages {
   }
 
   /** A delivery as a security event token (RFC 8417). Throws as the keys do. */
-  async signSecurityEvent(delivery: ClaimedDelivery): Promise<string> {
-    const { key, readAt } = await this.keys.signingNow();
+  signSecurityEvent(delivery: ClaimedDelivery): Promise<string> {
+    return this.sign(delivery, SECURITY_EVENT_TYPE, securityEventClaims);
+  }
+
+  /** With the key that signs now, of the algorithm that the receiver takes. */
+  private async sign(
+    delivery: ClaimedDelivery,
+    type: string,
+    claimsOf: typeof logoutClaims | typeof securityEventClaims,
+  ): Promise<string> {
+    const { key, readAt } = await this.keys.signingNow(delivery.algorithm);
     const about = { issuer: issuerOf(this.config), audience: delivery.audience, now: secondsOf(readAt) };
-    const header = { alg: SIGNING_ALGORITHM, typ: SECURITY_EVENT_TYPE, kid: key.id } as const;
-    return signJwt(header, securityEventClaims(delivery, about), key.privateKey);
+    return signJwtWith(key, type, claimsOf(delivery, about));
   }
 
   private decrypt({ receiverId }: ClaimedDelivery, encrypted: Buffer): string {

@@ -12,7 +12,8 @@ import { ReceiversRepository } from './receivers.repository.js';
 import { Receivers } from './receivers.service.js';
 
 const USAGE = `Say: npm run receiver:add -- https://service.example.com/hook --event session.revoked,session.expired, with
---kind backchannel_logout and --audience NAME for a relying party of OpenID Connect. Events: ${SIGNAL_EVENTS.join(', ')}`;
+--kind backchannel_logout and --audience NAME for a relying party of OpenID Connect, and --algorithm RS256 where it takes
+nothing else. Events: ${SIGNAL_EVENTS.join(', ')}`;
 
 // Adds a receiver, and prints its secret this once. The process ends with 0 where that was done, 1 where it was not, 2 where it was
 // not asked for as it should be.
@@ -42,6 +43,7 @@ function readArguments(): AddReceiverDto | null {
         event: { type: 'string', multiple: true },
         kind: { type: 'string', default: 'webhook' },
         audience: { type: 'string' },
+        algorithm: { type: 'string' },
         description: { type: 'string' },
         include: { type: 'string' },
       },

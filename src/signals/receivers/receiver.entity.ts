@@ -1,4 +1,5 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryGeneratedColumn } from 'typeorm';
+import { SIGNING_ALGORITHM, type SigningAlgorithm } from '../../keys/signing-key.js';
 import { ServiceClientRow } from '../../service-clients/service-client.entity.js';
 
 /** How a receiver is notified. */
@@ -27,6 +28,13 @@ export const LOGOUT_EVENTS: readonly SignalEvent[] = ['session.revoked', 'sessio
 export const INCLUDABLE = ['email'] as const;
 export type Includable = (typeof INCLUDABLE)[number];
 
+/**
+ * What signs what a receiver is sent, where nothing is said: for streams of security events RS256, which the interoperability profile
+ * of CAEP demands of all of them. A webhook is signed with a secret instead.
+ */
+export const algorithmOf = (kind: ReceiverKind): SigningAlgorithm =>
+  kind === 'ssf_push' || kind === 'ssf_poll' ? 'RS256' : SIGNING_ALGORITHM;
+
 /** By staff, by its own answer (410), since it took nothing for three days, or since the service client of the stream ended. */
 export const DISABLED_REASONS = ['staff', 'gone', 'failing', 'client_ended'] as const;
 export type DisabledReason = (typeof DISABLED_REASONS)[number];
@@ -52,6 +60,10 @@ export class Receiver {
   /** Whom signed tokens are for; its id where it is not said. */
   @Column({ type: 'text', name: 'audience', nullable: true })
   readonly audience!: string | null;
+
+  /** Of the key that signs what it is sent; of no meaning for a webhook. */
+  @Column({ type: 'text', name: 'algorithm', default: SIGNING_ALGORITHM })
+  readonly algorithm!: SigningAlgorithm;
 
   @Column({ type: 'text', name: 'description', nullable: true })
   readonly description!: string | null;

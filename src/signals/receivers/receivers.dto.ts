@@ -1,8 +1,9 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { ArrayNotEmpty, ArrayUnique, IsArray, IsBoolean, IsIn, IsString } from 'class-validator';
-import { namedType } from '../../http/openapi/named-type.js';
+import { namedType, orNull } from '../../http/openapi/named-type.js';
 import { PageOf } from '../../http/pagination.js';
 import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
 import {
   DISABLED_REASONS,
   type DisabledReason,
@@ -26,6 +27,8 @@ const KIND = namedType(
   'How a receiver is notified: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, ' +
     '`ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.',
 );
+/** The OpenAPI type of algorithms. */
+export const ALGORITHM = namedType('SigningAlgorithm', SIGNING_ALGORITHMS, 'Of a key in the published key set.');
 const INCLUDED = namedType('Includable', INCLUDABLE, 'What names a person: sent only where it is asked for.');
 const DISABLED_REASON = namedType(
   'ReceiverDisabledReason',
@@ -49,20 +52,7 @@ const Events = () =>
     example: ['session.revoked', 'session.expired'],
   });
 
-export class ChangeReceiverDto {
-  @ApiPropertyOptional(Url)
-  @IsString()
-  @IsOptionalField()
-  readonly url?: string;
-
-  @ApiPropertyOptional({ ...EVENT, isArray: true, minItems: 1, uniqueItems: true, example: ['session.revoked'] })
-  @IsIn(SIGNAL_EVENTS, { ...EVENTS_MESSAGE, each: true })
-  @ArrayUnique(EVENTS_MESSAGE)
-  @ArrayNotEmpty(EVENTS_MESSAGE)
-  @IsArray(EVENTS_MESSAGE)
-  @IsOptionalField()
-  readonly events?: SignalEvent[];
-
+class ReceiverOptionsDto {
   @ApiPropertyOptional({ ...INCLUDED, isArray: true, uniqueItems: true, example: ['email'] })
   @IsIn(INCLUDABLE, { ...INCLUDE_MESSAGE, each: true })
   @ArrayUnique(INCLUDE_MESSAGE)
@@ -90,6 +80,31 @@ export class ChangeReceiverDto {
   readonly description?: string;
 
   @ApiPropertyOptional({
+    ...ALGORITHM,
+    description:
+      'Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; ' +
+      'not for webhooks.',
+  })
+  @IsIn(SIGNING_ALGORITHMS, { message: `must be ${SIGNING_ALGORITHMS.join(' or ')}` })
+  @IsOptionalField()
+  readonly algorithm?: SigningAlgorithm;
+}
+
+export class ChangeReceiverDto extends ReceiverOptionsDto {
+  @ApiPropertyOptional(Url)
+  @IsString()
+  @IsOptionalField()
+  readonly url?: string;
+
+  @ApiPropertyOptional({ ...EVENT, isArray: true, minItems: 1, uniqueItems: true, example: ['session.revoked'] })
+  @IsIn(SIGNAL_EVENTS, { ...EVENTS_MESSAGE, each: true })
+  @ArrayUnique(EVENTS_MESSAGE)
+  @ArrayNotEmpty(EVENTS_MESSAGE)
+  @IsArray(EVENTS_MESSAGE)
+  @IsOptionalField()
+  readonly events?: SignalEvent[];
+
+  @ApiPropertyOptional({
     example: false,
     description:
       'Disabled, it is sent nothing, and nothing is kept for it. Enabled again, it is sent what waited before.',
@@ -100,7 +115,7 @@ export class ChangeReceiverDto {
 }
 
 @ApiSchema({ name: 'ReceiverRequest' })
-export class AddReceiverDto {
+export class AddReceiverDto extends ReceiverOptionsDto {
   @ApiProperty({ ...Url, description: 'https; to an address of the internet, or one in `RECEIVER_NETWORKS`.' })
   @IsString()
   readonly url!: string;
@@ -115,32 +130,6 @@ export class AddReceiverDto {
   @ArrayNotEmpty(EVENTS_MESSAGE)
   @IsArray(EVENTS_MESSAGE)
   readonly events!: SignalEvent[];
-
-  @ApiPropertyOptional({ ...INCLUDED, isArray: true, uniqueItems: true, example: ['email'] })
-  @IsIn(INCLUDABLE, { ...INCLUDE_MESSAGE, each: true })
-  @ArrayUnique(INCLUDE_MESSAGE)
-  @IsArray(INCLUDE_MESSAGE)
-  @IsOptionalField()
-  readonly include?: Includable[];
-
-  @ApiPropertyOptional({
-    maxLength: AUDIENCE_MAX_LENGTH,
-    example: 'billing',
-    description:
-      'The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.',
-  })
-  @PlainText()
-  @AtMostCharacters(AUDIENCE_MAX_LENGTH)
-  @IsString()
-  @IsOptionalField()
-  readonly audience?: string;
-
-  @ApiPropertyOptional({ maxLength: DESCRIPTION_MAX_LENGTH, example: 'Billing: closes its sockets' })
-  @PlainText()
-  @AtMostCharacters(DESCRIPTION_MAX_LENGTH)
-  @IsString()
-  @IsOptionalField()
-  readonly description?: string;
 }
 
 export class ReceiverDto {
@@ -161,6 +150,13 @@ export class ReceiverDto {
 
   @ApiProperty({ type: 'string', nullable: true, example: null })
   readonly audience!: string | null;
+
+  @ApiProperty({
+    ...orNull(ALGORITHM),
+    example: null,
+    description: 'Of the key that signs what it is sent; null for a webhook, which is signed with its secret.',
+  })
+  readonly algorithm!: SigningAlgorithm | null;
 
   @ApiProperty({ type: 'string', nullable: true, example: 'Billing: closes its sockets' })
   readonly description!: string | null;
@@ -201,8 +197,7 @@ export class ReceiverDto {
   readonly disabledReason!: DisabledReason | null;
 
   static from(receiver: ReceiverView): ReceiverDto {
-    const { id, url, kind, events, include, audience, description, createdAt, oldestWaitingSeconds, disabledReason } =
-      receiver;
+    const { id, url, kind, events, include, audience, algorithm, description } = receiver;
     return {
       id,
       url,
@@ -210,13 +205,14 @@ export class ReceiverDto {
       events,
       include,
       audience,
+      algorithm: kind === 'webhook' ? null : algorithm,
       description,
-      createdAt: createdAt.toISOString(),
+      createdAt: receiver.createdAt.toISOString(),
       formerSecretUntil: receiver.formerSecretUntil?.toISOString() ?? null,
       failingSince: receiver.failingSince?.toISOString() ?? null,
-      oldestWaitingSeconds,
+      oldestWaitingSeconds: receiver.oldestWaitingSeconds,
       disabledAt: receiver.disabledAt?.toISOString() ?? null,
-      disabledReason,
+      disabledReason: receiver.disabledReason,
     };
   }
 }

@@ -14,7 +14,7 @@ export type ReceiverView = Omit<Receiver, 'encryptedSecret' | 'formerSecret' | '
 };
 
 /** What staff say of a receiver. */
-export type ReceiverSettings = Pick<Receiver, 'url' | 'events' | 'include' | 'audience' | 'description'>;
+export type ReceiverSettings = Pick<Receiver, 'url' | 'events' | 'include' | 'audience' | 'algorithm' | 'description'>;
 
 /** Who changes a receiver: a member of staff with a request, or null for a person at the command line. */
 export interface ReceiverChange {
@@ -22,7 +22,7 @@ export interface ReceiverChange {
   readonly source: RequestSource | null;
 }
 
-const VIEW = sql`r.id, r.url, r.kind, r.events, r.include, r.audience, r.description, r.created_at AS "createdAt", r.failures,
+const VIEW = sql`r.id, r.url, r.kind, r.events, r.include, r.audience, r.algorithm, r.description, r.created_at AS "createdAt", r.failures,
   CASE WHEN r.former_secret_until > now() THEN r.former_secret_until END AS "formerSecretUntil",
   r.failing_since AS "failingSince", r.disabled_at AS "disabledAt", r.disabled_reason AS "disabledReason", (
     SELECT extract(epoch FROM now() - d.at)::double precision FROM deliveries d
@@ -37,10 +37,10 @@ export class ReceiversRepository {
     transaction: Transaction,
     { kind, ...settings }: ReceiverSettings & Pick<Receiver, 'id' | 'kind' | 'encryptedSecret'>,
   ): Promise<void> {
-    const { id, url, events, include, audience, description, encryptedSecret } = settings;
+    const { id, url, events, include, audience, algorithm, description, encryptedSecret } = settings;
     await transaction.query(sql`
-      INSERT INTO receivers (id, url, kind, events, include, audience, description, encrypted_secret)
-      VALUES (${id}, ${url}, ${kind}, ${events}::text[], ${include}::text[], ${audience}, ${description},
+      INSERT INTO receivers (id, url, kind, events, include, audience, algorithm, description, encrypted_secret)
+      VALUES (${id}, ${url}, ${kind}, ${events}::text[], ${include}::text[], ${audience}, ${algorithm}, ${description},
         ${encryptedSecret})`);
   }
 
@@ -60,10 +60,11 @@ export class ReceiversRepository {
 
   /** False where there is none. */
   async update(transaction: Transaction, id: string, settings: Partial<ReceiverSettings>): Promise<boolean> {
-    const { url = null, events = null, include = null, audience = null, description } = settings;
+    const { url = null, events = null, include = null, audience = null, algorithm = null, description } = settings;
     const { rowCount } = await transaction.query(sql`
       UPDATE receivers SET url = coalesce(${url}, url), events = coalesce(${events}::text[], events),
         include = coalesce(${include}::text[], include), audience = coalesce(${audience}, audience),
+        algorithm = coalesce(${algorithm}, algorithm),
         description = CASE WHEN ${description === undefined} THEN description ELSE ${description ?? null} END
       WHERE id = ${id}`);
     return rowCount > 0;

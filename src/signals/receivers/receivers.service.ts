@@ -7,10 +7,10 @@ import type { Transaction } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
-import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { SIGNING_ALGORITHM, type SigningAlgorithm } from '../../keys/signing-key.js';
 import { CAEP_EVENTS } from '../shared-signals/security-event.js';
 import type { AddressRules } from './receiver-address.js';
-import { LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
+import { algorithmOf, LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
 import { makeReceiverSecret } from './receiver-secret.js';
 import { whatIsWrong } from './receiver-url.js';
 import { NoReceiverSecretError, ReceiverNotFoundError } from './receivers.errors.js';
@@ -23,6 +23,10 @@ import {
 
 // Long enough to deploy the new one everywhere.
 const FORMER_SECRET_HOURS = 24;
+
+/** A receiver that is to be. Where it does not say by which algorithm it is sent what is signed, that depends on its kind. */
+type NewReceiver = Omit<ReceiverSettings, 'algorithm'> &
+  Pick<Receiver, 'kind'> & { readonly algorithm?: SigningAlgorithm | undefined };
 
 /** Which other services are sent what happens. Each change is in the audit trail. */
 @Injectable()
@@ -42,16 +46,21 @@ export class Receivers {
    * may be sent to, and for what its kind cannot be.
    */
   async add(
-    settings: ReceiverSettings & Pick<Receiver, 'kind'>,
+    { algorithm, ...settings }: NewReceiver,
     change: ReceiverChange,
   ): Promise<{ receiver: ReceiverView; secret: string | null }> {
     this.requireAllowed(settings.url);
-    this.requireSuitable(settings);
+    this.requireSuitable({ ...settings, algorithm });
     const id = randomUUID();
     const secret = settings.kind === 'webhook' ? makeReceiverSecret() : null;
     const encryptedSecret = secret === null ? null : this.cipher.encrypt(id, Buffer.from(secret));
     const receiver = await this.database.transaction(async (transaction) => {
-      await this.receivers.insert(transaction, { ...settings, id, encryptedSecret });
+      await this.receivers.insert(transaction, {
+        ...settings,
+        id,
+        algorithm: algorithm ?? algorithmOf(settings.kind),
+        encryptedSecret,
+      });
       await this.receivers.record(transaction, 'receiver_created', `${id} ${settings.url}`, change);
       return this.receivers.find(id, transaction);
     });
@@ -82,7 +91,7 @@ export class Receivers {
       this.requireAllowed(settings.url);
     }
     return this.within(id, async (transaction, { kind, events, disabledReason }) => {
-      this.requireSuitable({ kind, events: settings.events ?? events });
+      this.requireSuitable({ kind, events: settings.events ?? events, algorithm: settings.algorithm });
       const hasChanged = await this.receivers.update(transaction, id, settings);
       if (isDisabled === true) await this.receivers.disable(transaction, id);
       if (
@@ -130,8 +139,11 @@ export class Receivers {
     }
   }
 
-  private requireSuitable({ kind, events }: Pick<Receiver, 'kind' | 'events'>): void {
+  private requireSuitable({ kind, events, algorithm }: Pick<NewReceiver, 'kind' | 'events' | 'algorithm'>): void {
     if (kind === 'webhook') {
+      if (algorithm !== undefined) {
+        throw new InvalidFieldError('algorithm', 'must be left out for a webhook, which is signed with its secret');
+      }
       return;
     }
     if (this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { AppConfig } from '../../config/config.js';
 import { baseOf, issuerOf } from '../../config/issuer.js';
 import { Public } from '../../http/public.decorator.js';
-import { POLL, PUSH } from './stream.js';
+import { POLL, PUSH, STREAM_ALGORITHMS } from './stream.js';
 
 const BASE = 'https://auth.example.com';
 
@@ -39,6 +39,15 @@ class SsfConfigurationDto {
   @ApiProperty({ type: [AuthorizationSchemeDto] })
   readonly authorization_schemes!: readonly AuthorizationSchemeDto[];
 
+  @ApiProperty({
+    type: [String],
+    example: STREAM_ALGORITHMS,
+    description:
+      'What events are signed with: the first one, unless a stream has another `signing_alg`. The framework has no such member: it ' +
+      'is of Latchkey.',
+  })
+  readonly signing_alg_values_supported!: readonly string[];
+
   @ApiProperty({ enum: ['ALL'], example: 'ALL', description: 'A stream has the events of all users.' })
   readonly default_subjects!: string;
 }
@@ -71,6 +80,7 @@ export class SsfConfigurationController {
       status_endpoint: `${base}/ssf/status`,
       verification_endpoint: `${base}/ssf/verify`,
       authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
+      signing_alg_values_supported: STREAM_ALGORITHMS,
       default_subjects: 'ALL',
     };
   }

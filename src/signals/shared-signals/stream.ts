@@ -1,6 +1,14 @@
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
+import { algorithmOf } from '../receivers/receiver.entity.js';
+
 /** Delivery by push (RFC 8935) and by poll (RFC 8936). */
 export const PUSH = 'urn:ietf:rfc:8935';
 export const POLL = 'urn:ietf:rfc:8936';
+
+/** Where a stream is not asked to be signed otherwise. */
+export const STREAM_ALGORITHM = algorithmOf('ssf_push');
+/** Those that there are, with that one first. */
+export const STREAM_ALGORITHMS = [...new Set([STREAM_ALGORITHM, ...SIGNING_ALGORITHMS])];
 
 export const STREAM_STATUSES = ['enabled', 'paused', 'disabled'] as const;
 export type StreamStatus = (typeof STREAM_STATUSES)[number];
@@ -16,6 +24,8 @@ export interface Stream {
   readonly requested: readonly string[];
   /** Those of them that there are. */
   readonly delivered: readonly string[];
+  /** Of the key that signs its events. */
+  readonly algorithm: SigningAlgorithm;
   readonly description: string | null;
   readonly status: StreamStatus;
   readonly statusReason: string | null;

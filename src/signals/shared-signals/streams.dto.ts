@@ -13,8 +13,10 @@ import {
 } from 'class-validator';
 import { namedType } from '../../http/openapi/named-type.js';
 import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
+import { ALGORITHM } from '../receivers/receivers.dto.js';
 import { CAEP_EVENTS } from './security-event.js';
-import { POLL, PUSH, STREAM_STATUSES, type Stream, type StreamStatus } from './stream.js';
+import { POLL, PUSH, STREAM_ALGORITHM, STREAM_STATUSES, type Stream, type StreamStatus } from './stream.js';
 
 const EVENTS = Object.keys(CAEP_EVENTS);
 const [REVOKED] = EVENTS;
@@ -88,6 +90,16 @@ export class StreamRequestDto {
   @IsOptionalField()
   readonly description?: string;
 
+  @ApiPropertyOptional({
+    ...ALGORITHM,
+    default: STREAM_ALGORITHM,
+    example: STREAM_ALGORITHM,
+    description: 'The algorithm that events are signed with. The framework has no such member: it is of Latchkey.',
+  })
+  @IsIn(SIGNING_ALGORITHMS, { message: `must be ${SIGNING_ALGORITHMS.join(' or ')}` })
+  @IsOptionalField()
+  readonly signing_alg?: SigningAlgorithm;
+
   // What the transmitter says. A receiver may send back what it got.
   @ApiPropertyOptional({ type: 'string', example: 'https://auth.example.com', description: 'Not changed by this.' })
   @IsOptional()
@@ -132,11 +144,14 @@ export class StreamDto {
   @ApiProperty({ type: StreamDeliveryDto })
   readonly delivery!: StreamDeliveryDto;
 
+  @ApiProperty({ ...ALGORITHM, example: STREAM_ALGORITHM })
+  readonly signing_alg!: SigningAlgorithm;
+
   @ApiPropertyOptional({ example: 'Closes sessions at the partner' })
   readonly description?: string;
 
   static from(stream: Stream, { issuer, pollBase }: { issuer: string; pollBase: string }): StreamDto {
-    const { id, clientId, requested, delivered, method, url, description } = stream;
+    const { id, clientId, requested, delivered, method, url, algorithm, description } = stream;
     return {
       stream_id: id,
       iss: issuer,
@@ -145,6 +160,7 @@ export class StreamDto {
       events_requested: requested,
       events_delivered: delivered,
       delivery: { method, endpoint_url: method === POLL ? `${pollBase}/ssf/streams/${id}/poll` : url },
+      signing_alg: algorithm,
       ...(description !== null && { description }),
     };
   }

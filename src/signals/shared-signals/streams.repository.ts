@@ -3,6 +3,7 @@ import sql, { empty } from 'sql-template-tag';
 import { Database } from '../../database/database.js';
 import type { ClaimedDelivery } from '../deliveries/deliveries.repository.js';
 import { TEST_EVENT } from '../deliveries/delivery.entity.js';
+import type { SigningAlgorithm } from '../../keys/signing-key.js';
 import type { SignalEvent } from '../receivers/receiver.entity.js';
 import { POLL, PUSH, type Stream, type StreamStatus } from './stream.js';
 
@@ -12,6 +13,7 @@ export interface StreamChange {
   readonly encryptedAuthorization?: Buffer | null | undefined;
   readonly requested?: readonly string[] | undefined;
   readonly events?: readonly SignalEvent[] | undefined;
+  readonly algorithm?: SigningAlgorithm | undefined;
   readonly description?: string | null | undefined;
 }
 
@@ -22,7 +24,7 @@ export interface PollError {
 }
 
 const STREAM = sql`r.id, r.client_id AS "clientId", CASE r.kind WHEN 'ssf_poll' THEN ${POLL} ELSE ${PUSH} END AS method, r.url,
-  r.requested, r.description, r.events,
+  r.requested, r.algorithm, r.description, r.events,
   CASE WHEN r.disabled_at IS NOT NULL THEN 'disabled' WHEN r.paused_at IS NOT NULL THEN 'paused' ELSE 'enabled' END AS status,
   coalesce(r.status_reason, r.disabled_reason) AS "statusReason"`;
 
@@ -36,13 +38,21 @@ export class StreamsRepository {
   async insert(
     clientId: string,
     isPolled: boolean,
-    { id, url, requested, events, description, encryptedAuthorization }: Required<StreamChange> & { id: string },
+    {
+      id,
+      url,
+      requested,
+      events,
+      algorithm,
+      description,
+      encryptedAuthorization,
+    }: Required<StreamChange> & { id: string },
   ): Promise<void> {
     await this.database.query(sql`
       WITH added AS (
-        INSERT INTO receivers (id, url, kind, events, requested, description, audience, client_id, encrypted_authorization)
-        VALUES (${id}, ${url}, ${isPolled ? 'ssf_poll' : 'ssf_push'}, ${events}::text[], ${requested}::text[], ${description},
-          ${clientId}, ${clientId}, ${encryptedAuthorization})
+        INSERT INTO receivers (id, url, kind, events, requested, algorithm, description, audience, client_id, encrypted_authorization)
+        VALUES (${id}, ${url}, ${isPolled ? 'ssf_poll' : 'ssf_push'}, ${events}::text[], ${requested}::text[], ${algorithm},
+          ${description}, ${clientId}, ${clientId}, ${encryptedAuthorization})
         RETURNING id, url
       )
       INSERT INTO audit_events (type, outcome, actor_id, note)
@@ -58,11 +68,18 @@ export class StreamsRepository {
 
   /** False where the client has no such stream. */
   async update(clientId: string, id: string, change: StreamChange): Promise<boolean> {
-    const { url = null, requested = null, events = null, encryptedAuthorization, description } = change;
+    const {
+      url = null,
+      requested = null,
+      events = null,
+      algorithm = null,
+      encryptedAuthorization,
+      description,
+    } = change;
     const { rows } = await this.database.query(sql`
       WITH changed AS (
         UPDATE receivers SET url = coalesce(${url}, url), requested = coalesce(${requested}::text[], requested),
-          events = coalesce(${events}::text[], events),
+          events = coalesce(${events}::text[], events), algorithm = coalesce(${algorithm}, algorithm),
           description = CASE WHEN ${description === undefined} THEN description ELSE ${description ?? null} END,
           encrypted_authorization = CASE WHEN ${encryptedAuthorization === undefined} THEN encrypted_authorization
             ELSE ${encryptedAuthorization ?? null}::bytea END
@@ -110,7 +127,7 @@ export class StreamsRepository {
   async listWaiting(id: string, most: number): Promise<ClaimedDelivery[]> {
     const { rows } = await this.database.query<ClaimedDelivery>(sql`
       SELECT d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email, d.at,
-        d.attempts, r.url, r.kind, r.audience
+        d.attempts, r.url, r.kind, r.algorithm, r.audience
       FROM deliveries d JOIN receivers r ON r.id = d.receiver_id
       WHERE d.receiver_id = ${id} AND d.state = 'waiting' AND r.disabled_at IS NULL AND r.paused_at IS NULL
       ORDER BY d.position LIMIT ${most + 1}`);

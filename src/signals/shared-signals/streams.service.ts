@@ -8,7 +8,7 @@ import { DeliverySender } from '../deliveries/delivery-sender.js';
 import { whatIsWrong } from '../receivers/receiver-url.js';
 import { rulesOf } from '../receivers/receivers.service.js';
 import { CAEP_EVENTS } from './security-event.js';
-import { POLL, type Stream, type StreamStatus } from './stream.js';
+import { POLL, STREAM_ALGORITHM, type Stream, type StreamStatus } from './stream.js';
 import type { StreamRequestDto } from './streams.dto.js';
 import { StreamExistsError, StreamNotFoundError } from './streams.errors.js';
 import { type StreamChange, type StreamRow, StreamsRepository } from './streams.repository.js';
@@ -45,6 +45,7 @@ export class Streams {
       url: change.url ?? '',
       requested: change.requested ?? Object.keys(CAEP_EVENTS),
       events: change.events ?? Object.values(CAEP_EVENTS).flat(),
+      algorithm: change.algorithm ?? STREAM_ALGORITHM,
       description: change.description ?? null,
       encryptedAuthorization: change.encryptedAuthorization ?? null,
     });
@@ -79,6 +80,7 @@ export class Streams {
     return this.change(clientId, id, {
       ...request,
       events_requested: request.events_requested ?? Object.keys(CAEP_EVENTS),
+      signing_alg: request.signing_alg ?? STREAM_ALGORITHM,
     });
   }
 
@@ -106,7 +108,7 @@ export class Streams {
 
   private changeOf(
     id: string,
-    { delivery, events_requested, description }: StreamRequestDto,
+    { delivery, events_requested, signing_alg: algorithm, description }: StreamRequestDto,
     isPolled: boolean,
   ): StreamChange {
     const { endpoint_url: url, authorization_header: authorization } = delivery ?? {};
@@ -120,6 +122,7 @@ export class Streams {
         encryptedAuthorization: this.cipher.encrypt(id, Buffer.from(authorization)),
       }),
       ...(events_requested && { requested: events_requested, events: eventsOf(events_requested) }),
+      ...(algorithm && { algorithm }),
       ...(description !== undefined && { description }),
     };
   }
