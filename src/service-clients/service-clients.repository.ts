@@ -38,16 +38,16 @@ const SECRET = sql`s.id, s.created_at AS "createdAt", s.last_used_at AS "lastUse
 export class ServiceClientsRepository {
   constructor(private readonly database: Database) {}
 
-  /** The client that a secret belongs to. Null where either has ended, or there is no such secret. */
-  async findBySecret(secretHash: Buffer): Promise<AuthenticatedClient | null> {
-    const { rows } = await this.database.prepared<AuthenticatedClient>(
-      'service_client_of_secret',
-      sql`SELECT c.id, c.name, c.scopes, s.id AS "secretId",
+  /** The clients that secrets belong to, by the hashes. Where either has ended, or there is no such secret, there is none. */
+  async findBySecrets(secretHashes: readonly Buffer[]): Promise<Map<string, AuthenticatedClient>> {
+    const { rows } = await this.database.prepared<AuthenticatedClient & { secretHash: Buffer }>(
+      'service_clients_of_secrets',
+      sql`SELECT c.id, c.name, c.scopes, s.id AS "secretId", s.secret_hash AS "secretHash",
             (s.last_used_at > now() - interval '1 minute') IS NOT TRUE AS "isUsedLongAgo"
           FROM service_client_secrets s JOIN service_clients c ON c.id = s.client_id
-          WHERE s.secret_hash = ${secretHash} AND s.ended_at IS NULL AND c.ended_at IS NULL`,
+          WHERE s.secret_hash = ANY(${secretHashes}::bytea[]) AND s.ended_at IS NULL AND c.ended_at IS NULL`,
     );
-    return rows[0] ?? null;
+    return new Map(rows.map(({ secretHash, ...client }) => [secretHash.toString('hex'), client]));
   }
 
   /** A client, if it may call, and a signing key is accepted. Null where either is not so. */

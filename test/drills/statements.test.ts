@@ -1,7 +1,9 @@
 import type { AuthResult } from '../support/api.js';
+import { addClient, signUpStaff } from '../support/clients.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { Introspector } from '../support/introspection.js';
 import { until } from '../support/until.js';
 
 // What each call costs the database, in statements: the one figure that does not depend on the machine.
@@ -88,4 +90,24 @@ it('Protected requests that wait together share statements', async () => {
   proxy.delay(0);
   expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
   expect(proxy.statements() - before).toBeLessThan(50);
+});
+
+it('Introspections that wait together share their statements: one for the clients, and one for the sessions', async () => {
+  const { api } = instance;
+  const { accessToken } = await api.signUp();
+  const staff = await signUpStaff(api, database);
+  const services = [await addClient(api, staff, 'introspect'), await addClient(api, staff, 'introspect')].map(
+    (client) => new Introspector(api, client),
+  );
+  const ask = (index: number) => services[index % 2]!.send({ token: accessToken });
+  // The use of their secrets is written down once a minute.
+  await Promise.all([ask(0), ask(1)]);
+  await until('all is quiet', async () => (await statementsOf(() => ask(0))) === 2);
+
+  const before = proxy.statements();
+  proxy.delay(30);
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => ask(index)));
+  proxy.delay(0);
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(proxy.statements() - before).toBeLessThan(100);
 });

@@ -98,6 +98,20 @@ it('Whatever is wrong with the credentials, the answer is the same bytes: 401 in
   expect(answers.size).toBe(1);
 });
 
+it('Clients that call at the same moment are each answered by their own credentials', async () => {
+  const others = await Promise.all(Array.from({ length: 8 }, () => addClient(t.api, staff, 'verify')));
+  const [first, ...rest] = others as [TestClient, ...TestClient[]];
+  await t.api.call('DELETE', `/admin/clients/${first.id}`, { bearer: staff.accessToken });
+  const calls = [...rest, ...rest].flatMap((one, index) => [
+    [basic(one), one.id],
+    [basic({ id: rest[(index + 1) % rest.length]!.id, clientSecret: one.clientSecret }), 'invalid_client'],
+    [basic({ id: one.id, clientSecret: 'wrong' }), 'invalid_client'],
+    [basic(first), 'invalid_client'],
+  ]);
+  const answers = await Promise.all(calls.map(([authorization]) => probe(authorization)));
+  expect(answers.map(({ body }) => body.client?.id ?? body.code)).toEqual(calls.map(([, expected]) => expected));
+});
+
 it('A client without the scope is refused with 403 insufficient_scope, which the audit trail records once a minute', async () => {
   const other = await addClient(t.api, staff, 'revoke');
   for (let i = 0; i < 3; i++) {

@@ -1,15 +1,20 @@
+import type { AuthResult } from '../support/api.js';
 import { addClient, signUpStaff } from '../support/clients.js';
 import { useInstances } from '../support/instances.js';
 import { Introspector } from '../support/introspection.js';
+import { until } from '../support/until.js';
 
 const REVOCATIONS = 100;
 const ASKERS = 16;
+const CLIENTS = 50;
 
 // A busy machine must not turn a slow answer into 503.
 const t = useInstances(2, { env: { SESSION_CHECK_TIMEOUT_MS: '30000', DATABASE_CONNECT_TIMEOUT_MS: '30000' } });
+let staff: AuthResult;
 let service: Introspector;
 beforeAll(async () => {
-  service = new Introspector(t.a, await addClient(t.a, await signUpStaff(t.a, t.database), 'introspect', 'verify'));
+  staff = await signUpStaff(t.a, t.database);
+  service = new Introspector(t.a, await addClient(t.a, staff, 'introspect', 'verify'));
 });
 
 it('A session that was ended at one instance is inactive at the other from the answer on, under load', async () => {
@@ -59,4 +64,48 @@ it('A session that was ended at one instance is inactive at the other from the a
     othersRefused: 0,
   });
   expect(counts.asked).toBeGreaterThan(REVOCATIONS);
+}, 120_000);
+
+it('A client that was ended at one instance is refused at both from the answer on, under load of it and of others', async () => {
+  const { accessToken } = await t.a.signUp();
+  const apis = [t.a, t.b];
+  const [ended, refusedBefore, othersRefused] = [new Set<string>(), [], []] as [Set<string>, string[], string[]];
+  const [letInAfter, refusedAfter] = [[], []] as [string[], string[]];
+  const clients = await Promise.all(Array.from({ length: CLIENTS }, () => addClient(t.a, staff, 'introspect')));
+  let current = 0;
+
+  let isRunning = true;
+  const load = Promise.all(
+    Array.from({ length: ASKERS }, async (_, asker) => {
+      const api = apis[asker % 2]!;
+      for (let turn = asker; isRunning; turn++) {
+        const { id, clientSecret } = clients[Math.max(0, Math.min(CLIENTS - 1, current - 1 + (turn % 3)))]!;
+        const wasEnded = ended.has(id);
+        const [{ status }, other] = await Promise.all([
+          new Introspector(api, { id, clientSecret }).send({ token: accessToken }),
+          service.at(api).send({ token: accessToken }),
+        ]);
+        if (wasEnded) (status === 401 ? refusedAfter : letInAfter).push(id);
+        else if (status !== 200 && clients.findIndex((client) => client.id === id) > current) refusedBefore.push(id);
+        if (other.status !== 200) othersRefused.push(other.text);
+      }
+    }),
+  );
+  try {
+    for (; current < CLIENTS; current++) {
+      const { id } = clients[current]!;
+      const { status } = await t.a.call('DELETE', `/admin/clients/${id}`, { bearer: staff.accessToken });
+      expect(status).toBe(204);
+      ended.add(id);
+    }
+    await until('the last ones are refused', () => refusedAfter.length > CLIENTS);
+  } finally {
+    isRunning = false;
+    await load;
+  }
+  expect({ letInAfter, refusedBefore, othersRefused }).toEqual({
+    letInAfter: [],
+    refusedBefore: [],
+    othersRefused: [],
+  });
 }, 120_000);

@@ -3,6 +3,7 @@ import type { Caller, OpenSessionState } from '../caller.js';
 import { ServiceUnavailableError } from '../../problems/problem.js';
 import { within } from '../../problems/within.js';
 import { AppConfig } from '../../config/config.js';
+import { Gathering } from '../../database/gathering.js';
 import type { Time } from '../../database/time.js';
 import { SessionActivity } from './session-activity.js';
 import { InvalidAccessTokenError, SessionExpiredError, SessionRevokedError } from '../sessions.errors.js';
@@ -45,8 +46,7 @@ interface Waiting {
 @Injectable()
 export class SessionChecker {
   private readonly logger = new Logger(SessionChecker.name);
-  private waiting: Waiting[] = [];
-  private isAsking = false;
+  private readonly gathering = new Gathering<Waiting>((batch) => this.answer(batch));
 
   constructor(
     private readonly checks: ChecksRepository,
@@ -121,24 +121,7 @@ export class SessionChecker {
 
   private ask(sessionId: string, claims: SessionClaims | null = null): Promise<SessionState | null> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ sessionId, claims, resolve, reject });
-      this.askNext();
-    });
-  }
-
-  private askNext(): void {
-    if (this.isAsking || this.waiting.length === 0) {
-      return;
-    }
-    this.isAsking = true;
-    // After this turn of the event loop: requests that were read from their sockets together are asked together.
-    setImmediate(() => {
-      const batch = this.waiting;
-      this.waiting = [];
-      void this.answer(batch).finally(() => {
-        this.isAsking = false;
-        this.askNext();
-      });
+      this.gathering.add({ sessionId, claims, resolve, reject });
     });
   }
 
