@@ -32,7 +32,7 @@ export interface OutboxTable<Row extends OutboxRow> {
 const POLL_EVERY_MS = 500;
 // So long after one look at the table there is no other, whatever wakes it: what comes meanwhile is one statement. Longer where
 // nothing was found, since most of what wakes it is nothing to send.
-const PAUSE_MS = 20;
+const PAUSE_MS = 10;
 const PAUSE_AFTER_NOTHING_MS = 100;
 
 /**

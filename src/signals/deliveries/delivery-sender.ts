@@ -9,10 +9,10 @@ import { DeliveryMessages } from './delivery-messages.js';
 import { ReceiverPost } from './receiver-post.js';
 import { countAttempt, noteBacklog } from './signals.measurements.js';
 
-const MOST_UNDER_WAY = 256;
+const MOST_UNDER_WAY = 512;
 // What one receiver gets at the same time, and a part of what is free besides: so something stays free for the others, however
 // many of them are slow.
-const MOST_OF_RECEIVER = 32;
+const MOST_OF_RECEIVER = 64;
 const SHARE_OF_RECEIVER = 1 / 8;
 // Longer than an attempt may take, so that none is made twice at the same time.
 const CLAIM_SECONDS = 30;
