@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
-import { ALL_CORES, SERVER_CORE, spawnNode } from './machine.js';
+import { ALL_CORES, LOAD_CORES, SERVER_CORE, spawnNode } from './machine.js';
 
 // As the image and `npm start` run it.
 const LATCHKEY_NODE_OPTIONS = ['--no-allocation-site-pretenuring'];
@@ -171,6 +171,10 @@ export const serveBetterAuthRoutes = (
     { ...peerEnvironment(databaseUrl), COOKIE_CACHE: 'off', ...(extendsAlways && { UPDATE_AGE: '0' }) },
     { cores },
   );
+
+/** A receiver of webhooks, which takes everything after so many milliseconds. It shares the cores of the load. */
+export const serveReceiver = (takesMs: number): Promise<Server> =>
+  serve('servers/receiver.mjs', [String(takesMs)], {}, { cores: LOAD_CORES });
 
 /** A service of others, that is protected in one way or another. */
 export const serveProtected = (variant: string, env: Record<string, string>): Promise<Server> =>

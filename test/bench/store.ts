@@ -30,7 +30,7 @@ export interface Store {
   /** Processor time of all of its processes. */
   cpuMicroseconds(): number | null;
   /** An empty database. Returns its URL. */
-  createDatabase(name: string, options?: { readonly locale?: string }): Promise<string>;
+  createDatabase(name: string, options?: { readonly locale?: string; readonly template?: string }): Promise<string>;
   /** A folder of the benchmark's own. */
   readonly folder: string;
   stop(): Promise<void>;
@@ -58,8 +58,11 @@ export async function startStore({ isDurable = true, settings = {} }: StoreOptio
     version: row!.server_version,
     folder,
     cpuMicroseconds: () => cpuMicroseconds(postmaster, { withChildren: true }),
-    async createDatabase(name, { locale } = {}) {
-      const of = locale === undefined ? '' : ` TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${locale}'`;
+    async createDatabase(name, { locale, template = 'template1' } = {}) {
+      const of =
+        locale === undefined
+          ? ` TEMPLATE ${template}`
+          : ` TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${locale}'`;
       await query(url, `CREATE DATABASE ${name}${of}`);
       const databaseUrl = new URL(url);
       databaseUrl.pathname = `/${name}`;
