@@ -77,6 +77,33 @@ it('Wrong secrets for one client are bounded from wherever they come, known or n
   }
 });
 
+it('The bound is one for every way to ask, at both instances, and each says so as it says everything', async () => {
+  const from = { 'x-forwarded-for': somewhere() };
+  const form = 'application/x-www-form-urlencoded';
+  const ways = [
+    ['/oauth/introspect', form, 'token=x'],
+    ['/verify/batch', 'application/json', '{"tokens":["x"]}'],
+    ['/oauth/revoke', form, 'token=x'],
+    ['/oauth/global-token-revocation', 'application/json', '{"sub_id":{"format":"opaque","id":"x"}}'],
+  ] as const;
+  const answers = [];
+  for (const turn of Array(12).keys()) {
+    const [path, type, body] = ways[turn % ways.length]!;
+    const headers = { ...from, 'content-type': type, authorization: wrongSecret({ id: randomUUID() }) };
+    answers.push({ path, ...(await (turn % 2 ? t.b : t.a).call('POST', path, { headers, body })) });
+  }
+  expect(answers.map(({ status }) => status)).toEqual([...Array<number>(5).fill(401), ...Array<number>(7).fill(429)]);
+  for (const { path, headers, body } of answers.slice(5)) {
+    const isProblem = path === '/verify/batch';
+    expect([path, body[isProblem ? 'code' : 'error'], headers.get('content-type')]).toEqual([
+      path,
+      'too_many_requests',
+      expect.stringContaining(isProblem ? 'application/problem+json' : 'application/json'),
+    ]);
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+  }
+});
+
 it('What the audit trail says of a wrong id never is what was sent, unless that is an id', async () => {
   const [id, mistaken] = [randomUUID(), somewhere()];
   const address = somewhere();
