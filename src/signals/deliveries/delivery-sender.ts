@@ -6,7 +6,7 @@ import { SESSION_CHANNEL } from '../../sessions/session-event.js';
 import { rulesOf } from '../receivers/receivers.service.js';
 import { type Attempt, type ClaimedDelivery, DeliveriesRepository } from './deliveries.repository.js';
 import { DeliveryMessages } from './delivery-messages.js';
-import { ReceiverPost } from './receiver-post.js';
+import { firstLineOf, ReceiverPost } from './receiver-post.js';
 import { countAttempt, noteBacklog } from './signals.measurements.js';
 
 const MOST_UNDER_WAY = 512;
@@ -140,4 +140,5 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
   }
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+// A certificate that is not accepted, for example, is described in its own words.
+const reasonOf = (error: unknown): string => firstLineOf(error instanceof Error ? error.message : String(error));

@@ -53,7 +53,6 @@ export class ReceiverPost {
     const options: RequestOptions = {
       method: 'POST',
       agent: url.protocol === 'https:' ? this.https : this.http,
-      signal: AbortSignal.timeout(WITHIN_MS),
       headers: {
         accept: '*/*',
         ...headers,
@@ -62,10 +61,7 @@ export class ReceiverPost {
         'user-agent': 'Latchkey',
       },
     };
-    const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = url.protocol === 'https:' ? requestHttps(url, options) : requestHttp(url, options);
-      request.once('response', resolve).once('error', reject).end(body);
-    });
+    const answer = await answerTo(url, options, body);
     return { status: answer.statusCode ?? 0, text: firstLineOf(await readSome(answer)) };
   }
 
@@ -75,22 +71,46 @@ export class ReceiverPost {
   }
 }
 
-/** What is beyond is not read: the connection is closed. */
+function answerTo(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
+  const signal = AbortSignal.timeout(WITHIN_MS);
+  return new Promise((resolve, reject) => {
+    const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+    const request = send(url, { ...options, signal });
+    request.once('response', resolve);
+    // An answer that switches protocols (101) is neither a response nor an error: without this its end would never come.
+    request.once('close', () => reject(new Error('it closed the connection without an answer')));
+    request.on('error', (error) =>
+      reject(signal.aborted ? new Error(`it did not answer within ${WITHIN_MS / 1000} seconds`) : error),
+    );
+    request.end(body);
+  });
+}
+
+/**
+ * What is beyond is not read: the connection is closed. The status is what counts, so of an answer that breaks off, or does not
+ * end in time, this is what there was.
+ */
 async function readSome(answer: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // Without an encoding chunks are buffers.
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes >= MOST_ANSWER_BYTES) {
-      answer.destroy();
-      break;
+  try {
+    // Without an encoding chunks are buffers.
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes >= MOST_ANSWER_BYTES) {
+        answer.destroy();
+        break;
+      }
     }
+  } catch {
+    answer.destroy();
   }
   return Buffer.concat(chunks).subarray(0, MOST_ANSWER_BYTES).toString();
 }
 
-/** As staff may be shown it: a stranger's words. */
-const firstLineOf = (text: string): string =>
-  (text.trimStart().split(/[\r\n]/, 1)[0] ?? '').replaceAll(/[^\P{C}\t]/gu, '').slice(0, MOST_SHOWN_CHARACTERS);
+/** As staff may be shown it, and the database can hold it: a stranger's words. */
+export const firstLineOf = (text: string): string =>
+  (text.trimStart().split(/[\r\n\u2028\u2029]/, 1)[0] ?? '')
+    .replaceAll(/[^\P{C}\t]/gu, '')
+    .slice(0, MOST_SHOWN_CHARACTERS);

@@ -12,6 +12,8 @@ export interface AddressRules {
 
 // Public by its number, and the door to the metadata of a virtual machine on Azure.
 const NEVER = new Set(['168.63.129.16']);
+// What IANA has given out for the internet. Beside it are old notations of IPv4 addresses, such as ::7f00:1.
+const GLOBAL_IPV6 = '2000::/3';
 
 /** There is no address of a host that deliveries may go to. */
 export class ForbiddenAddressError extends Error {
@@ -38,7 +40,11 @@ export function isAllowedAddress(text: string, { networks, allowsLoopback }: Add
     return true;
   }
   const range = address.range();
-  return (range === 'unicast' && !NEVER.has(address.toString())) || (allowsLoopback && range === 'loopback');
+  if (range === 'loopback') {
+    return allowsLoopback;
+  }
+  const isGlobal = address.kind() === 'ipv4' || isWithin(address, GLOBAL_IPV6);
+  return range === 'unicast' && isGlobal && !NEVER.has(address.toString());
 }
 
 function isWithin(address: ipaddr.IPv4 | ipaddr.IPv6, network: string): boolean {
