@@ -22,12 +22,16 @@ export interface ReceiverChange {
   readonly source: RequestSource | null;
 }
 
-const VIEW = sql`r.id, r.url, r.kind, r.events, r.include, r.audience, r.algorithm, r.description, r.created_at AS "createdAt", r.failures,
-  CASE WHEN r.former_secret_until > now() THEN r.former_secret_until END AS "formerSecretUntil",
-  r.failing_since AS "failingSince", r.disabled_at AS "disabledAt", r.disabled_reason AS "disabledReason", (
+/** How old the oldest delivery is that waits for the receiver r, in seconds; null where none does. */
+export const OLDEST_WAITING_SECONDS = sql`(
     SELECT extract(epoch FROM now() - d.at)::double precision FROM deliveries d
     WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.position LIMIT 1
-  ) AS "oldestWaitingSeconds"`;
+  )`;
+
+const VIEW = sql`r.id, r.url, r.kind, r.events, r.include, r.audience, r.algorithm, r.description, r.created_at AS "createdAt", r.failures,
+  CASE WHEN r.former_secret_until > now() THEN r.former_secret_until END AS "formerSecretUntil",
+  r.failing_since AS "failingSince", r.disabled_at AS "disabledAt", r.disabled_reason AS "disabledReason",
+  r.client_id AS "clientId", ${OLDEST_WAITING_SECONDS} AS "oldestWaitingSeconds"`;
 
 @Injectable()
 export class ReceiversRepository {
