@@ -14,6 +14,7 @@ import { Receiver } from './receivers/receiver.entity.js';
 import { ReceiversController } from './receivers/receivers.controller.js';
 import { ReceiversRepository } from './receivers/receivers.repository.js';
 import { Receivers } from './receivers/receivers.service.js';
+import { SecretRenewal } from './receivers/secret-renewal.js';
 import { PollsController } from './shared-signals/polls.controller.js';
 import { Polls } from './shared-signals/polls.service.js';
 import { SsfConfigurationController } from './shared-signals/ssf-configuration.controller.js';
@@ -30,6 +31,7 @@ const FINISHED_KEPT_DAYS = 30;
   providers: [
     Receivers,
     ReceiversRepository,
+    SecretRenewal,
     Deliveries,
     DeliveriesRepository,
     DeliveryMessages,

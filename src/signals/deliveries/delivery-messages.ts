@@ -80,9 +80,16 @@ export class DeliveryMessages {
     return decrypted.content.toString();
   }
 
+  /**
+   * The secret, and the one before while that signs too. One before that cannot be decrypted is left out: the receiver was given
+   * another since JWT_SECRET is another one.
+   */
   private secretsOf(delivery: ClaimedDelivery): string[] {
-    return [delivery.encryptedSecret, delivery.formerSecret]
-      .filter((encrypted) => encrypted !== null)
-      .map((encrypted) => this.decrypt(delivery, encrypted));
+    const { encryptedSecret, formerSecret, receiverId } = delivery;
+    if (!encryptedSecret) {
+      throw new Error('it has no secret');
+    }
+    const former = formerSecret && this.cipher.decrypt(receiverId, formerSecret)?.content.toString();
+    return [this.decrypt(delivery, encryptedSecret), ...(former ? [former] : [])];
   }
 }
