@@ -49,7 +49,12 @@ it.each<[string, (socket: Socket) => void, number | null, string]>([
     null,
     'it closed the connection without an answer',
   ],
-  ['floods with headers', endlessly(after('200 OK').trim() + '\r\n', `x: ${'y'.repeat(9000)}\r\n`), null, 'Parse Error'],
+  [
+    'floods with headers',
+    endlessly(after('200 OK').trim() + '\r\n', `x: ${'y'.repeat(9000)}\r\n`),
+    null,
+    'Parse Error',
+  ],
   [
     'gives its length twice',
     says(after('200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3', '0\r\n\r\n')),

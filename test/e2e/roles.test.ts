@@ -170,6 +170,7 @@ describe('the role that serves', () => {
     await walk('POST /admin/receivers/{id}/secret', receiver);
     const { id: deliveryId } = await walk('POST /admin/receivers/{id}/test', receiver);
     await walk('GET /admin/receivers/{id}/deliveries', receiver);
+    await walk('GET /admin/receivers/{id}/deliveries/{deliveryId}', { ...receiver, deliveryId });
     await walk('POST /admin/receivers/{id}/deliveries/{deliveryId}/redeliver', { ...receiver, deliveryId });
     await walk('DELETE /admin/receivers/{id}', receiver);
     await walk('POST /admin/clients/{id}/secret', asClient);

@@ -13,8 +13,6 @@ dns.lookup = (host, options, done) => {
     address,
     family: address.includes(':') ? 6 : 4,
   }));
-  process.nextTick(() =>
-    options.all ? done(null, addresses) : done(null, addresses[0].address, addresses[0].family),
-  );
+  process.nextTick(() => (options.all ? done(null, addresses) : done(null, addresses[0].address, addresses[0].family)));
 };
 syncBuiltinESMExports();

@@ -5,6 +5,7 @@ import type { Queryable } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
 import { READER } from '../../mail/outbox.js';
 import type { Receiver } from '../receivers/receiver.entity.js';
+import { OLDEST_WAITING_SECONDS } from '../receivers/receivers.repository.js';
 import { type Delivery, type DeliveryState, TEST_EVENT } from './delivery.entity.js';
 
 /** A delivery as staff see it. */
@@ -181,17 +182,18 @@ export class DeliveriesRepository {
     return rowCount;
   }
 
-  /** Of each receiver, how long the oldest delivery waits that it has not taken, in seconds: 0 where none does. */
+  /**
+   * Of each receiver, how long the oldest delivery waits that it has not taken, in seconds: 0 where none does, and where it is
+   * disabled.
+   */
   async findBacklog(): Promise<{ receiverId: string; seconds: number; isDisabledByItself: boolean }[]> {
     const { rows } = await this.database.query<{
       receiverId: string;
       seconds: number;
       isDisabledByItself: boolean;
     }>(sql`
-      SELECT r.id AS "receiverId", r.disabled_reason IN ('gone', 'failing') IS TRUE AS "isDisabledByItself", coalesce((
-          SELECT extract(epoch FROM now() - d.at) FROM deliveries d
-          WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.position LIMIT 1
-        ), 0)::double precision AS seconds
+      SELECT r.id AS "receiverId", r.disabled_reason IN ('gone', 'failing') IS TRUE AS "isDisabledByItself",
+        coalesce(CASE WHEN r.disabled_at IS NULL THEN ${OLDEST_WAITING_SECONDS} END, 0) AS seconds
       FROM receivers r`);
     return rows;
   }
@@ -204,6 +206,13 @@ export class DeliveriesRepository {
         ${state ? sql`AND d.state = ${state}` : empty}
       ORDER BY d.at DESC, d.id DESC LIMIT ${limit + 1}`);
     return rows;
+  }
+
+  /** Null where there is none. */
+  async find(receiverId: string, id: string): Promise<DeliveryView | null> {
+    const { rows } = await this.database.query<DeliveryView>(sql`
+      SELECT ${VIEW} FROM deliveries d WHERE d.id = ${id} AND d.receiver_id = ${receiverId}`);
+    return rows[0] ?? null;
   }
 
   /** Sends a delivery once more and at once, with the same id, whatever became of it. Null where there is none. */

@@ -29,6 +29,12 @@ export class Deliveries {
     return { deliveries: found.slice(0, page.limit), hasMore: found.length > page.limit };
   }
 
+  /** Throws `receiver_not_found`, and {@link DeliveryNotFoundError}. */
+  async require(receiverId: string, id: string): Promise<DeliveryView> {
+    await this.receivers.require(receiverId);
+    return existing(isUUID(id) ? await this.deliveries.find(receiverId, id) : null);
+  }
+
   /** Sends a test. Throws `receiver_not_found`, and {@link ReceiverDisabledError}. */
   async test(receiverId: string): Promise<DeliveryView> {
     await this.requireEnabled(receiverId);
@@ -48,10 +54,15 @@ export class Deliveries {
   }
 
   private sent(delivery: DeliveryView | null): DeliveryView {
-    if (!delivery) {
-      throw new DeliveryNotFoundError();
-    }
+    const found = existing(delivery);
     this.sender.wake();
-    return delivery;
+    return found;
   }
+}
+
+function existing(delivery: DeliveryView | null): DeliveryView {
+  if (!delivery) {
+    throw new DeliveryNotFoundError();
+  }
+  return delivery;
 }

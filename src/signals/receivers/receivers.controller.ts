@@ -32,6 +32,14 @@ import {
 import type { ReceiverChange } from './receivers.repository.js';
 import { Receivers } from './receivers.service.js';
 
+const ApiDeliveryId = () =>
+  ApiParam({
+    name: 'deliveryId',
+    format: 'uuid',
+    example: '3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40',
+    description: 'The delivery.',
+  });
+
 const ApiReceiverId = () =>
   ApiParam({
     name: 'id',
@@ -170,15 +178,20 @@ export class ReceiversController {
     );
   }
 
+  @Get(':id/deliveries/:deliveryId')
+  @ApiReceiverId()
+  @ApiDeliveryId()
+  @ApiOperation({ summary: 'One delivery', description: 'And what the receiver answered last.' })
+  @ApiOkResponse({ type: DeliveryDto })
+  @ApiProblems(ReceiverNotFoundError, DeliveryNotFoundError)
+  async getDelivery(@Param('id') id: string, @Param('deliveryId') deliveryId: string): Promise<DeliveryDto> {
+    return DeliveryDto.from(await this.deliveries.require(id, deliveryId));
+  }
+
   @Post(':id/deliveries/:deliveryId/redeliver')
   @HttpCode(HttpStatus.ACCEPTED)
   @ApiReceiverId()
-  @ApiParam({
-    name: 'deliveryId',
-    format: 'uuid',
-    example: '3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40',
-    description: 'The delivery.',
-  })
+  @ApiDeliveryId()
   @ApiOperation({
     summary: 'Send something once more',
     description: 'With the same id, whether it was taken or given up, and again for three days.',

@@ -50,7 +50,13 @@ export class Receivers {
     change: ReceiverChange,
   ): Promise<{ receiver: ReceiverView; secret: string | null }> {
     this.requireAllowed(settings.url);
-    this.requireSuitable({ ...settings, algorithm });
+    requireSuitable({ ...settings, algorithm });
+    if (settings.kind !== 'webhook' && this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
+      throw new InvalidFieldError(
+        'kind',
+        'must be webhook where JWT_ALGORITHM is HS256: others are signed with public keys',
+      );
+    }
     const id = randomUUID();
     const secret = settings.kind === 'webhook' ? makeReceiverSecret() : null;
     const encryptedSecret = secret === null ? null : this.cipher.encrypt(id, Buffer.from(secret));
@@ -90,21 +96,15 @@ export class Receivers {
     if (settings.url !== undefined) {
       this.requireAllowed(settings.url);
     }
-    return this.within(id, async (transaction, { kind, events, disabledReason }) => {
-      this.requireSuitable({ kind, events: settings.events ?? events, algorithm: settings.algorithm });
-      const hasChanged = await this.receivers.update(transaction, id, settings);
-      if (isDisabled === true) await this.receivers.disable(transaction, id);
-      if (
-        isDisabled === false &&
-        !(await this.receivers.enable(transaction, id)) &&
-        disabledReason === 'client_ended'
-      ) {
-        throw new InvalidFieldError('disabled', 'cannot be false: the service client of this stream has ended');
-      }
-      if (hasChanged) {
-        const what = Object.entries({ ...settings, isDisabled }).filter(([, value]) => value !== undefined);
-        const note = `${id} ${JSON.stringify(Object.fromEntries(what))}`;
-        await this.receivers.record(transaction, 'receiver_changed', note, change);
+    return this.within(id, async (transaction, receiver) => {
+      requireChangeable(receiver, settings);
+      const { kind, events, include, audience } = { ...receiver, ...given(settings) };
+      requireSuitable({ kind, events, include, audience, algorithm: settings.algorithm });
+      await this.receivers.update(transaction, id, settings);
+      if (isDisabled !== undefined) await this.setDisabled(transaction, receiver, isDisabled);
+      const what = given({ ...settings, disabled: isDisabled });
+      if (Object.keys(what).length > 0) {
+        await this.receivers.record(transaction, 'receiver_changed', `${id} ${JSON.stringify(what)}`, change);
       }
       return existing(await this.receivers.find(id, transaction));
     });
@@ -139,22 +139,11 @@ export class Receivers {
     }
   }
 
-  private requireSuitable({ kind, events, algorithm }: Pick<NewReceiver, 'kind' | 'events' | 'algorithm'>): void {
-    if (kind === 'webhook') {
-      if (algorithm !== undefined) {
-        throw new InvalidFieldError('algorithm', 'must be left out for a webhook, which is signed with its secret');
-      }
-      return;
-    }
-    if (this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
-      throw new InvalidFieldError(
-        'kind',
-        'must be webhook where JWT_ALGORITHM is HS256: others are signed with public keys',
-      );
-    }
-    const possible = kind === 'backchannel_logout' ? LOGOUT_EVENTS : Object.values(CAEP_EVENTS).flat();
-    if (!events.every((event) => possible.includes(event))) {
-      throw new InvalidFieldError('events', `must be some of ${possible.join(', ')} for ${kind}`);
+  private async setDisabled(transaction: Transaction, receiver: ReceiverView, isDisabled: boolean): Promise<void> {
+    if (isDisabled) {
+      await this.receivers.disable(transaction, receiver.id);
+    } else if (!(await this.receivers.enable(transaction, receiver.id)) && receiver.disabledReason === 'client_ended') {
+      throw new InvalidFieldError('disabled', 'cannot be false: the service client of this stream has ended');
     }
   }
 
@@ -170,6 +159,50 @@ export const rulesOf = ({ receiverNetworks, isProduction }: AppConfig): AddressR
   networks: receiverNetworks,
   allowsLoopback: !isProduction,
 });
+
+/** Of a stream its service client decides what it is sent and where. Throws `validation_failed` for a change of that. */
+function requireChangeable(
+  { clientId }: ReceiverView,
+  { description: _, algorithm: __, ...others }: Partial<ReceiverSettings>,
+): void {
+  const [field] = Object.keys(given(others));
+  if (clientId !== null && field !== undefined) {
+    throw new InvalidFieldError(field, 'cannot be changed: this is the stream of a service client, which decides that');
+  }
+}
+
+/** Throws `validation_failed` for what a receiver of its kind is never sent, or has no use for. */
+function requireSuitable({
+  kind,
+  events,
+  include,
+  audience,
+  algorithm,
+}: Pick<NewReceiver, 'kind' | 'events' | 'include' | 'audience' | 'algorithm'>): void {
+  if (kind === 'webhook') {
+    if (algorithm !== undefined) {
+      throw new InvalidFieldError('algorithm', 'must be left out for a webhook, which is signed with its secret');
+    }
+    if (audience !== null) {
+      throw new InvalidFieldError('audience', 'must be left out for a webhook: it is the aud of signed tokens');
+    }
+    return;
+  }
+  const possible = kind === 'backchannel_logout' ? LOGOUT_EVENTS : Object.values(CAEP_EVENTS).flat();
+  if (!events.every((event) => possible.includes(event))) {
+    throw new InvalidFieldError('events', `must be some of ${possible.join(', ')} for ${kind}`);
+  }
+  if (include.length > 0) {
+    throw new InvalidFieldError('include', `must be left out for ${kind}: its tokens have ids alone`);
+  }
+}
+
+/** Without what was left out. */
+const given = <T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  // What is left has the types it had.
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 
 function existing(receiver: ReceiverView | null): ReceiverView {
   if (!receiver) {
