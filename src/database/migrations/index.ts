@@ -23,6 +23,7 @@ import { CreateReceiversAndDeliveries1795680000000 } from './1795680000000-creat
 import { NoteExpiriesOfOpenSessions1795680000001 } from './1795680000001-note-expiries-of-open-sessions.js';
 import { AddAlgorithmToSigningKeys1795680500000 } from './1795680500000-add-algorithm-to-signing-keys.js';
 import { AddAlgorithmToReceivers1795680500001 } from './1795680500001-add-algorithm-to-receivers.js';
+import { DeliverReusedRefreshTokens1795682000000 } from './1795682000000-deliver-reused-refresh-tokens.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -51,4 +52,5 @@ export const migrations = [
   NoteExpiriesOfOpenSessions1795680000001,
   AddAlgorithmToSigningKeys1795680500000,
   AddAlgorithmToReceivers1795680500001,
+  DeliverReusedRefreshTokens1795682000000,
 ];

@@ -6,7 +6,6 @@ import { signJwtWith } from '../../keys/sign-jwt.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
 import type { ClaimedDelivery } from './deliveries.repository.js';
-import { TEST_EVENT } from './delivery.entity.js';
 import { LOGOUT_TOKEN_TYPE, logoutClaims } from './logout-token.js';
 import type { ReceiverMessage } from './receiver-post.js';
 import { SECURITY_EVENT_TYPE, securityEventClaims } from '../shared-signals/security-event.js';
@@ -39,11 +38,10 @@ export class DeliveryMessages {
     throw new Error('A stream that is polled is never sent anything.');
   }
 
-  /** A test has no subject: it is a form without a token, which a receiver has to refuse. */
+  /** A test is about a user that there is not: a relying party verifies it as any other, and has nothing to end. */
   private async writeLogoutToken(delivery: ClaimedDelivery): Promise<ReceiverMessage> {
-    const form = new URLSearchParams(
-      delivery.event === TEST_EVENT ? {} : { logout_token: await this.sign(delivery, LOGOUT_TOKEN_TYPE, logoutClaims) },
-    );
+    const about = { ...delivery, userId: delivery.userId ?? delivery.id };
+    const form = new URLSearchParams({ logout_token: await this.sign(about, LOGOUT_TOKEN_TYPE, logoutClaims) });
     return { contentType: 'application/x-www-form-urlencoded', headers: {}, body: form.toString() };
   }
 
