@@ -73,7 +73,15 @@ function readArguments(): AddReceiverDto | null {
   }
 }
 
+/** What can be said of a failure to the person at the command line. */
+function explanationOf(error: unknown): unknown {
+  if (error instanceof Problem && error.errors) {
+    return error.errors.map(({ field, message }) => `${field} ${message}.`).join('\n');
+  }
+  return error instanceof StartError || error instanceof Problem ? error.message : error;
+}
+
 main().catch((error: unknown) => {
-  console.error(error instanceof StartError || error instanceof Problem ? error.message : error);
+  console.error(explanationOf(error));
   process.exitCode = 1;
 });
