@@ -378,3 +378,34 @@ it('Staff make a service client, and the page asks as that service, without a co
   expect(await Promise.all(cookies)).toEqual(cookies.map(() => undefined));
   expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage])')).not.toContain(client.clientSecret);
 }, 120_000);
+
+it('Staff add a receiver with the example as it stands, send it a test, and see what became of it', async () => {
+  const { body: admin } = await run('register', someone());
+  await t.database.query(`UPDATE users SET role = 'admin' WHERE id = $1`, [admin.user.id]);
+  const { status, body: added } = await run('addReceiver');
+  expect(status).toBe(201);
+  expect(added).toMatchObject({ kind: 'webhook', secret: expect.stringMatching(/^whsec_/), disabledAt: null });
+  await operation('addReceiver').screenshot({ path: join(PICTURES, 'docs-add-receiver.png') });
+
+  expect((await run('listReceivers')).body.items.map(({ id }: { id: string }) => id)).toContain(added.id);
+  // Its id is filled in from that list.
+  expect(await run('testReceiver')).toMatchObject({ status: 202, body: { event: 'test' } });
+  expect((await run('listDeliveries')).body.items).toHaveLength(1);
+  const tried = await until('it was tried', async () => {
+    const { body } = await run('getDelivery');
+    return body.answer !== null && body;
+  });
+  // There is no such name.
+  expect(tried).toMatchObject({
+    state: 'waiting',
+    status: null,
+    answer: expect.stringContaining('billing.example.com'),
+  });
+  await operation('getDelivery').screenshot({ path: join(PICTURES, 'docs-delivery.png') });
+  expect((await run('changeReceiver')).body.events).toEqual(['session.created', 'session.revoked', 'session.expired']);
+  expect((await run('replaceReceiverSecret')).body.secret).not.toBe(added.secret);
+  expect((await run('deleteReceiver')).status).toBe(204);
+  await expectAccessible(page);
+  await page.locator('#operations-tag-Receivers').scrollIntoViewIfNeeded();
+  await picture('receivers');
+}, 120_000);

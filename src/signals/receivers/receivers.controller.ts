@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, HttpStatus, Param, Patch, Post, Query } from '@nestjs/common';
 import {
   ApiAcceptedResponse,
+  ApiBody,
   ApiCreatedResponse,
   ApiNoContentResponse,
   ApiOkResponse,
@@ -31,6 +32,33 @@ import {
 } from './receivers.errors.js';
 import type { ReceiverChange } from './receivers.repository.js';
 import { Receivers } from './receivers.service.js';
+
+// A body with all fields suits no kind.
+const ADD_EXAMPLES = {
+  webhook: {
+    summary: 'A webhook',
+    value: {
+      url: 'https://billing.example.com/hooks/latchkey',
+      kind: 'webhook',
+      events: ['session.revoked', 'session.expired'],
+      description: 'Billing: closes its sockets',
+    },
+  },
+  logout: {
+    summary: 'A relying party of OpenID Connect',
+    value: {
+      url: 'https://billing.example.com/backchannel-logout',
+      kind: 'backchannel_logout',
+      events: ['session.revoked', 'session.expired', 'user.deleted'],
+      audience: 'billing',
+    },
+  },
+};
+const CHANGE_EXAMPLES = {
+  events: { summary: 'Other events', value: { events: ['session.created', 'session.revoked', 'session.expired'] } },
+  disable: { summary: 'Disable it', value: { disabled: true } },
+  enable: { summary: 'Enable it', value: { disabled: false } },
+};
 
 const ApiDeliveryId = () =>
   ApiParam({
@@ -64,6 +92,7 @@ export class ReceiversController {
       'From the answer on it is sent each of these events at least once, those of one session in their order, first within a ' +
       'second and then for three days. The answer has its `secret`, this once.',
   })
+  @ApiBody({ type: AddReceiverDto, examples: ADD_EXAMPLES })
   @ApiCreatedResponse({ type: AddedReceiverDto })
   async addReceiver(
     @CurrentCaller() staff: Caller,
@@ -103,6 +132,7 @@ export class ReceiversController {
 
   @Patch(':id')
   @ApiReceiverId()
+  @ApiBody({ type: ChangeReceiverDto, examples: CHANGE_EXAMPLES })
   @ApiOperation({
     summary: 'Change a receiver, or disable and enable it',
     description: 'What is left out stays. What waits is sent as the receiver is by then.',

@@ -88,7 +88,7 @@ function collectionOf(path, name) {
   return collection ?? (name.endsWith('Id') ? `${name.slice(0, -2)}s` : undefined);
 }
 
-function offerOf(id, isCurrent = false, { device, email, name, title }) {
-  const label = device?.name ?? device?.label ?? email ?? name ?? title ?? id;
+function offerOf(id, isCurrent = false, { device, email, name, title, description, url, event }) {
+  const label = device?.name ?? device?.label ?? email ?? name ?? title ?? description ?? url ?? event ?? id;
   return { id, isCurrent, label: isCurrent ? `${label} (this one)` : label };
 }
