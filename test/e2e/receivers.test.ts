@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Answer, AuthResult } from '../support/api.js';
 import { addClient, basic, signUpStaff } from '../support/clients.js';
+import { startInstance } from '../support/instance.js';
 import { useInstances } from '../support/instances.js';
 import { TestReceiver } from '../support/receiver.js';
 import { until } from '../support/until.js';
@@ -158,6 +159,22 @@ it('Of the stream of a service client staff change nothing that the client decid
     disabledReason: 'staff',
   });
   expect((await admin('POST', `/${id}/secret`)).body.code).toBe('no_receiver_secret');
+});
+
+it('One of logout tokens can be disabled and described where JWT_ALGORITHM is HS256 now, and none can be added', async () => {
+  const logout = { kind: 'backchannel_logout', events: ['session.expired'] };
+  const id = await add(logout);
+  const shared = await startInstance({ env: { DATABASE_URL: t.database.url, JWT_ALGORITHM: 'HS256' } });
+  const { accessToken: bearer } = await signUpStaff(shared.api, t.database);
+  const call = (method: string, path: string, body: object) =>
+    shared.api.call(method, `/admin/receivers${path}`, { bearer, body });
+  expect((await call('PATCH', `/${id}`, { description: 'x', disabled: true })).body.disabledReason).toBe('staff');
+  expectRefused(
+    await call('POST', '', { ...HOOK, ...logout }),
+    'kind',
+    /^must be webhook where JWT_ALGORITHM is HS256/,
+  );
+  await shared.kill('SIGTERM');
 });
 
 it('A receiver that is not there is not found, by every route, whatever its id looks like', async () => {
