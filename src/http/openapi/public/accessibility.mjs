@@ -4,8 +4,11 @@ export function accessibility({ React }) {
 
   const makeFocusable = (element) => element?.querySelector('pre')?.setAttribute('tabindex', '0');
 
+  const nameExamples = (element) => element?.querySelector('select')?.setAttribute('aria-label', 'Examples');
+
   return {
     wrapComponents: {
+      ExamplesSelect: (Original) => (props) => h('div', { ref: nameExamples }, h(Original, props)),
       TextArea: (Original) => (props) => h(Original, { 'aria-label': 'Request body', ...props }),
       // What scrolls is reached by the keyboard.
       HighlightCode: (Original) => (props) => h('div', { ref: makeFocusable }, h(Original, props)),
