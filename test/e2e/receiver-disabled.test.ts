@@ -67,7 +67,7 @@ it('Staff are mailed once of a receiver that is gone, each in their language, th
     const { items } = (await admin('GET', `/${body.id}/deliveries`)).body;
     return items.every(({ status }: { status: number | null }) => status === 410);
   });
-  expect((await mailedAbout(body.id)).sort()).toEqual(EVERYBODY().sort());
+  expect((await mailedAbout(body.id)).toSorted()).toEqual(EVERYBODY().toSorted());
   const lines = await t.database.query(
     `SELECT reason FROM audit_events WHERE type = 'receiver_disabled' AND note LIKE $1`,
     [`${body.id} %`],
@@ -107,7 +107,7 @@ it('One that takes nothing for three days is disabled, and not a moment before; 
   await since('3 days 1 second');
   await admin('POST', `/${body.id}/test`);
   expect((await whenDisabled(body.id)).disabledReason).toBe('failing');
-  expect((await mailedAbout(body.id)).sort()).toEqual(EVERYBODY().sort());
+  expect((await mailedAbout(body.id)).toSorted()).toEqual(EVERYBODY().toSorted());
 
   const other = (await admin('POST', '', { url: receiver.url, kind: 'webhook', events: ['session.expired'] })).body;
   expect((await admin('PATCH', `/${other.id}`, { disabled: true })).body.disabledReason).toBe('staff');

@@ -98,8 +98,13 @@ export class Receivers {
     }
     return this.within(id, async (transaction, receiver) => {
       requireChangeable(receiver, settings);
-      const { kind, events, include, audience } = { ...receiver, ...given(settings) };
-      requireSuitable({ kind, events, include, audience, algorithm: settings.algorithm });
+      const {
+        events = receiver.events,
+        include = receiver.include,
+        audience = receiver.audience,
+        algorithm,
+      } = settings;
+      requireSuitable({ kind: receiver.kind, events, include, audience, algorithm });
       await this.receivers.update(transaction, id, settings);
       if (isDisabled !== undefined) await this.setDisabled(transaction, receiver, isDisabled);
       const what = given({ ...settings, disabled: isDisabled });
@@ -198,11 +203,8 @@ function requireSuitable({
 }
 
 /** Without what was left out. */
-const given = <T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  // What is left has the types it had.
-  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+const given = (settings: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 
 function existing(receiver: ReceiverView | null): ReceiverView {
   if (!receiver) {
