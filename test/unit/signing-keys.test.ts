@@ -13,7 +13,8 @@ const LONG_AGO = new Date(0);
 
 const warned = jest.spyOn(Logger.prototype, 'warn').mockReturnValue(undefined);
 beforeEach(() => warned.mockClear());
-afterAll(() => warned.mockRestore());
+const logged = jest.spyOn(Logger.prototype, 'log').mockReturnValue(undefined);
+afterAll(() => [warned, logged].forEach((mock) => mock.mockRestore()));
 
 /** The keys as an instance knows them, over a table that the test changes. */
 function keysOver(table: StoredKey[]) {
