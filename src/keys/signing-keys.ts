@@ -92,12 +92,15 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * The key that signs a token which is issued at a moment: never one that was revoked before. Throws
-   * {@link ServiceUnavailableError} where there is none, and what the database throws.
+   * {@link ServiceUnavailableError} where there is none, as under HS256, and what the database throws.
    */
   async signing({ readAt, keyIds }: Moment, algorithm: SigningAlgorithm = SIGNING_ALGORITHM): Promise<OpenedKey> {
     const known = signingAt(this.keys, algorithm, readAt);
     if (known && keyIds.includes(known.id)) {
       return known;
+    }
+    if (!this.isUsed) {
+      throw new ServiceUnavailableError();
     }
     await this.readFresh();
     if (!this.current(algorithm)) {

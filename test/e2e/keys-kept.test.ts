@@ -3,11 +3,13 @@ import { Client } from 'pg';
 import { KeyCipher } from '../../src/keys/key-cipher.js';
 import { generateKey, readKey, type SigningAlgorithm, writeKey } from '../../src/keys/signing-key.js';
 import type { Api } from '../support/api.js';
+import { addClient, basic, signUpStaff } from '../support/clients.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
 import { claimsOf, resign, signed, signingKeyOf } from '../support/forge.js';
 import { type Instance, startInstance } from '../support/instance.js';
 import { publishedBy, rotateKeys, Verifier } from '../support/keys.js';
+import { TestReceiver } from '../support/receiver.js';
 import { SECRETS } from '../support/secrets.js';
 import { expectInvariants } from '../support/invariants.js';
 import { until } from '../support/until.js';
@@ -313,4 +315,44 @@ describe('JWT_ALGORITHM=HS256', () => {
     });
     expect(await rowsOf()).toEqual([]);
   });
+
+  it('Under HS256 no stream is created, nothing is signed for a receiver that was there, staff see why, and no key is made', async () => {
+    const before = await start();
+    const [account, receiver] = [await signUpStaff(before.api, database), await TestReceiver.open()];
+    const partner = await addClient(before.api, account, 'signals');
+    const asPartner = { headers: { authorization: basic(partner) } };
+    const streams = [
+      { delivery: { method: 'urn:ietf:rfc:8936' } },
+      { delivery: { method: 'urn:ietf:rfc:8935', endpoint_url: receiver.url } },
+    ];
+    const made = await Promise.all(
+      streams.map((body) => before.api.call('POST', '/ssf/streams', { ...asPartner, body })),
+    );
+    const [polledId, pushedId] = made.map(({ body }) => body.stream_id);
+    await stop(before);
+    await database.query('DELETE FROM signing_keys');
+
+    const after = await start({ JWT_ALGORITHM: 'HS256' });
+    const refused = await after.api.call('POST', '/ssf/streams', { ...asPartner, body: streams[0] });
+    expect([refused.status, refused.body.errors]).toEqual([
+      400,
+      [{ field: 'delivery', message: expect.stringContaining('HS256') }],
+    ]);
+    for (const stream_id of [polledId, pushedId]) {
+      expect((await after.api.call('POST', '/ssf/verify', { ...asPartner, body: { stream_id } })).status).toBe(204);
+    }
+    const poll = await after.api.call('POST', `/ssf/streams/${polledId}/poll`, {
+      ...asPartner,
+      body: { returnImmediately: true },
+    });
+    expect([poll.status, poll.headers.get('retry-after')]).toEqual([503, '1']);
+    const bearer = (await after.api.refresh(account.refreshToken)).body.accessToken;
+    await until('staff see why', async () => {
+      const { body } = await after.api.call('GET', `/admin/receivers/${pushedId}/deliveries`, { bearer });
+      return /JWT_ALGORITHM is HS256/.test(body.items[0].answer);
+    });
+    expect(receiver.received).toEqual([]);
+    expect(await rowsOf()).toEqual([]);
+    await receiver.stop();
+  }, 60_000);
 });

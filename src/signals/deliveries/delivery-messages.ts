@@ -3,6 +3,7 @@ import { AppConfig } from '../../config/config.js';
 import { issuerOf } from '../../config/issuer.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
 import { signJwtWith } from '../../keys/sign-jwt.js';
+import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
 import type { ClaimedDelivery } from './deliveries.repository.js';
@@ -25,6 +26,9 @@ export class DeliveryMessages {
 
   /** Throws where it cannot be signed. */
   async write(delivery: ClaimedDelivery): Promise<ReceiverMessage> {
+    if (delivery.kind !== 'webhook' && this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
+      throw new Error('there is no key to sign it with, since JWT_ALGORITHM is HS256');
+    }
     switch (delivery.kind) {
       case 'webhook':
         return webhookOf(delivery, this.secretsOf(delivery), new Date());

@@ -4,6 +4,7 @@ import { isUUID } from 'class-validator';
 import { AppConfig } from '../../config/config.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
+import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { DeliverySender } from '../deliveries/delivery-sender.js';
 import { whatIsWrong } from '../receivers/receiver-url.js';
 import { rulesOf } from '../receivers/receivers.service.js';
@@ -28,8 +29,17 @@ export class Streams {
     this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
   }
 
-  /** Throws `validation_failed` for a URL that nothing may be sent to, and {@link StreamExistsError} for too many. */
+  /**
+   * Throws `validation_failed` for a URL that nothing may be sent to, and where there are no keys to sign events with, and
+   * {@link StreamExistsError} for too many.
+   */
   async create(clientId: string, request: StreamRequestDto): Promise<Stream> {
+    if (this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
+      throw new InvalidFieldError(
+        'delivery',
+        'is not possible where JWT_ALGORITHM is HS256: events are signed with keys',
+      );
+    }
     if ((await this.streams.list(clientId)).length >= STREAMS_MAX) {
       throw new StreamExistsError();
     }
