@@ -156,6 +156,19 @@ it.each([
   expect(receiver.received).toHaveLength(isRolledBack ? 0 : 1);
 });
 
+it('What one instance is about to claim no other one claims', async () => {
+  heir = await start();
+  // Longer than it takes until either instance looks again.
+  await slowDown('UPDATE', 'NEW.attempts > OLD.attempts');
+  for (let count = 1; count <= 2; count++) {
+    await addEvent();
+    await until('it is there', () => receiver.received.length >= count);
+  }
+  await allDelivered();
+  expect(receivedIds().toSorted()).toEqual((await deliveries()).map(({ id }) => id).toSorted());
+  expect((await deliveries()).map(({ attempts }) => attempts)).toEqual([1, 1]);
+});
+
 it('While the database does not answer two instances nothing is lost, and nothing is sent twice', async () => {
   const proxies = await Promise.all([startDatabaseProxy(database.url), startDatabaseProxy(database.url)]);
   await doomed.kill('SIGKILL');

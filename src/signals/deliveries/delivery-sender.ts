@@ -130,10 +130,13 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
 
   private async giveUpOverdue(): Promise<void> {
     try {
-      const count = await this.deliveries.giveUpOverdue(GIVEN_UP_AT_ONCE);
-      if (count > 0) {
-        this.logger.warn(`${count} deliveries could not be sent within three days, and are given up`);
-      }
+      let count: number;
+      do {
+        count = await this.deliveries.giveUpOverdue(GIVEN_UP_AT_ONCE);
+        if (count > 0) {
+          this.logger.warn(`${count} deliveries could not be sent within three days, and are given up`);
+        }
+      } while (count >= GIVEN_UP_AT_ONCE);
     } catch (error) {
       this.logger.warn(`Could not give up deliveries that are overdue, trying again: ${String(error)}`);
     }
