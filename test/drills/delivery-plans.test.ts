@@ -2,6 +2,8 @@ import { Client } from 'pg';
 import type { Database } from '../../src/database/database.js';
 import { DeliveriesRepository } from '../../src/signals/deliveries/deliveries.repository.js';
 import { ReceiversRepository } from '../../src/signals/receivers/receivers.repository.js';
+import type { DeliverySender } from '../../src/signals/deliveries/delivery-sender.js';
+import { ExpiredSessions } from '../../src/signals/expiry/expired-sessions.js';
 import { StreamsRepository } from '../../src/signals/shared-signals/streams.repository.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 
@@ -10,6 +12,8 @@ const AT_ONCE = 64;
 const CLAIM = { free: 512, share: AT_ONCE, underWay: [], seconds: 30 };
 // Some of each index, and its own, for each of the 64 that are claimed. The table has more than ten thousand, and its indexes too.
 const FEW_PAGES = 3000;
+// A thousand at once.
+const EXPIRED = 'sessions that expired';
 
 interface Node {
   readonly 'Node Type': string;
@@ -30,6 +34,11 @@ beforeAll(async () => {
   await client.connect();
   // Nothing is known of the table: as on an installation whose first receiver is down soon.
   await client.query('ALTER TABLE deliveries SET (autovacuum_enabled = off)');
+  await client.query('ALTER TABLE session_expiries SET (autovacuum_enabled = off)');
+  await client.query(
+    `INSERT INTO session_expiries (session_id, look_at)
+     SELECT gen_random_uuid(), now() - interval '1 hour' FROM generate_series(1, ${MANY})`,
+  );
   busy = await addReceiver();
   await insertMany(busy, 'delivered');
   await insertMany(busy, 'waiting');
@@ -63,7 +72,7 @@ const insertMany = (receiverId: string, state: 'waiting' | 'delivered', minutesA
 
 const some = async () =>
   (
-    await client.query<any>(
+    await client.query(
       `SELECT id, receiver_id AS "receiverId" FROM deliveries WHERE receiver_id = $1 AND state = 'waiting'
        ORDER BY next_attempt_at LIMIT ${AT_ONCE - 1}`,
       [busy],
@@ -107,18 +116,20 @@ const ASKED: [what: string, ask: (on: Database) => Promise<unknown>][] = [
   ['the newest, for staff', (on) => new DeliveriesRepository(on).list(busy, { limit: 50 })],
   ['a receiver, for staff', (on) => new ReceiversRepository(on).find(busy)],
   ['what is polled', (on) => new StreamsRepository(on).listWaiting(busy, AT_ONCE)],
+  [EXPIRED, (on) => new ExpiredSessions(on, {} as DeliverySender)['look']()],
 ];
 
 describe.each([
   ['of which nothing is known', 'SELECT'],
-  ['that was counted', 'ANALYZE deliveries'],
+  ['that was counted', 'ANALYZE deliveries, session_expiries'],
 ])('In a big table %s it is found by an index', (_, prepare) => {
   beforeAll(() => client.query(prepare), 60_000);
 
-  it.each(ASKED)('%s', async (__, ask) => {
+  it.each(ASKED)('%s', async (what, ask) => {
     const { pages, readWholly } = await costOf(ask);
     expect(readWholly).not.toContain('deliveries');
-    expect(pages).toBeLessThan(FEW_PAGES);
+    expect(readWholly).not.toContain('session_expiries');
+    expect(pages).toBeLessThan(FEW_PAGES * (what === EXPIRED ? 10 : 1));
     // The control: something was found.
     expect(pages).toBeGreaterThan(1);
   });

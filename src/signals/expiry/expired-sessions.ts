@@ -47,11 +47,12 @@ export class ExpiredSessions implements OnApplicationBootstrap, OnApplicationShu
     }
   }
 
+  // Rows that are locked stay where they are: found there, and not by their number, for which all of the table would be read.
   /** Returns how many were looked at. */
   private async noteSome(): Promise<number> {
     const { rows } = await this.database.query<{ looked: number; expired: number }>(sql`
       WITH due AS MATERIALIZED (
-        SELECT session_id FROM session_expiries
+        SELECT ctid AS place, session_id FROM session_expiries
         WHERE look_at <= now() - make_interval(secs => ${AFTER_SECONDS}::integer)
         ORDER BY look_at LIMIT ${MOST_AT_ONCE} FOR UPDATE SKIP LOCKED
       ), held AS MATERIALIZED (
@@ -59,14 +60,12 @@ export class ExpiredSessions implements OnApplicationBootstrap, OnApplicationShu
         FROM sessions s WHERE s.id IN (SELECT session_id FROM due) AND s.revoked_at IS NULL
         ORDER BY s.id FOR NO KEY UPDATE
       ), moved AS (
-        UPDATE session_expiries e SET look_at = h.ends_at FROM held h
-        WHERE e.session_id = h.id AND h.ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
-        RETURNING e.session_id
+        UPDATE session_expiries e SET look_at = h.ends_at FROM due d JOIN held h ON h.id = d.session_id
+        WHERE e.ctid = d.place AND h.ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
       ), done AS (
-        DELETE FROM session_expiries WHERE session_id IN (SELECT session_id FROM due)
-          AND session_id NOT IN (
-            SELECT id FROM held WHERE ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
-          )
+        DELETE FROM session_expiries e USING due d WHERE e.ctid = d.place AND d.session_id NOT IN (
+          SELECT id FROM held WHERE ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
+        )
       ), expired AS (
         INSERT INTO audit_events (type, outcome, user_id, session_id)
         SELECT 'session_expired', 'success', user_id, id FROM held
