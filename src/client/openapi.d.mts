@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The public keys that access tokens are verified with, and what receivers are sent
-         * @description A JSON Web Key Set (RFC 7517), for any origin. A verifier that keeps it for ten minutes never refuses a good token, and asks again when a token names a key that is not in it. Access tokens are of ES256 alone: accept no other `alg` for them. A signature says who issued a token; whether its session is still open, only Latchkey knows.
+         * The public keys that access tokens are verified with
+         * @description A JSON Web Key Set (RFC 7517), for any origin. A verifier that keeps it for ten minutes never refuses a good token, and asks again when a token names a key that is not in it. A signature says who issued a token; whether its session is still open, only Latchkey knows.
          */
         get: operations["listKeys"];
         put?: never;
@@ -1133,7 +1133,7 @@ export interface paths {
         };
         /**
          * How shared signals are received, and where
-         * @description The transmitter metadata of the OpenID Shared Signals Framework, for any origin.
+         * @description The transmitter metadata of the OpenID Shared Signals Framework, for any origin. Where the issuer has a path, that may be appended, as receivers do. There is none under HS256.
          */
         get: operations["getSsfConfiguration"];
         put?: never;
@@ -1175,7 +1175,7 @@ export interface paths {
         head?: never;
         /**
          * Change what is given of a stream
-         * @description What is left out stays. The method of delivery cannot be changed.
+         * @description What is left out stays. What is given as the transmitter says it has to be as it is.
          */
         patch: operations["changeStream"];
         trace?: never;
@@ -1189,7 +1189,7 @@ export interface paths {
         };
         /**
          * Whether a stream is enabled
-         * @description Also disabled where nothing that is pushed was taken for three days; `reason` says so.
+         * @description Also disabled where nothing that is pushed was taken for three days, or by the operator of this service; `reason` says so.
          */
         get: operations["getStreamStatus"];
         put?: never;
@@ -1215,7 +1215,7 @@ export interface paths {
         put?: never;
         /**
          * Ask for an event that shows that a stream works
-         * @description It has the `state` of the request, and comes as all events of the stream do.
+         * @description It has the `state` of the request, and comes as all events of the stream do: later where that is paused, and never where it is disabled. Too soon after the one before it is 429.
          */
         post: operations["verifyStream"];
         delete?: never;
@@ -1235,7 +1235,7 @@ export interface paths {
         put?: never;
         /**
          * Fetch security events, and acknowledge those before
-         * @description What is not acknowledged is in the next answer again.
+         * @description What is not acknowledged is in the next answer again. Where nothing waits, the answer does, for 20 seconds, unless `returnImmediately` says otherwise. Ten polls of a stream may wait.
          */
         post: operations["poll"];
         delete?: never;
@@ -1248,19 +1248,9 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        EcJwk: {
+        Jwk: {
             /**
-             * @description The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.
-             * @example oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U
-             */
-            kid: string;
-            /**
-             * @example sig
-             * @enum {string}
-             */
-            use: "sig";
-            /**
-             * @description discriminator enum property added by openapi-typescript
+             * @example EC
              * @enum {string}
              */
             kty: "EC";
@@ -1274,13 +1264,6 @@ export interface components {
             /** @example g2A9xVrHeUOhIQaW6cQWF1tdoP9LxmbxyjUAYlz9Ybs */
             y: string;
             /**
-             * @example ES256
-             * @enum {string}
-             */
-            alg: "ES256";
-        };
-        RsaJwk: {
-            /**
              * @description The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.
              * @example oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U
              */
@@ -1291,22 +1274,13 @@ export interface components {
              */
             use: "sig";
             /**
-             * @description discriminator enum property added by openapi-typescript
+             * @example ES256
              * @enum {string}
              */
-            kty: "RSA";
-            /** @example wGHu0bS0dMRzXfJ3e7jUyvd8bT1u0qk5nV0m2pXo… */
-            n: string;
-            /** @example AQAB */
-            e: string;
-            /**
-             * @example RS256
-             * @enum {string}
-             */
-            alg: "RS256";
+            alg: "ES256";
         };
         Jwks: {
-            /** @description Of each algorithm the key that signs, the next one from 20 minutes before it signs, and each former one while a token of it may be valid. Empty where JWT_ALGORITHM is HS256. */
+            /** @description The key that signs, the next one from 20 minutes before it signs, and each former one while a token of it may be valid. Empty where JWT_ALGORITHM is HS256. */
             keys: components["schemas"]["Jwk"][];
         };
         /**
@@ -2649,16 +2623,6 @@ export interface components {
             data: components["schemas"]["NoData"];
         };
         /**
-         * @description What names a person: sent only where it is asked for.
-         * @enum {string}
-         */
-        Includable: "email";
-        /**
-         * @description Of a key in the published key set.
-         * @enum {string}
-         */
-        SigningAlgorithm: "ES256" | "RS256";
-        /**
          * @description How a receiver is notified: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, `ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.
          * @enum {string}
          */
@@ -2668,22 +2632,12 @@ export interface components {
          * @enum {string}
          */
         SignalEvent: "session.created" | "session.revoked" | "session.expired" | "user.created" | "user.disabled" | "user.enabled" | "user.deleted" | "password.changed" | "email.changed" | "refresh_token.reused";
+        /**
+         * @description What names a person: sent only where it is asked for.
+         * @enum {string}
+         */
+        Includable: "email";
         ReceiverRequest: {
-            /**
-             * @example [
-             *       "email"
-             *     ]
-             */
-            include?: components["schemas"]["Includable"][];
-            /**
-             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
-             * @example billing
-             */
-            audience?: string;
-            /** @example Billing: closes its sockets */
-            description?: string;
-            /** @description Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; not for webhooks. */
-            algorithm?: components["schemas"]["SigningAlgorithm"];
             /**
              * @description https; to an address of the internet, or one in `RECEIVER_NETWORKS`.
              * @example https://billing.example.com/hooks/latchkey
@@ -2698,6 +2652,19 @@ export interface components {
              *     ]
              */
             events: components["schemas"]["SignalEvent"][];
+            /**
+             * @example [
+             *       "email"
+             *     ]
+             */
+            include?: components["schemas"]["Includable"][];
+            /**
+             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
+             * @example billing
+             */
+            audience?: string;
+            /** @example Billing: closes its sockets */
+            description?: string;
         };
         /**
          * @description By staff, by its own answer (410), since every attempt failed for three days, or since its service client ended.
@@ -2725,11 +2692,6 @@ export interface components {
             include: components["schemas"]["Includable"][];
             /** @example null */
             audience: string | null;
-            /**
-             * @description Of the key that signs what it is sent; null for a webhook, which is signed with its secret.
-             * @example null
-             */
-            algorithm: null | components["schemas"]["SigningAlgorithm"];
             /** @example Billing: closes its sockets */
             description: string | null;
             /**
@@ -2788,11 +2750,6 @@ export interface components {
             include: components["schemas"]["Includable"][];
             /** @example null */
             audience: string | null;
-            /**
-             * @description Of the key that signs what it is sent; null for a webhook, which is signed with its secret.
-             * @example null
-             */
-            algorithm: null | components["schemas"]["SigningAlgorithm"];
             /** @example Billing: closes its sockets */
             description: string | null;
             /**
@@ -2834,6 +2791,14 @@ export interface components {
             nextCursor: string | null;
         };
         ChangeReceiver: {
+            /** @example https://billing.example.com/hooks/latchkey */
+            url?: string;
+            /**
+             * @example [
+             *       "session.revoked"
+             *     ]
+             */
+            events?: components["schemas"]["SignalEvent"][];
             /**
              * @example [
              *       "email"
@@ -2847,16 +2812,6 @@ export interface components {
             audience?: string;
             /** @example Billing: closes its sockets */
             description?: string;
-            /** @description Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; not for webhooks. */
-            algorithm?: components["schemas"]["SigningAlgorithm"];
-            /** @example https://billing.example.com/hooks/latchkey */
-            url?: string;
-            /**
-             * @example [
-             *       "session.revoked"
-             *     ]
-             */
-            events?: components["schemas"]["SignalEvent"][];
             /**
              * @description Disabled, it is sent nothing, and nothing is kept for it. Enabled again, it is sent what waited before.
              * @example false
@@ -2965,19 +2920,19 @@ export interface components {
             verification_endpoint: string;
             authorization_schemes: components["schemas"]["AuthorizationScheme"][];
             /**
-             * @description What events are signed with: the first one, unless a stream has another `signing_alg`. The framework has no such member: it is of Latchkey.
-             * @example [
-             *       "RS256",
-             *       "ES256"
-             *     ]
-             */
-            signing_alg_values_supported: string[];
-            /**
              * @description A stream has the events of all users.
              * @example ALL
              * @enum {string}
              */
             default_subjects: "ALL";
+            /**
+             * @description What a receiver has to understand of a complex subject: without its session it would be another one.
+             * @example [
+             *       "user",
+             *       "session"
+             *     ]
+             */
+            critical_subject_members: string[];
         };
         /**
          * @description How events come: pushed by Latchkey (RFC 8935), or polled by the receiver (RFC 8936).
@@ -2988,12 +2943,12 @@ export interface components {
             /** @example urn:ietf:rfc:8935 */
             method: components["schemas"]["StreamDeliveryMethod"];
             /**
-             * @description Where events are pushed to. Of a stream that is polled, where that is: it is in the answer.
+             * @description Where events are pushed to, and required there. Of a stream that is polled, where that is: it is in the answer.
              * @example https://receiver.example.com/events
              */
             endpoint_url?: string;
             /**
-             * @description The header Authorization of pushes. It is not in any answer.
+             * @description The header Authorization of pushes. It is in no answer, so one that is left out stays where `endpoint_url` does, and an empty one takes it away.
              * @example Bearer 8a1f…
              */
             authorization_header?: string;
@@ -3001,13 +2956,14 @@ export interface components {
         StreamRequest: {
             /**
              * Format: uuid
-             * @description Which stream; not when one is created.
+             * @description Which stream; required, but where one is created.
              * @example 5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61
              */
             stream_id?: string;
+            /** @description Replaced as a whole. Polled, where it is left out of a POST or PUT. */
             delivery?: components["schemas"]["StreamDelivery"];
             /**
-             * @description Those that are not supported are left out.
+             * @description Those that are not supported are left out. All, where it is left out of a POST or PUT.
              * @example [
              *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
              *     ]
@@ -3016,23 +2972,17 @@ export interface components {
             /** @example Closes sessions at the partner */
             description?: string;
             /**
-             * @description The algorithm that events are signed with. The framework has no such member: it is of Latchkey.
-             * @default RS256
-             * @example RS256
-             */
-            signing_alg: components["schemas"]["SigningAlgorithm"];
-            /**
-             * @description Not changed by this.
+             * @description Not changed by this: left out, or as it is.
              * @example https://auth.example.com
              */
             iss?: string;
             /**
-             * @description Not changed by this.
+             * @description Not changed by this: left out, or as it is.
              * @example 9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a
              */
             aud?: string;
             /**
-             * @description Not changed by this.
+             * @description Not changed by this: left out, or as it is.
              * @example [
              *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
              *       "https://schemas.openid.net/secevent/caep/event-type/session-established",
@@ -3041,12 +2991,17 @@ export interface components {
              */
             events_supported?: string[];
             /**
-             * @description Not changed by this.
+             * @description Not changed by this: left out, or as it is.
              * @example [
              *       "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
              *     ]
              */
             events_delivered?: string[];
+            /**
+             * @description Not changed by this: left out, or as it is.
+             * @example 1
+             */
+            min_verification_interval?: number;
         };
         Stream: {
             /**
@@ -3082,8 +3037,11 @@ export interface components {
              */
             events_delivered: string[];
             delivery: components["schemas"]["StreamDelivery"];
-            /** @example RS256 */
-            signing_alg: components["schemas"]["SigningAlgorithm"];
+            /**
+             * @description Seconds between two requests for a verification event.
+             * @example 1
+             */
+            min_verification_interval: number;
             /** @example Closes sessions at the partner */
             description?: string;
         };
@@ -3129,7 +3087,7 @@ export interface components {
              */
             returnImmediately: boolean;
             /**
-             * @description Events that were taken.
+             * @description Events that were taken. Unknown ones are passed over.
              * @example [
              *       "3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40"
              *     ]
@@ -3215,8 +3173,6 @@ export interface components {
              */
             error_description: string;
         };
-        /** @description A public key. Those of access tokens have `alg` ES256; with the others receivers verify what they are sent. */
-        Jwk: components["schemas"]["EcJwk"] | components["schemas"]["RsaJwk"];
         /** @description A user, as RFC 9493 writes one. */
         SubjectIdentifier: components["schemas"]["IssuerSubject"] | components["schemas"]["EmailSubject"] | components["schemas"]["OpaqueSubject"];
         /** @description One event of the stream, its lines as the fields of an object. `resync` says that events were missed: read the list again. */
@@ -3225,7 +3181,7 @@ export interface components {
          * @description What went wrong, for programs. A code never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "delivery_not_found" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "incident_not_found" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_scope" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "no_receiver_secret" | "not_acceptable" | "not_found" | "receiver_disabled" | "receiver_not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "stream_not_found" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "too_many_streams" | "unsupported_grant_type" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
+        ProblemCode: "ambiguous_refresh_token" | "bad_request" | "body_too_large" | "client_name_taken" | "client_not_found" | "client_secret_not_found" | "cross_site_request" | "database_went_back" | "delivery_not_found" | "email_not_verified" | "email_taken" | "forbidden" | "headers_too_large" | "https_required" | "incident_not_found" | "insufficient_scope" | "insufficient_user_authentication" | "internal_error" | "invalid_client" | "invalid_credentials" | "invalid_disown_token" | "invalid_link_token" | "invalid_refresh_token" | "invalid_request" | "invalid_reset_token" | "invalid_scope" | "invalid_token" | "invalid_undo_token" | "invalid_verification_token" | "last_admin" | "last_client_secret" | "malformed_body" | "method_not_allowed" | "no_receiver_secret" | "no_shared_signals" | "not_acceptable" | "not_found" | "receiver_disabled" | "receiver_not_found" | "refresh_token_reused" | "refused" | "request_timeout" | "service_unavailable" | "session_expired" | "session_not_found" | "session_revoked" | "stream_disabled_by_staff" | "stream_not_found" | "subject_not_found" | "too_many_client_secrets" | "too_many_requests" | "too_many_streams" | "unsupported_grant_type" | "unsupported_media_type" | "uri_too_long" | "user_not_found" | "validation_failed";
     };
     responses: {
         /** @description Any other refusal. */
@@ -3818,6 +3774,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description `no_shared_signals`: There are no shared signals where JWT_ALGORITHM is HS256: receivers verify them with public keys. */
+        NoSharedSignals: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description `insufficient_scope`: This service client does not have the scope that this takes. */
         InsufficientScope: {
             headers: {
@@ -3869,6 +3835,22 @@ export interface components {
         };
         /** @description `too_many_streams`: This service client has ten streams. Delete one that is no longer used. */
         TooManyStreams: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description `cross_site_request`: A browser sent this request from another site.
+         *
+         *     `insufficient_scope`: This service client does not have the scope that this takes.
+         *
+         *     `stream_disabled_by_staff`: The operator of this service disabled the stream, and only they can enable it.
+         */
+        CrossSiteRequestOrInsufficientScopeOrStreamDisabledByStaff: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -5997,6 +5979,7 @@ export interface operations {
                     "application/json": components["schemas"]["SsfConfiguration"];
                 };
             };
+            404: components["responses"]["NoSharedSignals"];
             500: components["responses"]["InternalError"];
             default: components["responses"]["AnyOther"];
         };
@@ -6094,6 +6077,7 @@ export interface operations {
             400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
             401: components["responses"]["InvalidClientOrInvalidToken"];
             403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            404: components["responses"]["NoSharedSignals"];
             409: components["responses"]["TooManyStreams"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -6225,7 +6209,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidRequestOrMalformedBodyOrValidationFailed"];
             401: components["responses"]["InvalidClientOrInvalidToken"];
-            403: components["responses"]["CrossSiteRequestOrInsufficientScope"];
+            403: components["responses"]["CrossSiteRequestOrInsufficientScopeOrStreamDisabledByStaff"];
             404: components["responses"]["StreamNotFound"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];

@@ -2,14 +2,18 @@ import { defineProblem } from '../problems/problem.js';
 
 // The codes are those of OAuth (RFC 6749, 5.2; RFC 6750, 3.1).
 
+const BASIC = 'Basic realm="latchkey", charset="UTF-8"';
+const BEARER = 'Bearer realm="latchkey"';
+
 /** Credentials that are missing, wrong or no longer valid: a client learns nothing about which. */
 export class InvalidClientError extends defineProblem(
   'invalid_client',
   401,
   'Send the client_id and client_secret of a service client. npm run client:add makes one.',
 ) {
-  constructor() {
-    super({ headers: { 'WWW-Authenticate': 'Basic realm="latchkey", charset="UTF-8"' } });
+  /** @param doTokens whether an access token of a client would do as well */
+  constructor(doTokens = false) {
+    super({ headers: { 'WWW-Authenticate': doTokens ? `${BEARER}, ${BASIC}` : BASIC } });
   }
 }
 

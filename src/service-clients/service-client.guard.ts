@@ -36,7 +36,7 @@ interface Requirement {
   readonly takesTokens: boolean;
 }
 
-const BEARER = /^Bearer +([\w.-]+) *$/i;
+const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i;
 const REQUIREMENT = new HandlerMark<Requirement>();
 
 /** Requires a service client with the scope, as the database has it after the request arrived. */
@@ -62,7 +62,7 @@ class ServiceClientGuard implements CanActivate {
     }
     const credentials = readClientCredentials({ authorization, form: formFieldsOf(request) });
     if (!credentials && !isOptional) {
-      throw new InvalidClientError();
+      throw new InvalidClientError(takesTokens);
     }
     request.serviceClient = credentials && (await this.authentication.require(credentials, scope, sourceOf(request)));
     return true;
@@ -76,6 +76,7 @@ class ServiceClientGuard implements CanActivate {
     if (!client.scopes.includes(scope)) {
       throw new InsufficientScopeError({
         detail: `This token, or its service client, does not have the scope ${scope}.`,
+        headers: { 'WWW-Authenticate': `Bearer realm="latchkey", error="insufficient_scope", scope="${scope}"` },
       });
     }
     return client;

@@ -15,6 +15,7 @@ import { ReceiversController } from './receivers/receivers.controller.js';
 import { ReceiversRepository } from './receivers/receivers.repository.js';
 import { Receivers } from './receivers/receivers.service.js';
 import { SecretRenewal } from './receivers/secret-renewal.js';
+import { PollWaits } from './shared-signals/poll-waits.js';
 import { PollsController } from './shared-signals/polls.controller.js';
 import { Polls } from './shared-signals/polls.service.js';
 import { SsfConfigurationController } from './shared-signals/ssf-configuration.controller.js';
@@ -40,6 +41,7 @@ const FINISHED_KEPT_DAYS = 30;
     Streams,
     StreamsRepository,
     Polls,
+    PollWaits,
   ],
 })
 export class SignalsModule {

@@ -24,6 +24,7 @@ import { NoteExpiriesOfOpenSessions1795680000001 } from './1795680000001-note-ex
 import { AddAlgorithmToSigningKeys1795680500000 } from './1795680500000-add-algorithm-to-signing-keys.js';
 import { AddAlgorithmToReceivers1795680500001 } from './1795680500001-add-algorithm-to-receivers.js';
 import { DeliverReusedRefreshTokens1795682000000 } from './1795682000000-deliver-reused-refresh-tokens.js';
+import { EndStreamsWithTheirClient1795683000000 } from './1795683000000-end-streams-with-their-client.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -53,4 +54,5 @@ export const migrations = [
   AddAlgorithmToSigningKeys1795680500000,
   AddAlgorithmToReceivers1795680500001,
   DeliverReusedRefreshTokens1795682000000,
+  EndStreamsWithTheirClient1795683000000,
 ];

@@ -6,7 +6,7 @@ import type { PageRequest } from '../../http/pagination.js';
 import { READER } from '../../mail/outbox.js';
 import type { Receiver } from '../receivers/receiver.entity.js';
 import { OLDEST_WAITING_SECONDS } from '../receivers/receivers.repository.js';
-import { type Delivery, type DeliveryState, TEST_EVENT } from './delivery.entity.js';
+import { type Delivery, type DeliveryState, STREAM_UPDATED, TEST_EVENT } from './delivery.entity.js';
 
 /** A delivery as staff see it. */
 export type DeliveryView = Pick<
@@ -87,9 +87,20 @@ export class DeliveriesRepository {
           ) n
         ) f
         ORDER BY open.busy + f.number LIMIT ${free}
+      ), last AS MATERIALIZED (
+        -- That staff disabled a stream, which is all that it is still sent.
+        SELECT d.id FROM receivers r JOIN deliveries d ON d.receiver_id = r.id AND d.about = r.id
+        WHERE r.kind = 'ssf_push' AND r.disabled_reason = 'staff' AND r.paused_at IS NULL AND d.event = ${STREAM_UPDATED}
+          AND d.state = 'waiting' AND d.next_attempt_at <= now()
+          AND (d.claimed_until IS NULL OR d.claimed_until <= now()) AND d.id <> ALL(${ids}::uuid[])
+          AND NOT EXISTS (
+            SELECT FROM deliveries e WHERE e.receiver_id = d.receiver_id AND e.about = d.about AND e.state = 'waiting'
+              AND e.position < d.position
+          )
+        LIMIT ${free} FOR UPDATE OF d SKIP LOCKED
       )
       UPDATE deliveries d SET attempts = d.attempts + 1, claimed_until = now() + make_interval(secs => ${seconds}::double precision)
-      FROM receivers r WHERE d.id IN (SELECT id FROM due) AND r.id = d.receiver_id
+      FROM receivers r WHERE d.id IN (SELECT id FROM due UNION ALL SELECT id FROM last) AND r.id = d.receiver_id
       RETURNING d.id, d.receiver_id AS "receiverId", d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.email,
         d.at, d.attempts, r.url, r.kind, r.algorithm, coalesce(r.audience, r.id::text) AS audience, r.encrypted_secret AS "encryptedSecret",
         r.encrypted_authorization AS "encryptedAuthorization",
@@ -140,7 +151,7 @@ export class DeliveriesRepository {
         RETURNING id, url, disabled_reason
       ), put_off AS (
         UPDATE deliveries SET status = ${status}, answer = ${answer}, claimed_until = NULL,
-          next_attempt_at = now() + CASE WHEN (SELECT failures FROM before) = 0
+          next_attempt_at = now() + CASE WHEN (SELECT failures FROM before) = 0 OR event = ${STREAM_UPDATED}
             THEN make_interval(secs => ${seconds}::double precision) ELSE interval '0' END,
           state = CASE WHEN give_up_at <= now() THEN 'dead' ELSE state END,
           finished_at = CASE WHEN give_up_at <= now() THEN now() END

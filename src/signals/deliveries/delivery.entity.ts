@@ -8,6 +8,9 @@ export type DeliveryState = (typeof DELIVERY_STATES)[number];
 /** What staff send to see whether a receiver takes it. */
 export const TEST_EVENT = 'test';
 
+/** That staff disabled or enabled a stream, as its `reason` says. Its receiver is told, also of the former. */
+export const STREAM_UPDATED = 'stream.updated';
+
 /** One event for one receiver. It is written by the statement that makes the event true: neither is there without the other. */
 @Entity({ name: 'deliveries' })
 @Index('deliveries_waiting_idx', ['receiverId', 'nextAttemptAt'], { where: `state = 'waiting'` })
@@ -32,7 +35,7 @@ export class Delivery {
   readonly receiver!: Receiver;
 
   @Column({ type: 'text', name: 'event' })
-  readonly event!: SignalEvent | typeof TEST_EVENT;
+  readonly event!: SignalEvent | typeof TEST_EVENT | typeof STREAM_UPDATED;
 
   /** The session, or the user where there is none: what has the same is sent in its order. */
   @Column({ type: 'uuid', name: 'about' })

@@ -99,6 +99,10 @@ export class Receiver {
   @Column({ type: 'timestamptz', name: 'paused_at', precision: 3, nullable: true })
   readonly pausedAt!: Date | null;
 
+  /** When the client of a stream last asked for a verification event. */
+  @Column({ type: 'timestamptz', name: 'verification_asked_at', precision: 3, nullable: true })
+  readonly verificationAskedAt!: Date | null;
+
   /** Why its client set its status. */
   @Column({ type: 'text', name: 'status_reason', nullable: true })
   readonly statusReason!: string | null;

@@ -5,10 +5,11 @@ import { Database } from '../../database/database.js';
 import type { Queryable, Transaction } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
 import type { RequestSource } from '../../http/request-source.js';
+import { STREAM_UPDATED } from '../deliveries/delivery.entity.js';
 import type { Receiver } from './receiver.entity.js';
 
 /** A receiver as staff see it: without its secrets. */
-export type ReceiverView = Omit<Receiver, 'encryptedSecret' | 'formerSecret' | 'retryAt'> & {
+export type ReceiverView = Omit<Receiver, 'encryptedSecret' | 'formerSecret' | 'retryAt' | 'verificationAskedAt'> & {
   /** How old the oldest delivery is that waits, in seconds; null where none does. */
   readonly oldestWaitingSeconds: number | null;
 };
@@ -75,18 +76,35 @@ export class ReceiversRepository {
   }
 
   /** What waited meanwhile is sent. False where it is so already, and for a stream whose service client has ended. */
-  async enable(transaction: Transaction, id: string): Promise<boolean> {
-    const { rowCount } = await transaction.query(sql`
-      UPDATE receivers SET disabled_at = NULL, disabled_reason = NULL, failures = 0, failing_since = NULL, retry_at = now()
-      WHERE id = ${id} AND disabled_at IS NOT NULL AND disabled_reason IS DISTINCT FROM 'client_ended'`);
-    return rowCount > 0;
+  enable(transaction: Transaction, id: string): Promise<boolean> {
+    return this.switch(
+      transaction,
+      sql`UPDATE receivers SET disabled_at = NULL, disabled_reason = NULL, failures = 0, failing_since = NULL, retry_at = now()
+        WHERE id = ${id} AND disabled_at IS NOT NULL AND disabled_reason IS DISTINCT FROM 'client_ended'`,
+      'enabled',
+    );
   }
 
-  /** Nothing is sent to it any more, nor kept for it. False where it is so already. */
-  async disable(transaction: Transaction, id: string): Promise<boolean> {
-    const { rowCount } = await transaction.query(sql`
-      UPDATE receivers SET disabled_at = now(), disabled_reason = 'staff' WHERE id = ${id} AND disabled_at IS NULL`);
-    return rowCount > 0;
+  /** Nothing is sent to it any more, nor kept for it, until staff enable it. False where it is so already. */
+  disable(transaction: Transaction, id: string): Promise<boolean> {
+    return this.switch(
+      transaction,
+      sql`UPDATE receivers SET disabled_at = coalesce(disabled_at, now()), disabled_reason = 'staff'
+        WHERE id = ${id} AND (disabled_reason IN ('staff', 'client_ended')) IS NOT TRUE`,
+      'disabled',
+    );
+  }
+
+  // The receiver of a stream is sent what it did not ask for (SSF 1.0, 8.1.5): about the stream itself, so in this order.
+  private async switch(transaction: Transaction, update: Sql, status: 'enabled' | 'disabled'): Promise<boolean> {
+    const { rows } = await transaction.query(sql`
+      WITH switched AS (${update} RETURNING id, kind, disabled_at), notified AS (
+        INSERT INTO deliveries (receiver_id, event, about, reason, at)
+        SELECT id, ${STREAM_UPDATED}, id, ${status}, now() FROM switched
+        WHERE kind IN ('ssf_push', 'ssf_poll') AND coalesce(disabled_at = now()::timestamptz(3), true)
+      )
+      SELECT id FROM switched`);
+    return rows.length > 0;
   }
 
   /** Another secret; the one there is signs beside it for so many hours. False where there is no such receiver. */

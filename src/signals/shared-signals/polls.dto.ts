@@ -1,11 +1,39 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsBoolean, IsInt, IsObject, IsOptional, IsUUID, Max, Min } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsBoolean, IsInt, IsString, Max, Min, ValidateBy } from 'class-validator';
 import { IsOptionalField } from '../../http/validation.js';
 
 export const MOST_EVENTS = 100;
 const ID = '3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40';
-const ACK_MESSAGE = { message: `must be a list of at most ${MOST_EVENTS} values of jti` };
+const MOST_NAMED = 1000;
+const ACK_MESSAGE = { message: `must be a list of at most ${MOST_NAMED} values of jti` };
+const ERRORS_MESSAGE = `must be an object with, for at most ${MOST_NAMED} values of jti, { "err", "description"? }, which are strings`;
+
+/** Why a receiver could not use an event (RFC 8936, 2.6). */
+export interface SetError {
+  readonly err: string;
+  readonly description?: string;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isSetError = (value: unknown): boolean =>
+  isObject(value) &&
+  typeof value['err'] === 'string' &&
+  (value['description'] === undefined || typeof value['description'] === 'string');
+
+const IsSetErrors = () =>
+  ValidateBy({
+    name: 'isSetErrors',
+    validator: {
+      validate: (value: unknown) =>
+        isObject(value) &&
+        Object.keys(value).length <= MOST_NAMED &&
+        Object.values(value).every((error) => isSetError(error)),
+      defaultMessage: () => ERRORS_MESSAGE,
+    },
+  });
 
 @ApiSchema({ name: 'PollRequest' })
 export class PollDto {
@@ -32,9 +60,14 @@ export class PollDto {
   @IsOptionalField()
   readonly returnImmediately?: boolean;
 
-  @ApiPropertyOptional({ type: [String], format: 'uuid', example: [ID], description: 'Events that were taken.' })
-  @IsUUID(undefined, { ...ACK_MESSAGE, each: true })
-  @ArrayMaxSize(MOST_EVENTS, ACK_MESSAGE)
+  @ApiPropertyOptional({
+    type: [String],
+    format: 'uuid',
+    example: [ID],
+    description: 'Events that were taken. Unknown ones are passed over.',
+  })
+  @IsString({ ...ACK_MESSAGE, each: true })
+  @ArrayMaxSize(MOST_NAMED, ACK_MESSAGE)
   @IsArray(ACK_MESSAGE)
   @IsOptionalField()
   readonly ack?: string[];
@@ -45,10 +78,10 @@ export class PollDto {
     example: { [ID]: { err: 'authentication_failed', description: 'The key is not known' } },
     description: 'Events that could not be used, and why. They are not sent again.',
   })
-  @IsObject({ message: 'must be an object' })
+  @IsSetErrors()
   @Type(() => Object)
-  @IsOptional()
-  readonly setErrs?: Record<string, { err?: unknown; description?: unknown }>;
+  @IsOptionalField()
+  readonly setErrs?: Readonly<Record<string, SetError>>;
 }
 
 export class PollAnswerDto {

@@ -1,5 +1,6 @@
 import { endedBy } from '../../sessions/session.dto.js';
 import type { ClaimedDelivery } from '../deliveries/deliveries.repository.js';
+import { STREAM_UPDATED } from '../deliveries/delivery.entity.js';
 import type { SignalEvent } from '../receivers/receiver.entity.js';
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type';
@@ -15,9 +16,23 @@ export const CAEP_EVENTS: Readonly<Record<string, readonly SignalEvent[]>> = {
   [`${CAEP}/credential-change`]: ['password.changed'],
 };
 
+/** Those of the requested events that there are. */
+export const deliveredOf = (requested: readonly string[]): string[] =>
+  Object.keys(CAEP_EVENTS).filter((uri) => requested.includes(uri));
+
+/** Of what those are made. */
+export const signalEventsOf = (requested: readonly string[]): SignalEvent[] =>
+  deliveredOf(requested).flatMap((uri) => CAEP_EVENTS[uri] ?? []);
+
 type Sent = Pick<ClaimedDelivery, 'id' | 'receiverId' | 'event' | 'userId' | 'sessionId' | 'reason' | 'at'>;
 
 const INITIATORS = { self: 'user', staff: 'admin', system: 'system' } as const;
+// Rules that apply to each session, where nothing else happened.
+const POLICIES: ReadonlySet<string> = new Set(['expired', 'session_limit']);
+const WHY_UPDATED: Readonly<Record<string, string>> = {
+  enabled: 'The operator of the transmitter enabled it.',
+  disabled: 'The operator of the transmitter disabled it.',
+};
 
 /** What a security event token says of a delivery. It has no `exp` and no `sub`, so it is never taken for an access token. */
 export const securityEventClaims = (
@@ -28,9 +43,14 @@ export const securityEventClaims = (
   aud: audience,
   iat: now,
   jti: sent.id,
+  txn: transactionOf(sent),
   sub_id: subjectOf(sent, issuer),
   events: eventOf(sent),
 });
+
+// The same for each stream that has the event.
+const transactionOf = ({ id, event, userId, sessionId, at }: Sent) =>
+  userId === null ? id : `${event}.${sessionId ?? userId}.${at.getTime()}`;
 
 function subjectOf({ receiverId, userId, sessionId }: Sent, issuer: string) {
   const user = { format: 'iss_sub', iss: issuer, sub: userId };
@@ -47,19 +67,28 @@ function eventOf({ event, reason, at }: Sent): Record<string, object> {
       return {
         [`${CAEP}/session-revoked`]: {
           event_timestamp,
-          initiating_entity: INITIATORS[endedBy(ended)],
+          initiating_entity: POLICIES.has(ended) ? 'policy' : INITIATORS[endedBy(ended)],
           reason_admin: { en: ended },
         },
       };
     }
     case 'session.created':
-      return { [`${CAEP}/session-established`]: { event_timestamp } };
+      return { [`${CAEP}/session-established`]: { event_timestamp, initiating_entity: 'user' } };
     case 'password.changed':
       return {
-        [`${CAEP}/credential-change`]: { event_timestamp, credential_type: 'password', change_type: 'update' },
+        [`${CAEP}/credential-change`]: {
+          event_timestamp,
+          // Nobody else can, also where a mailed link is used.
+          initiating_entity: 'user',
+          reason_admin: { en: 'The password was changed, or reset by a mailed link.' },
+          credential_type: 'password',
+          change_type: 'update',
+        },
       };
     case 'test':
       return { [`${SSF}/verification`]: reason === null ? {} : { state: reason } };
+    case STREAM_UPDATED:
+      return { [`${SSF}/stream-updated`]: { status: reason, reason: WHY_UPDATED[reason ?? ''] } };
     case 'refresh_token.reused':
     case 'user.created':
     case 'user.disabled':

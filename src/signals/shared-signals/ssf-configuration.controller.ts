@@ -1,11 +1,16 @@
 import { Controller, Get, Res } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AppConfig } from '../../config/config.js';
 import { baseOf, issuerOf } from '../../config/issuer.js';
 import { Public } from '../../http/public.decorator.js';
+import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { ApiProblems } from '../../problems/api-problems.decorator.js';
+import { NotFoundError } from '../../problems/http.errors.js';
 import { POLL, PUSH, STREAM_ALGORITHMS } from './stream.js';
+import { NoSharedSignalsError } from './streams.errors.js';
 
+const SUBJECT_MEMBERS = ['user', 'session'];
 const BASE = 'https://auth.example.com';
 
 class AuthorizationSchemeDto {
@@ -50,6 +55,13 @@ class SsfConfigurationDto {
 
   @ApiProperty({ enum: ['ALL'], example: 'ALL', description: 'A stream has the events of all users.' })
   readonly default_subjects!: string;
+
+  @ApiProperty({
+    type: [String],
+    example: SUBJECT_MEMBERS,
+    description: 'What a receiver has to understand of a complex subject: without its session it would be another one.',
+  })
+  readonly critical_subject_members!: readonly string[];
 }
 
 @ApiTags('Shared signals')
@@ -61,10 +73,16 @@ export class SsfConfigurationController {
   @Get('ssf-configuration')
   @ApiOperation({
     summary: 'How shared signals are received, and where',
-    description: 'The transmitter metadata of the OpenID Shared Signals Framework, for any origin.',
+    description:
+      'The transmitter metadata of the OpenID Shared Signals Framework, for any origin. Where the issuer has a path, that may be ' +
+      'appended, as receivers do. There is none under HS256.',
   })
   @ApiOkResponse({ type: SsfConfigurationDto })
+  @ApiProblems(NoSharedSignalsError)
   getSsfConfiguration(@Res({ passthrough: true }) reply: FastifyReply): SsfConfigurationDto {
+    if (this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
+      throw new NoSharedSignalsError();
+    }
     // Public, as the key set is.
     void reply.removeHeader('Access-Control-Allow-Credentials').headers({
       'Access-Control-Allow-Origin': '*',
@@ -82,6 +100,19 @@ export class SsfConfigurationController {
       authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
       signing_alg_values_supported: STREAM_ALGORITHMS,
       default_subjects: 'ALL',
+      critical_subject_members: SUBJECT_MEMBERS,
     };
+  }
+
+  /** For an issuer with a path: that comes last (SSF 1.0, 7.2). Another path is that of another issuer. */
+  @Get('ssf-configuration/*')
+  @ApiExcludeEndpoint()
+  getSsfConfigurationOfPath(@Res({ passthrough: true }) reply: FastifyReply): SsfConfigurationDto {
+    const [path] = reply.request.url.split('?');
+    const ofIssuer = new URL(issuerOf(this.config)).pathname.replace(/\/$/, '');
+    if (ofIssuer === '' || path !== `/.well-known/ssf-configuration${ofIssuer}`) {
+      throw new NotFoundError();
+    }
+    return this.getSsfConfiguration(reply);
   }
 }

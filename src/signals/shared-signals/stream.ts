@@ -1,5 +1,5 @@
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
-import { algorithmOf } from '../receivers/receiver.entity.js';
+import { algorithmOf, type DisabledReason } from '../receivers/receiver.entity.js';
 
 /** Delivery by push (RFC 8935) and by poll (RFC 8936). */
 export const PUSH = 'urn:ietf:rfc:8935';
@@ -12,6 +12,9 @@ export const STREAM_ALGORITHMS = [...new Set([STREAM_ALGORITHM, ...SIGNING_ALGOR
 
 export const STREAM_STATUSES = ['enabled', 'paused', 'disabled'] as const;
 export type StreamStatus = (typeof STREAM_STATUSES)[number];
+
+/** How much time there has to be between two requests for a verification event, in seconds. */
+export const VERIFICATION_SECONDS = 1;
 
 /** A stream of security events to one service client. */
 export interface Stream {
@@ -28,5 +31,19 @@ export interface Stream {
   readonly algorithm: SigningAlgorithm;
   readonly description: string | null;
   readonly status: StreamStatus;
+  /** Why its client set its status, in its words. */
   readonly statusReason: string | null;
+  /** Set where it is not its client that disabled it. */
+  readonly disabledReason: DisabledReason | null;
 }
+
+const WHY_DISABLED: Readonly<Record<DisabledReason, string>> = {
+  staff: 'The operator of the transmitter disabled it.',
+  gone: 'The receiver answered 410.',
+  failing: 'The receiver took nothing for three days.',
+  client_ended: 'The service client has ended.',
+};
+
+/** Why a stream has its status, as its client is told. Null where nothing is known. */
+export const reasonOf = ({ disabledReason, statusReason }: Pick<Stream, 'disabledReason' | 'statusReason'>) =>
+  disabledReason === null ? statusReason : WHY_DISABLED[disabledReason];

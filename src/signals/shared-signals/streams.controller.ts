@@ -13,8 +13,20 @@ import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
 import type { ServiceClient } from '../../service-clients/service-client.js';
 import type { Stream } from './stream.js';
-import { StreamDto, StreamIdQueryDto, StreamRequestDto, StreamStatusDto, VerifyStreamDto } from './streams.dto.js';
-import { StreamExistsError, StreamNotFoundError } from './streams.errors.js';
+import {
+  StreamDto,
+  StreamIdQueryDto,
+  StreamRequestDto,
+  StreamsQueryDto,
+  StreamStatusDto,
+  VerifyStreamDto,
+} from './streams.dto.js';
+import {
+  NoSharedSignalsError,
+  StreamDisabledByStaffError,
+  StreamExistsError,
+  StreamNotFoundError,
+} from './streams.errors.js';
 import { Streams } from './streams.service.js';
 
 const ApiStreamId = (required = true) =>
@@ -44,7 +56,7 @@ export class StreamsController {
       'Pushed to `endpoint_url`, or to be polled, which is so where `delivery` is left out. It is enabled from the answer on.',
   })
   @ApiCreatedResponse({ type: StreamDto })
-  @ApiProblems(StreamExistsError)
+  @ApiProblems(StreamExistsError, NoSharedSignalsError)
   async createStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
     return this.shown(await this.streams.create(id, body));
   }
@@ -60,7 +72,7 @@ export class StreamsController {
   @ApiProblems(StreamNotFoundError)
   async getStreams(
     @CurrentClient() { id }: ServiceClient,
-    @Query() { stream_id: streamId }: StreamIdQueryDto,
+    @Query() { stream_id: streamId }: StreamsQueryDto,
   ): Promise<StreamDto | StreamDto[]> {
     return streamId === undefined
       ? (await this.streams.list(id)).map((stream) => this.shown(stream))
@@ -71,12 +83,12 @@ export class StreamsController {
   @ForServiceClientOrToken('signals')
   @ApiOperation({
     summary: 'Change what is given of a stream',
-    description: 'What is left out stays. The method of delivery cannot be changed.',
+    description: 'What is left out stays. What is given as the transmitter says it has to be as it is.',
   })
   @ApiOkResponse({ type: StreamDto })
   @ApiProblems(StreamNotFoundError)
   async changeStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
-    return this.shown(await this.streams.change(id, idIn(body), body));
+    return this.shown(await this.streams.change(id, body));
   }
 
   @Put('streams')
@@ -85,7 +97,7 @@ export class StreamsController {
   @ApiOkResponse({ type: StreamDto })
   @ApiProblems(StreamNotFoundError)
   async replaceStream(@CurrentClient() { id }: ServiceClient, @Body() body: StreamRequestDto): Promise<StreamDto> {
-    return this.shown(await this.streams.replace(id, idIn(body), body));
+    return this.shown(await this.streams.replace(id, body));
   }
 
   @Delete('streams')
@@ -97,7 +109,7 @@ export class StreamsController {
   @ApiProblems(StreamNotFoundError)
   deleteStream(
     @CurrentClient() { id }: ServiceClient,
-    @Query() { stream_id: streamId = '' }: StreamIdQueryDto,
+    @Query() { stream_id: streamId }: StreamIdQueryDto,
   ): Promise<void> {
     return this.streams.delete(id, streamId);
   }
@@ -107,15 +119,16 @@ export class StreamsController {
   @ApiStreamId()
   @ApiOperation({
     summary: 'Whether a stream is enabled',
-    description: 'Also disabled where nothing that is pushed was taken for three days; `reason` says so.',
+    description:
+      'Also disabled where nothing that is pushed was taken for three days, or by the operator of this service; `reason` says so.',
   })
   @ApiOkResponse({ type: StreamStatusDto })
   @ApiProblems(StreamNotFoundError)
   async getStreamStatus(
     @CurrentClient() { id }: ServiceClient,
-    @Query() { stream_id: streamId = '' }: StreamIdQueryDto,
+    @Query() { stream_id: streamId }: StreamIdQueryDto,
   ): Promise<StreamStatusDto> {
-    return statusOf(await this.streams.require(id, streamId));
+    return StreamStatusDto.from(await this.streams.require(id, streamId));
   }
 
   @Post('status')
@@ -127,12 +140,12 @@ export class StreamsController {
       'What happens while it is paused is kept for three days, and sent once it is enabled. While it is disabled nothing is.',
   })
   @ApiOkResponse({ type: StreamStatusDto })
-  @ApiProblems(StreamNotFoundError)
+  @ApiProblems(StreamNotFoundError, StreamDisabledByStaffError)
   async setStreamStatus(
     @CurrentClient() { id }: ServiceClient,
     @Body() { stream_id: streamId, status, reason }: StreamStatusDto,
   ): Promise<StreamStatusDto> {
-    return statusOf(await this.streams.setStatus(id, streamId, status, reason ?? null));
+    return StreamStatusDto.from(await this.streams.setStatus(id, streamId, status, reason ?? null));
   }
 
   @Post('verify')
@@ -140,7 +153,9 @@ export class StreamsController {
   @HttpCode(HttpStatus.NO_CONTENT)
   @ApiOperation({
     summary: 'Ask for an event that shows that a stream works',
-    description: 'It has the `state` of the request, and comes as all events of the stream do.',
+    description:
+      'It has the `state` of the request, and comes as all events of the stream do: later where that is paused, and never where it ' +
+      'is disabled. Too soon after the one before it is 429.',
   })
   @ApiNoContentResponse({ description: 'The event is on its way.' })
   @ApiProblems(StreamNotFoundError)
@@ -155,12 +170,3 @@ export class StreamsController {
     return StreamDto.from(stream, { issuer: issuerOf(this.config), pollBase: baseOf(this.config.publicUrl) });
   }
 }
-
-/** The id is required where a stream is there already. One that is left out is that of no stream. */
-const idIn = ({ stream_id: id = '' }: StreamRequestDto): string => id;
-
-const statusOf = ({ id, status, statusReason }: Stream): StreamStatusDto => ({
-  stream_id: id,
-  status,
-  ...(statusReason !== null && { reason: statusReason }),
-});

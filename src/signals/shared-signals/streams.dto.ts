@@ -1,14 +1,15 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import {
+  ArrayMaxSize,
   ArrayNotEmpty,
   IsArray,
   IsIn,
   IsObject,
   IsOptional,
   IsString,
-  IsUUID,
   Matches,
+  MaxLength,
   ValidateNested,
 } from 'class-validator';
 import { namedType } from '../../http/openapi/named-type.js';
@@ -16,13 +17,26 @@ import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validat
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
 import { ALGORITHM } from '../receivers/receivers.dto.js';
 import { CAEP_EVENTS } from './security-event.js';
-import { POLL, PUSH, STREAM_ALGORITHM, STREAM_STATUSES, type Stream, type StreamStatus } from './stream.js';
+import {
+  POLL,
+  PUSH,
+  reasonOf,
+  STREAM_ALGORITHM,
+  STREAM_STATUSES,
+  type Stream,
+  type StreamStatus,
+  VERIFICATION_SECONDS,
+} from './stream.js';
 
 const EVENTS = Object.keys(CAEP_EVENTS);
 const [REVOKED] = EVENTS;
 const STREAM_ID = { format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' };
-const LIST_MESSAGE = { message: 'must be a list of URIs' };
 const MOST_CHARACTERS = 200;
+const MOST_EVENTS = 100;
+const LIST_MESSAGE = {
+  message: `must be a list of at most ${MOST_EVENTS} URIs, of at most ${MOST_CHARACTERS} characters each`,
+};
+const NOT_CHANGED = 'Not changed by this: left out, or as it is.';
 const METHOD = namedType(
   'StreamDeliveryMethod',
   [PUSH, POLL],
@@ -42,7 +56,8 @@ export class StreamDeliveryDto {
 
   @ApiPropertyOptional({
     example: 'https://receiver.example.com/events',
-    description: 'Where events are pushed to. Of a stream that is polled, where that is: it is in the answer.',
+    description:
+      'Where events are pushed to, and required there. Of a stream that is polled, where that is: it is in the answer.',
   })
   @IsString()
   @IsOptionalField()
@@ -50,22 +65,27 @@ export class StreamDeliveryDto {
 
   @ApiPropertyOptional({
     example: 'Bearer 8a1f…',
-    description: 'The header Authorization of pushes. It is not in any answer.',
+    description:
+      'The header Authorization of pushes. It is in no answer, so one that is left out stays where `endpoint_url` does, and an ' +
+      'empty one takes it away.',
   })
   // What a header may hold (RFC 9110, 5.5).
-  @Matches(/^[\t -~]{1,1000}$/, { message: 'must be the value of a header, of at most 1000 characters' })
+  @Matches(/^[\t -~]{0,1000}$/, { message: 'must be the value of a header, of at most 1000 characters' })
   @IsOptionalField()
   readonly authorization_header?: string;
 }
 
 @ApiSchema({ name: 'StreamRequest' })
 export class StreamRequestDto {
-  @ApiPropertyOptional({ ...STREAM_ID, description: 'Which stream; not when one is created.' })
-  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  @ApiPropertyOptional({ ...STREAM_ID, description: 'Which stream; required, but where one is created.' })
+  @IsString()
   @IsOptionalField()
   readonly stream_id?: string;
 
-  @ApiPropertyOptional({ type: StreamDeliveryDto })
+  @ApiPropertyOptional({
+    type: StreamDeliveryDto,
+    description: 'Replaced as a whole. Polled, where it is left out of a POST or PUT.',
+  })
   @ValidateNested()
   @Type(() => StreamDeliveryDto)
   @IsObject({ message: 'must be an object' })
@@ -75,9 +95,11 @@ export class StreamRequestDto {
   @ApiPropertyOptional({
     type: [String],
     example: [REVOKED],
-    description: 'Those that are not supported are left out.',
+    description: 'Those that are not supported are left out. All, where it is left out of a POST or PUT.',
   })
+  @MaxLength(MOST_CHARACTERS, { ...LIST_MESSAGE, each: true })
   @IsString({ ...LIST_MESSAGE, each: true })
+  @ArrayMaxSize(MOST_EVENTS, LIST_MESSAGE)
   @ArrayNotEmpty(LIST_MESSAGE)
   @IsArray(LIST_MESSAGE)
   @IsOptionalField()
@@ -100,26 +122,30 @@ export class StreamRequestDto {
   @IsOptionalField()
   readonly signing_alg?: SigningAlgorithm;
 
-  // What the transmitter says. A receiver may send back what it got.
-  @ApiPropertyOptional({ type: 'string', example: 'https://auth.example.com', description: 'Not changed by this.' })
+  // What the transmitter says. A receiver may send back what it got, as it is.
+  @ApiPropertyOptional({ type: 'string', example: 'https://auth.example.com', description: NOT_CHANGED })
   @IsOptional()
   readonly iss?: unknown;
 
   @ApiPropertyOptional({
     type: 'string',
     example: '9d2c7e1a-4b5f-4d3e-8c6a-7f1b2e3d4c5a',
-    description: 'Not changed by this.',
+    description: NOT_CHANGED,
   })
   @IsOptional()
   readonly aud?: unknown;
 
-  @ApiPropertyOptional({ type: [String], example: EVENTS, description: 'Not changed by this.' })
+  @ApiPropertyOptional({ type: [String], example: EVENTS, description: NOT_CHANGED })
   @IsOptional()
   readonly events_supported?: unknown;
 
-  @ApiPropertyOptional({ type: [String], example: [REVOKED], description: 'Not changed by this.' })
+  @ApiPropertyOptional({ type: [String], example: [REVOKED], description: NOT_CHANGED })
   @IsOptional()
   readonly events_delivered?: unknown;
+
+  @ApiPropertyOptional({ type: 'integer', example: VERIFICATION_SECONDS, description: NOT_CHANGED })
+  @IsOptional()
+  readonly min_verification_interval?: unknown;
 }
 
 export class StreamDto {
@@ -146,6 +172,8 @@ export class StreamDto {
 
   @ApiProperty({ ...ALGORITHM, example: STREAM_ALGORITHM })
   readonly signing_alg!: SigningAlgorithm;
+  @ApiProperty({ type: 'integer', example: VERIFICATION_SECONDS, description: 'Seconds between two verifications.' })
+  readonly min_verification_interval!: number;
 
   @ApiPropertyOptional({ example: 'Closes sessions at the partner' })
   readonly description?: string;
@@ -161,6 +189,7 @@ export class StreamDto {
       events_delivered: delivered,
       delivery: { method, endpoint_url: method === POLL ? `${pollBase}/ssf/streams/${id}/poll` : url },
       signing_alg: algorithm,
+      min_verification_interval: VERIFICATION_SECONDS,
       ...(description !== null && { description }),
     };
   }
@@ -168,7 +197,7 @@ export class StreamDto {
 
 export class StreamStatusDto {
   @ApiProperty(STREAM_ID)
-  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  @IsString()
   readonly stream_id!: string;
 
   @ApiProperty({ ...STATUS, example: 'enabled' })
@@ -181,12 +210,17 @@ export class StreamStatusDto {
   @IsString()
   @IsOptionalField()
   readonly reason?: string;
+
+  static from(stream: Stream): StreamStatusDto {
+    const reason = reasonOf(stream);
+    return { stream_id: stream.id, status: stream.status, ...(reason !== null && { reason }) };
+  }
 }
 
 @ApiSchema({ name: 'StreamVerificationRequest' })
 export class VerifyStreamDto {
   @ApiProperty(STREAM_ID)
-  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  @IsString()
   readonly stream_id!: string;
 
   @ApiPropertyOptional({
@@ -201,7 +235,12 @@ export class VerifyStreamDto {
 }
 
 export class StreamIdQueryDto {
-  @IsUUID(undefined, { message: 'must be the id of a stream' })
+  @IsString()
+  readonly stream_id!: string;
+}
+
+export class StreamsQueryDto {
+  @IsString()
   @IsOptionalField()
   readonly stream_id?: string;
 }

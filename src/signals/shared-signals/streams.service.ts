@@ -2,19 +2,33 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import { AppConfig } from '../../config/config.js';
+import { Database } from '../../database/database.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
+import { TooManyRequestsError } from '../../problems/problem.js';
+import { InvalidClientError } from '../../service-clients/oauth-errors.js';
 import { DeliverySender } from '../deliveries/delivery-sender.js';
 import { whatIsWrong } from '../receivers/receiver-url.js';
 import { rulesOf } from '../receivers/receivers.service.js';
-import { CAEP_EVENTS } from './security-event.js';
-import { POLL, STREAM_ALGORITHM, type Stream, type StreamStatus } from './stream.js';
+import { CAEP_EVENTS, deliveredOf, signalEventsOf } from './security-event.js';
+import { POLL, PUSH, STREAM_ALGORITHM, type Stream, type StreamStatus, VERIFICATION_SECONDS } from './stream.js';
 import type { StreamRequestDto } from './streams.dto.js';
-import { StreamExistsError, StreamNotFoundError } from './streams.errors.js';
+import {
+  NoSharedSignalsError,
+  StreamDisabledByStaffError,
+  StreamExistsError,
+  StreamNotFoundError,
+} from './streams.errors.js';
 import { type StreamChange, type StreamRow, StreamsRepository } from './streams.repository.js';
+import { requireUnchanged } from './transmitter-supplied.js';
 
 const STREAMS_MAX = 10;
+
+/** What a receiver says of a stream. Null is nothing; what is undefined stays as it is. */
+type StreamSettings = Pick<StreamRequestDto, 'delivery' | 'events_requested' | 'signing_alg'> & {
+  readonly description?: string | null | undefined;
+};
 
 /** The streams of a service client: which events it is sent, and how (OpenID Shared Signals Framework 1.0). */
 @Injectable()
@@ -22,6 +36,7 @@ export class Streams {
   private readonly cipher: KeyCipher;
 
   constructor(
+    private readonly database: Database,
     private readonly streams: StreamsRepository,
     private readonly sender: DeliverySender,
     private readonly config: AppConfig,
@@ -30,34 +45,26 @@ export class Streams {
   }
 
   /**
-   * Throws `validation_failed` for a URL that nothing may be sent to, and where there are no keys to sign events with, and
-   * {@link StreamExistsError} for too many.
+   * Throws `validation_failed` for a URL that nothing may be sent to, {@link StreamExistsError} for too many, and
+   * {@link NoSharedSignalsError} where there are no keys. Throws {@link InvalidClientError} where the client ended meanwhile.
    */
   async create(clientId: string, request: StreamRequestDto): Promise<Stream> {
     if (this.config.jwtAlgorithm !== SIGNING_ALGORITHM) {
-      throw new InvalidFieldError(
-        'delivery',
-        'is not possible where JWT_ALGORITHM is HS256: events are signed with keys',
-      );
+      throw new NoSharedSignalsError();
     }
-    if ((await this.streams.list(clientId)).length >= STREAMS_MAX) {
-      throw new StreamExistsError();
+    if (request.stream_id !== undefined) {
+      throw new InvalidFieldError('stream_id', 'is not expected where a stream is created');
     }
     const id = randomUUID();
-    // Where it is not said, events are polled (SSF 1.0, 8.1.1.1).
-    const isPolled = (request.delivery?.method ?? POLL) === POLL;
-    if (!isPolled && request.delivery?.endpoint_url === undefined) {
-      throw new InvalidFieldError('delivery.endpoint_url', 'is required where events are pushed');
-    }
-    const change = this.changeOf(id, request, isPolled);
-    await this.streams.insert(clientId, isPolled, {
-      id,
-      url: change.url ?? '',
-      requested: change.requested ?? Object.keys(CAEP_EVENTS),
-      events: change.events ?? Object.values(CAEP_EVENTS).flat(),
-      algorithm: change.algorithm ?? STREAM_ALGORITHM,
-      description: change.description ?? null,
-      encryptedAuthorization: change.encryptedAuthorization ?? null,
+    const change = this.changeOf(id, completed(request), null);
+    await this.database.transaction(async (transaction) => {
+      if (!(await this.streams.lockClient(transaction, clientId))) {
+        throw new InvalidClientError();
+      }
+      if ((await this.streams.list(clientId, undefined, transaction)).length >= STREAMS_MAX) {
+        throw new StreamExistsError();
+      }
+      await this.streams.insert(transaction, clientId, { id, ...change });
     });
     return this.require(clientId, id);
   }
@@ -75,32 +82,32 @@ export class Streams {
     return streamOf(row);
   }
 
-  /** Changes what is given. Throws as {@link require} and {@link create}. The method stays. */
-  async change(clientId: string, id: string, request: StreamRequestDto): Promise<Stream> {
-    const { method } = await this.require(clientId, id);
-    if (request.delivery && request.delivery.method !== method) {
-      throw new InvalidFieldError('delivery.method', 'cannot be changed: delete the stream and create another one');
-    }
-    await this.streams.update(clientId, id, this.changeOf(id, request, method === POLL));
+  /**
+   * Changes what is given. Throws as {@link require} and {@link create}, and `validation_failed` where something is given that only
+   * the transmitter says, and it is not so.
+   */
+  async change(clientId: string, request: StreamRequestDto, settings: StreamSettings = request): Promise<Stream> {
+    const id = idIn(request);
+    const before = await this.require(clientId, id);
+    requireUnchanged(request, before, this.config);
+    await this.streams.update(clientId, id, this.changeOf(id, settings, before));
     return this.require(clientId, id);
   }
 
   /** Changes what is given, and makes what is left out what it is by default. Throws as {@link change}. */
-  replace(clientId: string, id: string, request: StreamRequestDto): Promise<Stream> {
-    return this.change(clientId, id, {
-      ...request,
-      events_requested: request.events_requested ?? Object.keys(CAEP_EVENTS),
-      signing_alg: request.signing_alg ?? STREAM_ALGORITHM,
-    });
+  replace(clientId: string, request: StreamRequestDto): Promise<Stream> {
+    return this.change(clientId, request, completed(request));
   }
 
-  /** Throws as {@link require}. */
+  /** Throws as {@link require}, and {@link StreamDisabledByStaffError}. */
   async setStatus(clientId: string, id: string, status: StreamStatus, reason: string | null): Promise<Stream> {
-    if (!(await this.streams.setStatus(clientId, id, status, reason))) {
-      throw new StreamNotFoundError();
+    const isSet = isUUID(id) && (await this.streams.setStatus(clientId, id, status, reason));
+    const stream = await this.require(clientId, id);
+    if (!isSet) {
+      throw stream.disabledReason === 'client_ended' ? new InvalidClientError() : new StreamDisabledByStaffError();
     }
     this.sender.wake();
-    return this.require(clientId, id);
+    return stream;
   }
 
   /** With all that waits. Throws as {@link require}. */
@@ -109,39 +116,68 @@ export class Streams {
     await this.streams.delete(clientId, id);
   }
 
-  /** Sends an event that shows that the stream works. Throws as {@link require}. */
+  /** Sends an event that shows that the stream works. Throws as {@link require}, and {@link TooManyRequestsError}. */
   async verify(clientId: string, id: string, state: string | null): Promise<void> {
     await this.require(clientId, id);
-    await this.streams.addVerification(id, state);
+    if (!(await this.streams.addVerification(id, state))) {
+      throw new TooManyRequestsError(VERIFICATION_SECONDS * 1000);
+    }
     this.sender.wake();
   }
 
   private changeOf(
     id: string,
-    { delivery, events_requested, signing_alg: algorithm, description }: StreamRequestDto,
-    isPolled: boolean,
+    { delivery, events_requested: requested, signing_alg: algorithm, description }: StreamSettings,
+    before: Stream | null,
   ): StreamChange {
-    const { endpoint_url: url, authorization_header: authorization } = delivery ?? {};
-    const wrong = url === undefined || isPolled ? null : whatIsWrong(url, rulesOf(this.config));
-    if (wrong !== null) {
-      throw new InvalidFieldError('delivery.endpoint_url', wrong);
-    }
     return {
-      ...(!isPolled && url !== undefined && { url }),
-      ...(authorization !== undefined && {
-        encryptedAuthorization: this.cipher.encrypt(id, Buffer.from(authorization)),
-      }),
-      ...(events_requested && { requested: events_requested, events: eventsOf(events_requested) }),
+      ...(delivery && this.deliveryOf(id, delivery, before)),
+      ...(requested && { requested, events: signalEventsOf(requested) }),
       ...(algorithm && { algorithm }),
       ...(description !== undefined && { description }),
     };
   }
+
+  /** As a whole. But the header is in no answer, so one that is left out stays, as long as the URL does. */
+  private deliveryOf(
+    id: string,
+    { method, endpoint_url: url, authorization_header: authorization }: NonNullable<StreamRequestDto['delivery']>,
+    before: Stream | null,
+  ): StreamChange {
+    if (method === POLL) {
+      return { method, url: '', encryptedAuthorization: null };
+    }
+    if (url === undefined) {
+      throw new InvalidFieldError('delivery.endpoint_url', 'is required where events are pushed');
+    }
+    const wrong = whatIsWrong(url, rulesOf(this.config));
+    if (wrong !== null) {
+      throw new InvalidFieldError('delivery.endpoint_url', wrong);
+    }
+    const staysTheSame = authorization === undefined && before?.url === url;
+    const encryptedAuthorization = authorization ? this.cipher.encrypt(id, Buffer.from(authorization)) : null;
+    return { method: PUSH, url, ...(!staysTheSame && { encryptedAuthorization }) };
+  }
 }
 
-const eventsOf = (uris: readonly string[]) =>
-  uris.flatMap((uri) => (Object.hasOwn(CAEP_EVENTS, uri) ? (CAEP_EVENTS[uri] ?? []) : []));
+function idIn({ stream_id: id }: StreamRequestDto): string {
+  if (id === undefined) {
+    throw new InvalidFieldError('stream_id', 'is required');
+  }
+  return id;
+}
 
-const streamOf = ({ events: _, ...row }: StreamRow): Stream => ({
-  ...row,
-  delivered: row.requested.filter((uri) => Object.hasOwn(CAEP_EVENTS, uri)),
+/** Where it is not said, events are polled (SSF 1.0, 8.1.1.1), and they are all that there are. */
+const completed = ({
+  delivery,
+  events_requested: requested,
+  signing_alg: algorithm,
+  description,
+}: StreamRequestDto) => ({
+  delivery: delivery ?? { method: POLL },
+  events_requested: requested ?? Object.keys(CAEP_EVENTS),
+  signing_alg: algorithm ?? STREAM_ALGORITHM,
+  description: description ?? null,
 });
+
+const streamOf = ({ events: _, ...row }: StreamRow): Stream => ({ ...row, delivered: deliveredOf(row.requested) });
