@@ -11,8 +11,9 @@ const MOST_OF_STREAM = 10;
 
 interface Wait {
   readonly streamId: string;
-  /** With an error where it could not be looked. */
-  end(error?: Error): void;
+  end(): void;
+  /** It could not be looked. */
+  fail(error: unknown): void;
 }
 
 /**
@@ -58,27 +59,30 @@ export class PollWaits implements OnApplicationBootstrap, OnModuleDestroy {
    * Resolves when something may wait in the stream, when the time is over or the client is gone, and when the service stops. Throws
    * {@link TooManyRequestsError} where as many polls of the stream wait as may, and what the database throws.
    */
-  wait(streamId: string, milliseconds: number, gone: AbortSignal): Promise<void> {
+  async wait(streamId: string, milliseconds: number, gone: AbortSignal): Promise<void> {
     if (this.isStopping || gone.aborted) {
-      return Promise.resolve();
+      return;
     }
     if ([...this.waits].filter((wait) => wait.streamId === streamId).length >= MOST_OF_STREAM) {
       throw new TooManyRequestsError(AGAIN_AFTER_MS);
     }
-    return new Promise((resolve, reject) => {
-      const end = (error?: Error) => {
-        clearTimeout(timer);
-        gone.removeEventListener('abort', leave);
-        this.waits.delete(wait);
-        if (error) reject(error);
-        else resolve();
-      };
-      const leave = () => end();
-      const wait: Wait = { streamId, end };
-      const timer = setTimeout(leave, milliseconds);
-      gone.addEventListener('abort', leave);
-      this.waits.add(wait);
-    });
+    const clean: (() => void)[] = [];
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const wait = { streamId, end: resolve, fail: reject };
+        const timer = setTimeout(resolve, milliseconds);
+        const leave = () => resolve();
+        gone.addEventListener('abort', leave);
+        this.waits.add(wait);
+        clean.push(
+          () => clearTimeout(timer),
+          () => gone.removeEventListener('abort', leave),
+          () => this.waits.delete(wait),
+        );
+      });
+    } finally {
+      for (const undo of clean) undo();
+    }
   }
 
   private look(): void {
@@ -102,8 +106,7 @@ export class PollWaits implements OnApplicationBootstrap, OnModuleDestroy {
       const found = new Set(await this.streams.findWaiting([...new Set(looked.map(({ streamId }) => streamId))]));
       for (const wait of looked) if (found.has(wait.streamId)) wait.end();
     } catch (error) {
-      // What the driver throws.
-      for (const wait of looked) wait.end(error as Error);
+      for (const wait of looked) wait.fail(error);
     }
   }
 }
