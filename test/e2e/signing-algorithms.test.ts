@@ -116,7 +116,9 @@ async function createStream(changes: Record<string, unknown>) {
 }
 
 const pushedTo = (receiver: TestReceiver) => ({ delivery: { method: PUSH, endpoint_url: receiver.url } });
-const verify = (id: string) => ssf('POST', 'verify', { stream_id: id });
+/** A stream is asked for one a second at most. */
+const verify = (id: string) =>
+  until('it is not too soon', async () => (await ssf('POST', 'verify', { stream_id: id })).status !== 429);
 
 /** The one token that a stream has when it is polled, after which it has none. */
 async function polled(id: string): Promise<string> {
