@@ -89,14 +89,11 @@ export class DeliveriesRepository {
         ORDER BY open.busy + f.number LIMIT ${free}
       ), last AS MATERIALIZED (
         -- That staff disabled a stream, which is all that it is still sent.
-        SELECT d.id FROM receivers r JOIN deliveries d ON d.receiver_id = r.id AND d.about = r.id
+        SELECT d.id FROM receivers r JOIN deliveries d ON d.receiver_id = r.id AND d.about = r.id AND d.state = 'waiting'
         WHERE r.kind = 'ssf_push' AND r.disabled_reason = 'staff' AND r.paused_at IS NULL AND d.event = ${STREAM_UPDATED}
-          AND d.state = 'waiting' AND d.next_attempt_at <= now()
-          AND (d.claimed_until IS NULL OR d.claimed_until <= now()) AND d.id <> ALL(${ids}::uuid[])
-          AND NOT EXISTS (
-            SELECT FROM deliveries e WHERE e.receiver_id = d.receiver_id AND e.about = d.about AND e.state = 'waiting'
-              AND e.position < d.position
-          )
+          AND d.next_attempt_at <= now() AND (d.claimed_until <= now()) IS NOT FALSE AND d.id <> ALL(${ids}::uuid[])
+          AND d.position = (
+            SELECT min(e.position) FROM deliveries e WHERE e.receiver_id = r.id AND e.about = r.id AND e.state = 'waiting')
         LIMIT ${free} FOR UPDATE OF d SKIP LOCKED
       )
       UPDATE deliveries d SET attempts = d.attempts + 1, claimed_until = now() + make_interval(secs => ${seconds}::double precision)
