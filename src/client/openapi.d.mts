@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The public keys that access tokens are verified with
-         * @description A JSON Web Key Set (RFC 7517), for any origin. A verifier that keeps it for ten minutes never refuses a good token, and asks again when a token names a key that is not in it. A signature says who issued a token; whether its session is still open, only Latchkey knows.
+         * The public keys that access tokens are verified with, and what receivers are sent
+         * @description A JSON Web Key Set (RFC 7517), for any origin. A verifier that keeps it for ten minutes never refuses a good token, and asks again when a token names a key that is not in it. Access tokens are of ES256 alone: accept no other `alg` for them. A signature says who issued a token; whether its session is still open, only Latchkey knows.
          */
         get: operations["listKeys"];
         put?: never;
@@ -1248,9 +1248,19 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Jwk: {
+        EcJwk: {
             /**
-             * @example EC
+             * @description The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.
+             * @example oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U
+             */
+            kid: string;
+            /**
+             * @example sig
+             * @enum {string}
+             */
+            use: "sig";
+            /**
+             * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
             kty: "EC";
@@ -1264,6 +1274,13 @@ export interface components {
             /** @example g2A9xVrHeUOhIQaW6cQWF1tdoP9LxmbxyjUAYlz9Ybs */
             y: string;
             /**
+             * @example ES256
+             * @enum {string}
+             */
+            alg: "ES256";
+        };
+        RsaJwk: {
+            /**
              * @description The thumbprint of the key (RFC 7638), and the header `kid` of what it signed.
              * @example oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U
              */
@@ -1274,13 +1291,22 @@ export interface components {
              */
             use: "sig";
             /**
-             * @example ES256
+             * @description discriminator enum property added by openapi-typescript
              * @enum {string}
              */
-            alg: "ES256";
+            kty: "RSA";
+            /** @example wGHu0bS0dMRzXfJ3e7jUyvd8bT1u0qk5nV0m2pXo… */
+            n: string;
+            /** @example AQAB */
+            e: string;
+            /**
+             * @example RS256
+             * @enum {string}
+             */
+            alg: "RS256";
         };
         Jwks: {
-            /** @description The key that signs, the next one from 20 minutes before it signs, and each former one while a token of it may be valid. Empty where JWT_ALGORITHM is HS256. */
+            /** @description Of each algorithm the key that signs, the next one from 20 minutes before it signs, and each former one while a token of it may be valid. Empty where JWT_ALGORITHM is HS256. */
             keys: components["schemas"]["Jwk"][];
         };
         /**
@@ -2623,6 +2649,16 @@ export interface components {
             data: components["schemas"]["NoData"];
         };
         /**
+         * @description What names a person: sent only where it is asked for.
+         * @enum {string}
+         */
+        Includable: "email";
+        /**
+         * @description Of a key in the published key set.
+         * @enum {string}
+         */
+        SigningAlgorithm: "ES256" | "RS256";
+        /**
          * @description How a receiver is notified: `webhook` is Standard Webhooks, `backchannel_logout` OpenID Connect Back-Channel Logout, `ssf_push` security event tokens (RFC 8935). `ssf_poll` is a stream that its service client polls.
          * @enum {string}
          */
@@ -2632,12 +2668,22 @@ export interface components {
          * @enum {string}
          */
         SignalEvent: "session.created" | "session.revoked" | "session.expired" | "user.created" | "user.disabled" | "user.enabled" | "user.deleted" | "password.changed" | "email.changed" | "refresh_token.reused";
-        /**
-         * @description What names a person: sent only where it is asked for.
-         * @enum {string}
-         */
-        Includable: "email";
         ReceiverRequest: {
+            /**
+             * @example [
+             *       "email"
+             *     ]
+             */
+            include?: components["schemas"]["Includable"][];
+            /**
+             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
+             * @example billing
+             */
+            audience?: string;
+            /** @example Billing: closes its sockets */
+            description?: string;
+            /** @description Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; not for webhooks. */
+            algorithm?: components["schemas"]["SigningAlgorithm"];
             /**
              * @description https; to an address of the internet, or one in `RECEIVER_NETWORKS`.
              * @example https://billing.example.com/hooks/latchkey
@@ -2652,19 +2698,6 @@ export interface components {
              *     ]
              */
             events: components["schemas"]["SignalEvent"][];
-            /**
-             * @example [
-             *       "email"
-             *     ]
-             */
-            include?: components["schemas"]["Includable"][];
-            /**
-             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
-             * @example billing
-             */
-            audience?: string;
-            /** @example Billing: closes its sockets */
-            description?: string;
         };
         /**
          * @description By staff, by its own answer (410), since every attempt failed for three days, or since its service client ended.
@@ -2692,6 +2725,11 @@ export interface components {
             include: components["schemas"]["Includable"][];
             /** @example null */
             audience: string | null;
+            /**
+             * @description Of the key that signs what it is sent; null for a webhook, which is signed with its secret.
+             * @example null
+             */
+            algorithm: null | components["schemas"]["SigningAlgorithm"];
             /** @example Billing: closes its sockets */
             description: string | null;
             /**
@@ -2750,6 +2788,11 @@ export interface components {
             include: components["schemas"]["Includable"][];
             /** @example null */
             audience: string | null;
+            /**
+             * @description Of the key that signs what it is sent; null for a webhook, which is signed with its secret.
+             * @example null
+             */
+            algorithm: null | components["schemas"]["SigningAlgorithm"];
             /** @example Billing: closes its sockets */
             description: string | null;
             /**
@@ -2791,14 +2834,6 @@ export interface components {
             nextCursor: string | null;
         };
         ChangeReceiver: {
-            /** @example https://billing.example.com/hooks/latchkey */
-            url?: string;
-            /**
-             * @example [
-             *       "session.revoked"
-             *     ]
-             */
-            events?: components["schemas"]["SignalEvent"][];
             /**
              * @example [
              *       "email"
@@ -2812,6 +2847,16 @@ export interface components {
             audience?: string;
             /** @example Billing: closes its sockets */
             description?: string;
+            /** @description Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; not for webhooks. */
+            algorithm?: components["schemas"]["SigningAlgorithm"];
+            /** @example https://billing.example.com/hooks/latchkey */
+            url?: string;
+            /**
+             * @example [
+             *       "session.revoked"
+             *     ]
+             */
+            events?: components["schemas"]["SignalEvent"][];
             /**
              * @description Disabled, it is sent nothing, and nothing is kept for it. Enabled again, it is sent what waited before.
              * @example false
@@ -2920,6 +2965,14 @@ export interface components {
             verification_endpoint: string;
             authorization_schemes: components["schemas"]["AuthorizationScheme"][];
             /**
+             * @description What events are signed with: the first one, unless a stream has another `signing_alg`. The framework has no such member: it is of Latchkey.
+             * @example [
+             *       "RS256",
+             *       "ES256"
+             *     ]
+             */
+            signing_alg_values_supported: string[];
+            /**
              * @description A stream has the events of all users.
              * @example ALL
              * @enum {string}
@@ -2971,6 +3024,12 @@ export interface components {
             events_requested?: string[];
             /** @example Closes sessions at the partner */
             description?: string;
+            /**
+             * @description The algorithm that events are signed with. The framework has no such member: it is of Latchkey.
+             * @default RS256
+             * @example RS256
+             */
+            signing_alg: components["schemas"]["SigningAlgorithm"];
             /**
              * @description Not changed by this: left out, or as it is.
              * @example https://auth.example.com
@@ -3037,8 +3096,10 @@ export interface components {
              */
             events_delivered: string[];
             delivery: components["schemas"]["StreamDelivery"];
+            /** @example RS256 */
+            signing_alg: components["schemas"]["SigningAlgorithm"];
             /**
-             * @description Seconds between two requests for a verification event.
+             * @description Seconds between two verifications.
              * @example 1
              */
             min_verification_interval: number;
@@ -3173,6 +3234,8 @@ export interface components {
              */
             error_description: string;
         };
+        /** @description A public key. Those of access tokens have `alg` ES256; with the others receivers verify what they are sent. */
+        Jwk: components["schemas"]["EcJwk"] | components["schemas"]["RsaJwk"];
         /** @description A user, as RFC 9493 writes one. */
         SubjectIdentifier: components["schemas"]["IssuerSubject"] | components["schemas"]["EmailSubject"] | components["schemas"]["OpaqueSubject"];
         /** @description One event of the stream, its lines as the fields of an object. `resync` says that events were missed: read the list again. */
