@@ -1,4 +1,4 @@
-import { lookup as lookupOf } from 'node:dns';
+import dns, { lookup as lookupOf } from 'node:dns';
 import { type AddressRules, isAllowedAddress, lookupAllowed } from '../../src/signals/receivers/receiver-address.js';
 import { whatIsWrong } from '../../src/signals/receivers/receiver-url.js';
 
@@ -93,6 +93,27 @@ describe('names', () => {
       expect(error?.message).toMatch(/localhost is .*not an address of the internet/);
       expect((await resolve('localhost', DEVELOPMENT, all)).error).toBeNull();
     }
+  });
+});
+
+describe('lookups', () => {
+  it('Those who ask for a name at the same moment share one lookup, and the next one is another', async () => {
+    const asked = jest.spyOn(dns, 'lookup');
+    const lookupOne = lookupAllowed(DEVELOPMENT);
+    const ask = (host: string) =>
+      new Promise((done) => lookupOne(host, { all: true }, (error, addresses) => done(error ?? addresses)));
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask('localhost')));
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(asked).toHaveBeenCalledTimes(1);
+    await ask('localhost');
+    expect(asked).toHaveBeenCalledTimes(2);
+    // One that has no address is no end either.
+    const failed = await Promise.all([ask('no.such.name.invalid'), ask('no.such.name.invalid')]);
+    expect(failed).toEqual([expect.any(Object), expect.any(Object)]);
+    expect(asked).toHaveBeenCalledTimes(3);
+    await ask('no.such.name.invalid');
+    expect(asked).toHaveBeenCalledTimes(4);
+    asked.mockRestore();
   });
 });
 

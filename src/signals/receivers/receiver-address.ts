@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns';
+import { lookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
@@ -58,26 +58,47 @@ function isWithin(address: ipaddr.IPv4 | ipaddr.IPv6, network: string): boolean 
  * Resolves a host for a connection: to those of its addresses that are allowed. Since the connection goes to what is returned
  * here, a name that is another address by then (DNS rebinding) does not matter.
  */
-export const lookupAllowed =
-  (rules: AddressRules): LookupFunction =>
-  (host, options, done) => {
-    lookup(host, { ...options, all: true }, (error, addresses) => {
-      const allowed = error ? [] : addresses.filter(({ address }) => isAllowedAddress(address, rules));
-      const [first] = allowed;
-      if (error || !first) {
-        done(
-          error ??
-            new ForbiddenAddressError(
-              host,
-              addresses.map(({ address }) => address),
-            ),
-          '',
-          0,
-        );
-      } else if (options.all) {
-        done(null, allowed);
-      } else {
-        done(null, first.address, first.family);
-      }
-    });
+export function lookupAllowed(rules: AddressRules): LookupFunction {
+  const lookupShared = sharedLookup();
+  return (host, options, done) => {
+    lookupShared(host, options).then(
+      (addresses) => {
+        const allowed = addresses.filter(({ address }) => isAllowedAddress(address, rules));
+        const [first] = allowed;
+        if (!first) {
+          const all = addresses.map(({ address }) => address);
+          done(new ForbiddenAddressError(host, all), '', 0);
+        } else if (options.all) {
+          done(null, allowed);
+        } else {
+          done(null, first.address, first.family);
+        }
+      },
+      (error: Error) => done(error, '', 0),
+    );
   };
+}
+
+/**
+ * Looks up all addresses of a host, once for all who ask meanwhile. Node has two threads for that, and a name whose servers do not
+ * answer occupies one until the resolver gives up: the eight requests that a receiver may have would keep those of others waiting.
+ */
+function sharedLookup(): (host: string, options: LookupOptions) => Promise<readonly LookupAddress[]> {
+  const underWay = new Map<string, Promise<readonly LookupAddress[]>>();
+  return (host, options) => {
+    const key = JSON.stringify([host, options.family, options.hints]);
+    const found = underWay.get(key);
+    if (found) {
+      return found;
+    }
+    const asked = new Promise<readonly LookupAddress[]>((resolve, reject) => {
+      lookup(host, { ...options, all: true }, (error, addresses) => {
+        underWay.delete(key);
+        if (error) reject(error);
+        else resolve(addresses);
+      });
+    });
+    underWay.set(key, asked);
+    return asked;
+  };
+}
