@@ -89,6 +89,36 @@ it('A receiver that takes nothing has longer and longer pauses, of a minute at m
   expect((await admin('GET', `/${id}`)).body.failingSince).toBeNull();
 });
 
+it('Receivers that do not answer, however many they are, leave places for the one that does', async () => {
+  const silent = await TestReceiver.open();
+  silent.answer = () => undefined;
+  const created: string[] = [];
+  for (let i = 0; i < 10; i++) {
+    const { body } = await admin('POST', '', { url: silent.url, kind: 'webhook', events: ['user.created'] });
+    created.push(body.id);
+  }
+  // For each more than it may have at the same time, and for all of them more than there may be.
+  const happens = (type: string, count: number) =>
+    t.database.query(
+      `INSERT INTO audit_events (type, outcome, user_id) SELECT $1, 'success', gen_random_uuid() FROM generate_series(1, $2::integer)`,
+      [type, count],
+    );
+  await happens('user_created', 100);
+  await until('they have as many as they get, or nearly', () => silent.received.length >= 250);
+  await t.database.query(
+    `INSERT INTO audit_events (type, outcome, user_id, session_id)
+     SELECT 'session_revoked', 'success', u, u FROM gen_random_uuid() u`,
+  );
+  await until('it is sent', () => receiver.received.length === 1);
+  // The control: no attempt was over by then, which would have made room.
+  const over = await t.database.query('SELECT FROM receivers WHERE failing_since IS NOT NULL AND id = ANY($1)', [
+    created,
+  ]);
+  expect(over).toEqual([]);
+  for (const one of created) expect((await admin('DELETE', `/${one}`)).status).toBe(204);
+  await silent.stop();
+});
+
 it('A delivery that is not taken, beside others that are, has longer and longer pauses of its own, of an hour at most', async () => {
   await endSessions(2);
   const [first] = await until('both are there', () => receiver.received.length === 2 && receiver.received);

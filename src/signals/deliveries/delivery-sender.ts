@@ -81,7 +81,8 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
 
   claim(free: number, underWay: readonly ClaimedDelivery[]): Promise<readonly ClaimedDelivery[]> {
     const share = Math.max(1, Math.min(MOST_OF_RECEIVER, Math.floor(free * SHARE_OF_RECEIVER)));
-    return this.deliveries.claim({ free, share, underWay, seconds: CLAIM_SECONDS });
+    // Never all that is free at once either: there may be so many receivers that each has little.
+    return this.deliveries.claim({ free: Math.ceil(free / 2), share, underWay, seconds: CLAIM_SECONDS });
   }
 
   async send(delivery: ClaimedDelivery): Promise<void> {
