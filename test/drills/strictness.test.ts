@@ -46,7 +46,7 @@ it('A request that starts after a revocation never joins a session query that st
 
   proxy.hold();
   const before = far.api.me(device.accessToken);
-  await until('the answer to its query is on the way', () => proxy.held() > 0);
+  await until('the answer to its query is on the way', () => proxy.held('session_states') > 0);
   expect((await near.api.logout(device.refreshToken)).status).toBe(204);
   const after = Promise.all([1, 2, 3].map(() => far.api.me(device.accessToken)));
   await hasReadAll(far);

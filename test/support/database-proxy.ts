@@ -10,8 +10,8 @@ export interface DatabaseProxy {
   delay(milliseconds: number): void;
   /** From now on answers wait here. */
   hold(): void;
-  /** How many answers wait here. */
-  held(): number;
+  /** How many answers wait here; of a prepared statement alone, if it is named. */
+  held(statement?: string): number;
   release(): void;
   /** From now on a connection that sends a prepared statement of this name gets no further than that. */
   keepBack(statement: string): void;
@@ -31,7 +31,7 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   let isCut = false;
   let keptName: string | null = null;
   let keptCount = 0;
-  const waiting: (() => void)[] = [];
+  const waiting: { readonly asked: Buffer; readonly resolve: () => void }[] = [];
   const sockets = new Set<Socket>();
 
   const server = createServer((client) => {
@@ -50,9 +50,10 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
 
     const countIn = statementCounter();
     let isKeptBack = false;
+    let asked: Buffer = Buffer.alloc(0);
     client.on('data', (chunk: Buffer) => {
-      // A name is followed by a zero, in Parse and in Bind; a query in whose text it stands is not.
-      if (!isKeptBack && keptName !== null && chunk.includes(`${keptName}\0`)) {
+      asked = chunk;
+      if (!isKeptBack && keptName !== null && isOf(keptName, chunk)) {
         isKeptBack = true;
         keptCount++;
       }
@@ -65,7 +66,7 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     // One after the other, so that bytes never overtake each other.
     let earlier = Promise.resolve();
     upstream.on('data', (chunk) => {
-      const kept = isHolding ? new Promise<void>((resolve) => waiting.push(resolve)) : Promise.resolve();
+      const kept = isHolding ? new Promise<void>((resolve) => waiting.push({ asked, resolve })) : Promise.resolve();
       const due = new Promise((resolve) => setTimeout(resolve, delayMs));
       earlier = Promise.all([earlier, kept, due]).then(() => void client.write(chunk));
     });
@@ -85,10 +86,10 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     hold() {
       isHolding = true;
     },
-    held: () => waiting.length,
+    held: (statement) => waiting.filter(({ asked }) => statement === undefined || isOf(statement, asked)).length,
     release() {
       isHolding = false;
-      waiting.splice(0).forEach((resolve) => resolve());
+      waiting.splice(0).forEach(({ resolve }) => resolve());
     },
     keepBack(statement) {
       keptName = statement;
@@ -107,6 +108,9 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
     },
   };
 }
+
+// A name is followed by a zero, in Parse and in Bind; a query in whose text it stands is not.
+const isOf = (statement: string, sent: Buffer): boolean => sent.includes(`${statement}\0`);
 
 /** Counts Query and Execute in what a client sends (PostgreSQL's protocol, 53.7). */
 function statementCounter(): (chunk: Buffer) => number {
