@@ -17,6 +17,8 @@ import { SECRETS } from '../support/secrets.js';
 
 // The whole suite runs as the role that serves. Here is what that one may not do, and how it gets what it may.
 const GRANTS = 'src/database/roles/grants.sql';
+// Run by PostgreSQL where a table changes: nobody calls them.
+const TRIGGERS = ['deliver_audit_events', 'disable_streams_of_ended_client', 'note_session_expiries'];
 const RUNTIME = process.env['TEST_RUNTIME']!;
 const PRODUCTION = {
   NODE_ENV: 'production',
@@ -29,14 +31,6 @@ let database: TestDatabase;
 afterEach(() => database.drop());
 
 const ownerOptions = () => databaseOptions(loadConfig({ ...SECRETS, DATABASE_URL: database.ownerUrl }));
-
-/** What our functions do: those that no statement calls are triggers, and need the rights of who serves. */
-const functionBodies = async () =>
-  (
-    await database.query<{ body: string }>(
-      `SELECT prosrc AS body FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND NOT prosecdef`,
-    )
-  ).map(({ body }) => body);
 
 const partsOf = async () =>
   (await database.query<{ name: string }>('SELECT part::text AS name FROM audit_events_parts() ORDER BY 1')).map(
@@ -131,12 +125,10 @@ describe('what the role that serves may do', () => {
     await expect(sendAs(database.ownerUrl, asOwner)).rejects.toThrow('owns the tables');
   });
 
-  it('The file grants nothing that no statement of the service needs', async () => {
-    database = await createDatabase();
+  it('The file grants nothing that no statement of the service needs', () => {
     const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
       .filter((path) => path.endsWith('.ts') && !path.startsWith('database/migrations'))
       .map((path) => readFileSync(join('src', path), 'utf8'))
-      .concat(await functionBodies())
       .join('\n');
     // Rows that retention deletes are locked first. Rate limits are written by a package.
     const [, ofClients = ''] = /for \(const table of \[([^\]]*)\]/.exec(sources) ?? [];
@@ -245,9 +237,9 @@ describe('what it may not', () => {
     );
     const [path, everybody, owner] = ['search_path=public, pg_temp', false, process.env['TEST_OWNER']];
     expect(functions).toEqual(
-      RIGHTS.filter(({ isOfTable }) => !isOfTable)
-        .map(({ object: name }) => ({ name, path, everybody, owner }))
-        .toSorted((one, other) => one.name.localeCompare(other.name)),
+      [...RIGHTS.filter(({ isOfTable }) => !isOfTable).map(({ object }) => object), ...TRIGGERS]
+        .toSorted()
+        .map((name) => ({ name, path, everybody, owner })),
     );
 
     const recent = () => database.query(`SELECT id FROM audit_events WHERE at > now() - interval '30 days'`);

@@ -9,6 +9,7 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
         id uuid NOT NULL DEFAULT gen_random_uuid(),
         url text NOT NULL,
         kind text NOT NULL,
+        algorithm text NOT NULL DEFAULT 'ES256',
         events text[] NOT NULL,
         include text[] NOT NULL DEFAULT '{}',
         audience text,
@@ -21,6 +22,7 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
         encrypted_authorization bytea,
         paused_at timestamptz(3),
         status_reason text,
+        verification_asked_at timestamptz(3),
         created_at timestamptz(3) NOT NULL DEFAULT now(),
         failures integer NOT NULL DEFAULT 0,
         failing_since timestamptz(3),
@@ -72,10 +74,12 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
     );
 
     // By the statement that writes the line, so in its transaction, and without a round trip. It fires once for a statement,
-    // however many lines that writes, and where there is no receiver it reads an empty table.
+    // however many lines that writes, and where there is no receiver it reads an empty table. With the rights of the owner, as the
+    // other triggers: the role that serves has none on these tables before the migrations are through.
     const [row]: { path: string }[] = await runner.query(`SELECT quote_ident(current_schema()) AS path`);
     await runner.query(`
-      CREATE FUNCTION deliver_audit_events() RETURNS trigger LANGUAGE plpgsql SET search_path = ${row!.path}, pg_temp AS $$
+      CREATE FUNCTION deliver_audit_events() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+      SET search_path = ${row!.path}, pg_temp AS $$
       BEGIN
         IF NOT EXISTS (SELECT FROM receivers WHERE disabled_at IS NULL) THEN
           RETURN NULL;
@@ -91,18 +95,19 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
           ('account_deleted', 'user.deleted'), ('password_changed', 'password.changed'),
           ('password_reset', 'password.changed'), ('password_withdrawn', 'password.changed'),
           ('email_changed', 'email.changed'), ('email_change_undone', 'email.changed')
-        ) AS e (type, event) ON e.type = a.type AND a.outcome = 'success'
+        ) AS e (type, event) ON e.type = a.type AND (a.outcome = 'success' OR a.type = 'refresh_token_reused')
         JOIN receivers r ON r.disabled_at IS NULL AND e.event = ANY (r.events)
         ORDER BY a.at, a.type = 'session_revoked';
         RETURN NULL;
       END $$`);
 
-    // However a service client ends, its streams end with it.
+    // However a service client ends, its streams end with it; one that was disabled before too, so that nobody enables it again.
     await runner.query(`
-      CREATE FUNCTION disable_streams_of_ended_client() RETURNS trigger LANGUAGE plpgsql SET search_path = ${row!.path}, pg_temp AS $$
+      CREATE FUNCTION disable_streams_of_ended_client() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+      SET search_path = ${row!.path}, pg_temp AS $$
       BEGIN
-        UPDATE receivers SET disabled_at = now(), disabled_reason = 'client_ended'
-        WHERE client_id = NEW.id AND disabled_at IS NULL;
+        UPDATE receivers SET disabled_at = coalesce(disabled_at, now()), disabled_reason = 'client_ended'
+        WHERE client_id = NEW.id AND disabled_reason IS DISTINCT FROM 'client_ended';
         RETURN NULL;
       END $$`);
     await runner.query(`
@@ -116,12 +121,16 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
         CONSTRAINT session_expiries_pkey PRIMARY KEY (session_id)
       ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`);
     await runner.query(`
-      CREATE FUNCTION note_session_expiries() RETURNS trigger LANGUAGE plpgsql SET search_path = ${row!.path}, pg_temp AS $$
+      CREATE FUNCTION note_session_expiries() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+      SET search_path = ${row!.path}, pg_temp AS $$
       BEGIN
         INSERT INTO session_expiries (session_id, look_at) SELECT id, least(idle_expires_at, expires_at) FROM added;
         RETURN NULL;
       END $$`);
     await runner.query(`CREATE INDEX session_expiries_look_at_idx ON session_expiries (look_at)`);
+
+    await runner.query(`
+      REVOKE ALL ON FUNCTION deliver_audit_events, disable_streams_of_ended_client, note_session_expiries FROM PUBLIC`);
 
     // Last, since what writes to these tables waits from here on, and in the order in which requests use them.
     await runner.query(`

@@ -22,9 +22,6 @@ import { CreateIncidents1795660000000 } from './1795660000000-create-incidents.j
 import { CreateReceiversAndDeliveries1795680000000 } from './1795680000000-create-receivers-and-deliveries.js';
 import { NoteExpiriesOfOpenSessions1795680000001 } from './1795680000001-note-expiries-of-open-sessions.js';
 import { AddAlgorithmToSigningKeys1795680500000 } from './1795680500000-add-algorithm-to-signing-keys.js';
-import { AddAlgorithmToReceivers1795680500001 } from './1795680500001-add-algorithm-to-receivers.js';
-import { DeliverReusedRefreshTokens1795682000000 } from './1795682000000-deliver-reused-refresh-tokens.js';
-import { EndStreamsWithTheirClient1795683000000 } from './1795683000000-end-streams-with-their-client.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -52,7 +49,4 @@ export const migrations = [
   CreateReceiversAndDeliveries1795680000000,
   NoteExpiriesOfOpenSessions1795680000001,
   AddAlgorithmToSigningKeys1795680500000,
-  AddAlgorithmToReceivers1795680500001,
-  DeliverReusedRefreshTokens1795682000000,
-  EndStreamsWithTheirClient1795683000000,
 ];

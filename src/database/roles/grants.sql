@@ -38,7 +38,7 @@ GRANT SELECT, INSERT, UPDATE (last_used_at, ended_at), DELETE ON TABLE service_c
 GRANT SELECT, INSERT, UPDATE (number, written_at), DELETE ON TABLE service_processes TO :"role";
 GRANT SELECT, INSERT, UPDATE (matches, ended, waits_for, last_user_id, last_created_at, last_id, finished_at), DELETE ON TABLE incidents TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE receivers, deliveries TO :"role";
-GRANT SELECT, INSERT, UPDATE (look_at), DELETE ON TABLE session_expiries TO :"role";
+GRANT SELECT, UPDATE (look_at), DELETE ON TABLE session_expiries TO :"role";
 GRANT SELECT, INSERT, UPDATE (went_back_at, went_back_why) ON TABLE database_history TO :"role";
 
 -- Lines are written and read. Their parts come and go by functions, which run as the owner and check what they are asked; without
