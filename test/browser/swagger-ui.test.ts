@@ -385,6 +385,7 @@ it('Staff add a receiver with the example as it stands, send it a test, and see 
   const { status, body: added } = await run('addReceiver');
   expect(status).toBe(201);
   expect(added).toMatchObject({ kind: 'webhook', secret: expect.stringMatching(/^whsec_/), disabledAt: null });
+  await expectAccessible(page);
   await operation('addReceiver').screenshot({ path: join(PICTURES, 'docs-add-receiver.png') });
 
   expect((await run('listReceivers')).body.items.map(({ id }: { id: string }) => id)).toContain(added.id);
@@ -405,7 +406,6 @@ it('Staff add a receiver with the example as it stands, send it a test, and see 
   expect((await run('changeReceiver')).body.events).toEqual(['session.created', 'session.revoked', 'session.expired']);
   expect((await run('replaceReceiverSecret')).body.secret).not.toBe(added.secret);
   expect((await run('deleteReceiver')).status).toBe(204);
-  await expectAccessible(page);
   await page.locator('#operations-tag-Receivers').scrollIntoViewIfNeeded();
   await picture('receivers');
 }, 120_000);
