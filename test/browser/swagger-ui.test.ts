@@ -406,6 +406,7 @@ it('Staff add a receiver with the example as it stands, send it a test, and see 
   expect((await run('changeReceiver')).body.events).toEqual(['session.created', 'session.revoked', 'session.expired']);
   expect((await run('replaceReceiverSecret')).body.secret).not.toBe(added.secret);
   expect((await run('deleteReceiver')).status).toBe(204);
+  await expectAccessible(page);
   await page.locator('#operations-tag-Receivers').scrollIntoViewIfNeeded();
   await picture('receivers');
 }, 120_000);

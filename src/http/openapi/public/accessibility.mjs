@@ -4,11 +4,16 @@ export function accessibility({ React }) {
 
   const makeFocusable = (element) => element?.querySelector('pre')?.setAttribute('tabindex', '0');
 
-  const nameExamples = (element) => element?.querySelector('select')?.setAttribute('aria-label', 'Examples');
+  const named = (name) => (Original) => {
+    const setName = (element) => element?.querySelector('select')?.setAttribute('aria-label', name);
+    return (props) => h('div', { ref: setName }, h(Original, props));
+  };
 
   return {
     wrapComponents: {
-      ExamplesSelect: (Original) => (props) => h('div', { ref: nameExamples }, h(Original, props)),
+      ExamplesSelect: named('Examples'),
+      // That of a parameter: its name is in another cell.
+      Select: named('Value'),
       TextArea: (Original) => (props) => h(Original, { 'aria-label': 'Request body', ...props }),
       // What scrolls is reached by the keyboard.
       HighlightCode: (Original) => (props) => h('div', { ref: makeFocusable }, h(Original, props)),
