@@ -115,17 +115,21 @@ const ASKED: [what: string, ask: (on: Database) => Promise<unknown>][] = [
   ['what is overdue', (on) => new DeliveriesRepository(on).giveUpOverdue(AT_ONCE)],
   ['the newest, for staff', (on) => new DeliveriesRepository(on).list(busy, { limit: 50 })],
   ['a receiver, for staff', (on) => new ReceiversRepository(on).find(busy)],
-  ['what is polled', (on) => new StreamsRepository(on).listWaiting(busy, AT_ONCE)],
   [EXPIRED, (on) => new ExpiredSessions(on, {} as DeliverySender)['look']()],
+];
+// Where nothing is known eight are expected of a stream, and all that wait are read and sorted: until autovacuum has counted, which
+// is a minute.
+const ASKED_ONCE_COUNTED: typeof ASKED = [
+  ['what is polled', (on) => new StreamsRepository(on).listWaiting(busy, AT_ONCE)],
 ];
 
 describe.each([
-  ['of which nothing is known', 'SELECT'],
-  ['that was counted', 'ANALYZE deliveries, session_expiries'],
-])('In a big table %s it is found by an index', (_, prepare) => {
+  ['of which nothing is known', 'SELECT', ASKED],
+  ['that was counted', 'ANALYZE deliveries, session_expiries', [...ASKED, ...ASKED_ONCE_COUNTED]],
+])('In a big table %s it is found by an index', (_, prepare, asked) => {
   beforeAll(() => client.query(prepare), 60_000);
 
-  it.each(ASKED)('%s', async (what, ask) => {
+  it.each(asked)('%s', async (what, ask) => {
     const { pages, readWholly } = await costOf(ask);
     expect(readWholly).not.toContain('deliveries');
     expect(readWholly).not.toContain('session_expiries');
