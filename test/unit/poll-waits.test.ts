@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Notifications } from '../../src/database/notifications.js';
 import { PollWaits } from '../../src/signals/shared-signals/poll-waits.js';
 import type { StreamsRepository } from '../../src/signals/shared-signals/streams.repository.js';
@@ -13,6 +14,7 @@ function waitsOver(streams: Pick<StreamsRepository, 'findWaiting'>) {
 }
 
 const NEVER = new AbortController().signal;
+setMaxListeners(0, NEVER);
 const LONG_MS = 60_000;
 
 it('One statement looks for all polls that wait, and ends those of streams with events', async () => {
