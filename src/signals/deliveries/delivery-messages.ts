@@ -9,7 +9,7 @@ import { secondsOf } from '../../sessions/check/session-checker.js';
 import type { ClaimedDelivery } from './deliveries.repository.js';
 import { LOGOUT_TOKEN_TYPE, logoutClaims } from './logout-token.js';
 import type { ReceiverMessage } from './receiver-post.js';
-import { SECURITY_EVENT_TYPE, securityEventClaims } from '../shared-signals/security-event.js';
+import { SECURITY_EVENT_TYPE, securityEventClaims } from './security-event.js';
 import { webhookOf } from './webhook.js';
 
 /** Writes a delivery as its receiver understands it, signed anew at each attempt. */

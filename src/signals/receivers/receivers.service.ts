@@ -8,7 +8,7 @@ import type { PageRequest } from '../../http/pagination.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { KeyCipher } from '../../keys/key-cipher.js';
 import { SIGNING_ALGORITHM, type SigningAlgorithm } from '../../keys/signing-key.js';
-import { CAEP_EVENTS } from '../shared-signals/security-event.js';
+import { CAEP_EVENTS } from '../deliveries/security-event.js';
 import type { AddressRules } from './receiver-address.js';
 import { algorithmOf, LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
 import { makeReceiverSecret } from './receiver-secret.js';

@@ -16,7 +16,7 @@ import { namedType } from '../../http/openapi/named-type.js';
 import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
 import { ALGORITHM } from '../receivers/receivers.dto.js';
-import { CAEP_EVENTS } from './security-event.js';
+import { CAEP_EVENTS } from '../deliveries/security-event.js';
 import {
   POLL,
   PUSH,

@@ -11,7 +11,7 @@ import { InvalidClientError } from '../../service-clients/oauth-errors.js';
 import { DeliverySender } from '../deliveries/delivery-sender.js';
 import { whatIsWrong } from '../receivers/receiver-url.js';
 import { rulesOf } from '../receivers/receivers.service.js';
-import { CAEP_EVENTS, deliveredOf, signalEventsOf } from './security-event.js';
+import { CAEP_EVENTS, deliveredOf, signalEventsOf } from '../deliveries/security-event.js';
 import { POLL, PUSH, STREAM_ALGORITHM, type Stream, type StreamStatus, VERIFICATION_SECONDS } from './stream.js';
 import type { StreamRequestDto } from './streams.dto.js';
 import {

@@ -1,7 +1,7 @@
 import type { AppConfig } from '../../config/config.js';
 import { issuerOf } from '../../config/issuer.js';
 import { InvalidFieldError } from '../../http/validation.js';
-import { CAEP_EVENTS } from './security-event.js';
+import { CAEP_EVENTS } from '../deliveries/security-event.js';
 import { type Stream, VERIFICATION_SECONDS } from './stream.js';
 import type { StreamRequestDto } from './streams.dto.js';
 

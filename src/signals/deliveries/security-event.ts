@@ -1,6 +1,6 @@
 import { endedBy } from '../../sessions/session.dto.js';
-import type { ClaimedDelivery } from '../deliveries/deliveries.repository.js';
-import { STREAM_UPDATED } from '../deliveries/delivery.entity.js';
+import type { ClaimedDelivery } from './deliveries.repository.js';
+import { STREAM_UPDATED } from './delivery.entity.js';
 import type { SignalEvent } from '../receivers/receiver.entity.js';
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type';
