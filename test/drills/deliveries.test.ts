@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { signUpStaff } from '../support/clients.js';
@@ -92,14 +92,15 @@ beforeAll(async () => {
 
 afterAll(() => Promise.all([...receivers.map((receiver) => receiver.kill()), doomed.kill('SIGKILL')]));
 
-it('Receivers that are killed and frozen at random are told of every session that began and ended, in order', async () => {
+it('Receivers that are killed and frozen at random are sent every session that began and ended, in order', async () => {
   const staff = await signUpStaff(t.a, t.database);
-  for (const { port } of receivers) {
-    const { status } = await t.a.call('POST', '/admin/receivers', {
+  for (const { port, file } of receivers) {
+    const { status, body } = await t.a.call('POST', '/admin/receivers', {
       bearer: staff.accessToken,
       body: { url: `http://127.0.0.1:${port}/`, kind: 'webhook', events: ['session.created', 'session.revoked'] },
     });
     expect(status).toBe(201);
+    writeFileSync(`${file}.secret`, body.secret);
   }
   const disturbed = receivers.map((receiver) => receiver.disturb());
 

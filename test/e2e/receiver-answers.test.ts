@@ -63,6 +63,12 @@ it.each<[string, (socket: Socket) => void, number | null, string]>([
   ],
   ['begins and never ends its headers', endlessly('HTTP/1.1 200 OK\r\n', 'a: b\r\n'), null, 'not answer within 10 s'],
   ['says 103 for ever', endlessly('', after('103 Early Hints')), null, 'it did not answer within 10 seconds'],
+  [
+    'answers after half a minute',
+    (socket) => void setTimeout(() => socket.end(after('204 No Content')), 30_000).unref(),
+    null,
+    'it did not answer within 10 seconds',
+  ],
   ['never ends what it says', endlessly(after('500 No\r\nContent-Length: 999', 'not yet'), ''), 500, 'not yet'],
   ['breaks off', says(after('500 No\r\nContent-Length: 999', 'half')), 500, 'half'],
   ['is out of its chunks', says(after('500 No\r\nTransfer-Encoding: chunked', '4\r\nhalf\r\nZZ\r\n')), 500, 'half'],
