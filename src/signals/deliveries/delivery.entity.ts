@@ -8,7 +8,7 @@ export type DeliveryState = (typeof DELIVERY_STATES)[number];
 /** What staff send to see whether a receiver takes it. */
 export const TEST_EVENT = 'test';
 
-/** That staff disabled or enabled a stream, as its `reason` says. Its receiver is told, also of the former. */
+/** That staff disabled or enabled a stream, as its `reason` says. Its receiver is sent it, also the former. */
 export const STREAM_UPDATED = 'stream.updated';
 
 /** One event for one receiver. It is written by the statement that makes the event true: neither is there without the other. */
