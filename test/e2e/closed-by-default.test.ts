@@ -59,6 +59,7 @@ it('Every route that is not public refuses a missing, forged or revoked token in
     'GET /admin/receivers',
     'GET /admin/receivers/:id',
     'GET /admin/receivers/:id/deliveries',
+    'GET /admin/receivers/:id/deliveries/:id',
     'GET /admin/users',
     'GET /admin/users/:id/sessions',
     'GET /auth/me',

@@ -13,7 +13,9 @@ async function userBy(page: string, given: string, jwt: string): Promise<string>
   const [printed = ''] = printedAll(page, 'js');
   expect(printed).toContain(KEYS);
   const program = `${given}\n${printed.replace(KEYS, `${t.a.url}/.well-known/jwks.json`)}\nconsole.log(payload.sub);`;
-  const ran = promisify(execFile)(process.execPath, ['--input-type=module', '-e', program, 'example', jwt]);
+  // Jest's workers have FORCE_COLOR where its own output has colours.
+  const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1' };
+  const ran = promisify(execFile)(process.execPath, ['--input-type=module', '-e', program, 'example', jwt], { env });
   return ran.then(
     ({ stdout }) => stdout.trim(),
     ({ stderr }: { stderr: string }) => /code: '(\w+)'/.exec(stderr)?.[1] ?? stderr,
