@@ -124,7 +124,8 @@ export class CreateReceiversAndDeliveries1795680000000 implements MigrationInter
       CREATE FUNCTION note_session_expiries() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
       SET search_path = ${row!.path}, pg_temp AS $$
       BEGIN
-        INSERT INTO session_expiries (session_id, look_at) SELECT id, least(idle_expires_at, expires_at) FROM added;
+        INSERT INTO session_expiries (session_id, look_at) SELECT id, least(idle_expires_at, expires_at) FROM added
+        ON CONFLICT (session_id) DO UPDATE SET look_at = excluded.look_at;
         RETURN NULL;
       END $$`);
     await runner.query(`CREATE INDEX session_expiries_look_at_idx ON session_expiries (look_at)`);
