@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../../config/config.js';
 import { issuerOf } from '../../config/issuer.js';
-import { KeyCipher } from '../../keys/key-cipher.js';
 import { signJwtWith } from '../../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
+import { ReceiverCipher } from '../receivers/receiver-secret.js';
 import type { ClaimedDelivery } from './deliveries.repository.js';
 import { LOGOUT_TOKEN_TYPE, logoutClaims } from './logout-token.js';
 import type { ReceiverMessage } from './receiver-post.js';
@@ -15,14 +15,11 @@ import { webhookOf } from './webhook.js';
 /** Writes a delivery as its receiver understands it, signed anew at each attempt. */
 @Injectable()
 export class DeliveryMessages {
-  private readonly cipher: KeyCipher;
-
   constructor(
     private readonly keys: SigningKeys,
+    private readonly cipher: ReceiverCipher,
     private readonly config: AppConfig,
-  ) {
-    this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
-  }
+  ) {}
 
   /** Throws where it cannot be signed. */
   async write(delivery: ClaimedDelivery): Promise<ReceiverMessage> {

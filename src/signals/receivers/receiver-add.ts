@@ -8,6 +8,7 @@ import { Problem } from '../../problems/problem.js';
 import { StartError } from '../../problems/start-error.js';
 import { SIGNAL_EVENTS } from './receiver.entity.js';
 import { AddReceiverDto } from './receivers.dto.js';
+import { ReceiverCipher } from './receiver-secret.js';
 import { ReceiversRepository } from './receivers.repository.js';
 import { Receivers } from './receivers.service.js';
 
@@ -26,7 +27,7 @@ async function main(): Promise<void> {
   const { description = '', audience = '', include = [], ...body } = receiver;
   // As the service has it: the secret is encrypted with JWT_SECRET.
   const added = await runOnDatabase(configOfProcess(), async (database, config) => {
-    const receivers = new Receivers(database, new ReceiversRepository(database), config);
+    const receivers = new Receivers(database, new ReceiversRepository(database), config, new ReceiverCipher(config));
     const settings = { ...body, include, description: description || null, audience: audience || null };
     return receivers.add(settings, { actorId: null, source: null });
   });

@@ -6,12 +6,11 @@ import { Database } from '../../database/database.js';
 import type { Transaction } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
 import { InvalidFieldError } from '../../http/validation.js';
-import { KeyCipher } from '../../keys/key-cipher.js';
 import { SIGNING_ALGORITHM, type SigningAlgorithm } from '../../keys/signing-key.js';
 import { CAEP_EVENTS } from '../deliveries/security-event.js';
 import type { AddressRules } from './receiver-address.js';
 import { algorithmOf, LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
-import { makeReceiverSecret } from './receiver-secret.js';
+import { makeReceiverSecret, ReceiverCipher } from './receiver-secret.js';
 import { whatIsWrong } from './receiver-url.js';
 import { NoReceiverSecretError, ReceiverNotFoundError } from './receivers.errors.js';
 import {
@@ -31,15 +30,12 @@ type NewReceiver = Omit<ReceiverSettings, 'algorithm'> &
 /** Which other services are sent what happens. Each change is in the audit trail. */
 @Injectable()
 export class Receivers {
-  private readonly cipher: KeyCipher;
-
   constructor(
     private readonly database: Database,
     private readonly receivers: ReceiversRepository,
     private readonly config: AppConfig,
-  ) {
-    this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
-  }
+    private readonly cipher: ReceiverCipher,
+  ) {}
 
   /**
    * Its secret, where its kind has one, is in the answer, and shown nowhere else. Throws `validation_failed` for a URL that nothing

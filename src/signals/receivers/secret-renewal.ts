@@ -2,8 +2,8 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import sql from 'sql-template-tag';
 import { AppConfig } from '../../config/config.js';
 import { Database } from '../../database/database.js';
-import { KeyCipher } from '../../keys/key-cipher.js';
 import type { Receiver } from './receiver.entity.js';
+import { ReceiverCipher } from './receiver-secret.js';
 
 const RENEW_EVERY_MS = 60_000;
 
@@ -19,16 +19,15 @@ const SECRETS = sql`SELECT id, encrypted_secret AS "encryptedSecret", former_sec
 @Injectable()
 export class SecretRenewal implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(SecretRenewal.name);
-  private readonly cipher: KeyCipher;
   private readonly isNeeded: boolean;
   private timer: NodeJS.Timeout | undefined;
   private renewing: Promise<void> | null = null;
 
   constructor(
     private readonly database: Database,
+    private readonly cipher: ReceiverCipher,
     { jwtSecrets }: AppConfig,
   ) {
-    this.cipher = new KeyCipher(jwtSecrets, 'receivers');
     this.isNeeded = jwtSecrets.length > 1;
   }
 

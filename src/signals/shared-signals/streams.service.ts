@@ -4,11 +4,11 @@ import { isUUID } from 'class-validator';
 import { AppConfig } from '../../config/config.js';
 import { Database } from '../../database/database.js';
 import { InvalidFieldError } from '../../http/validation.js';
-import { KeyCipher } from '../../keys/key-cipher.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { TooManyRequestsError } from '../../problems/problem.js';
 import { InvalidClientError } from '../../service-clients/oauth-errors.js';
 import { DeliverySender } from '../deliveries/delivery-sender.js';
+import { ReceiverCipher } from '../receivers/receiver-secret.js';
 import { whatIsWrong } from '../receivers/receiver-url.js';
 import { rulesOf } from '../receivers/receivers.service.js';
 import { CAEP_EVENTS, deliveredOf, signalEventsOf } from '../deliveries/security-event.js';
@@ -33,16 +33,13 @@ type StreamSettings = Pick<StreamRequestDto, 'delivery' | 'events_requested' | '
 /** The streams of a service client: which events it is sent, and how (OpenID Shared Signals Framework 1.0). */
 @Injectable()
 export class Streams {
-  private readonly cipher: KeyCipher;
-
   constructor(
     private readonly database: Database,
     private readonly streams: StreamsRepository,
     private readonly sender: DeliverySender,
+    private readonly cipher: ReceiverCipher,
     private readonly config: AppConfig,
-  ) {
-    this.cipher = new KeyCipher(config.jwtSecrets, 'receivers');
-  }
+  ) {}
 
   /**
    * Throws `validation_failed` for a URL that nothing may be sent to, {@link StreamExistsError} for too many, and
