@@ -1,6 +1,16 @@
 import { applyDecorators, type ArgumentMetadata, ValidationPipe, type ValidationPipeOptions } from '@nestjs/common';
 import { Transform } from 'class-transformer';
-import { Matches, MaxLength, ValidateBy, ValidateIf, type ValidationError } from 'class-validator';
+import {
+  ArrayNotEmpty,
+  ArrayUnique,
+  IsArray,
+  IsIn,
+  Matches,
+  MaxLength,
+  ValidateBy,
+  ValidateIf,
+  type ValidationError,
+} from 'class-validator';
 import { defineProblem, type FieldError } from '../problems/problem.js';
 import { isSqlText, sqlTime } from './sql-values.js';
 
@@ -113,6 +123,22 @@ export const IsTime = () =>
       },
     }),
   );
+
+/** A list of known values, none of them twice. */
+export function DistinctValuesOf(values: readonly string[], { mayBeEmpty = false } = {}): PropertyDecorator {
+  const known = values.join(', ');
+  const options = {
+    message: mayBeEmpty
+      ? `must be a list of ${known}, each at most once`
+      : `must be a list of at least one of ${known}, each once`,
+  };
+  return applyDecorators(
+    IsIn(values, { ...options, each: true }),
+    ArrayUnique(options),
+    ...(mayBeEmpty ? [] : [ArrayNotEmpty(options)]),
+    IsArray(options),
+  );
+}
 
 /** A string without control characters or lone surrogates. */
 export const NoControlCharacters = () => Matches(NO_CONTROLS, { message: CONTROL_CHARACTERS });

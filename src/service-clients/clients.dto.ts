@@ -1,14 +1,13 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
-import { ArrayNotEmpty, ArrayUnique, IsArray, IsIn, IsString } from 'class-validator';
+import { IsString } from 'class-validator';
 import { namedType } from '../http/openapi/named-type.js';
 import { PageOf } from '../http/pagination.js';
-import { AtMostCharacters, PlainText } from '../http/validation.js';
+import { AtMostCharacters, DistinctValuesOf, PlainText } from '../http/validation.js';
 import { SERVICE_CLIENT_SCOPES, type ServiceClientScope } from './service-client.entity.js';
 import type { ClientSecret } from './service-clients.repository.js';
 import type { ClientWithSecrets } from './service-clients.service.js';
 
 const NAME_MAX_LENGTH = 64;
-const SCOPES_MESSAGE = { message: `must be a list of at least one of ${SERVICE_CLIENT_SCOPES.join(', ')}, each once` };
 const SCOPE = namedType(
   'ServiceClientScope',
   SERVICE_CLIENT_SCOPES,
@@ -33,10 +32,7 @@ export class AddClientDto {
   readonly name!: string;
 
   @ApiProperty({ ...SCOPE, isArray: true, minItems: 1, uniqueItems: true, example: ['introspect', 'verify'] })
-  @IsIn(SERVICE_CLIENT_SCOPES, { ...SCOPES_MESSAGE, each: true })
-  @ArrayUnique(SCOPES_MESSAGE)
-  @ArrayNotEmpty(SCOPES_MESSAGE)
-  @IsArray(SCOPES_MESSAGE)
+  @DistinctValuesOf(SERVICE_CLIENT_SCOPES)
   readonly scopes!: ServiceClientScope[];
 }
 

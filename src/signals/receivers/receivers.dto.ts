@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { ArrayNotEmpty, ArrayUnique, IsArray, IsBoolean, IsIn, IsString } from 'class-validator';
+import { IsBoolean, IsIn, IsString } from 'class-validator';
 import { namedType, orNull } from '../../http/openapi/named-type.js';
 import { PageOf } from '../../http/pagination.js';
-import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validation.js';
+import { AtMostCharacters, DistinctValuesOf, IsOptionalField, PlainText } from '../../http/validation.js';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
 import {
   DISABLED_REASONS,
@@ -18,8 +18,6 @@ import type { ReceiverView } from './receivers.repository.js';
 
 const DESCRIPTION_MAX_LENGTH = 200;
 const AUDIENCE_MAX_LENGTH = 200;
-const EVENTS_MESSAGE = { message: `must be a list of at least one of ${SIGNAL_EVENTS.join(', ')}, each once` };
-const INCLUDE_MESSAGE = { message: `must be a list of ${INCLUDABLE.join(', ')}, each at most once` };
 const EVENT = namedType('SignalEvent', SIGNAL_EVENTS, 'Something that happened to a session or an account.');
 const KIND = namedType(
   'ReceiverKind',
@@ -54,9 +52,7 @@ const Events = () =>
 
 class ReceiverOptionsDto {
   @ApiPropertyOptional({ ...INCLUDED, isArray: true, uniqueItems: true, example: ['email'] })
-  @IsIn(INCLUDABLE, { ...INCLUDE_MESSAGE, each: true })
-  @ArrayUnique(INCLUDE_MESSAGE)
-  @IsArray(INCLUDE_MESSAGE)
+  @DistinctValuesOf(INCLUDABLE, { mayBeEmpty: true })
   @IsOptionalField()
   readonly include?: Includable[];
 
@@ -97,10 +93,7 @@ export class ChangeReceiverDto extends ReceiverOptionsDto {
   readonly url?: string;
 
   @ApiPropertyOptional({ ...EVENT, isArray: true, minItems: 1, uniqueItems: true, example: ['session.revoked'] })
-  @IsIn(SIGNAL_EVENTS, { ...EVENTS_MESSAGE, each: true })
-  @ArrayUnique(EVENTS_MESSAGE)
-  @ArrayNotEmpty(EVENTS_MESSAGE)
-  @IsArray(EVENTS_MESSAGE)
+  @DistinctValuesOf(SIGNAL_EVENTS)
   @IsOptionalField()
   readonly events?: SignalEvent[];
 
@@ -125,10 +118,7 @@ export class AddReceiverDto extends ReceiverOptionsDto {
   readonly kind!: ReceiverKind;
 
   @Events()
-  @IsIn(SIGNAL_EVENTS, { ...EVENTS_MESSAGE, each: true })
-  @ArrayUnique(EVENTS_MESSAGE)
-  @ArrayNotEmpty(EVENTS_MESSAGE)
-  @IsArray(EVENTS_MESSAGE)
+  @DistinctValuesOf(SIGNAL_EVENTS)
   readonly events!: SignalEvent[];
 }
 
