@@ -1,9 +1,8 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
-import { plainToInstance } from 'class-transformer';
-import { validateSync } from 'class-validator';
 import { configOfProcess } from '../config/environment.js';
 import { runOnDatabase } from '../database/command.js';
+import { listOf, readInput } from '../http/command-input.js';
 import { Problem } from '../problems/problem.js';
 import { StartError } from '../problems/start-error.js';
 import { AddClientDto } from './clients.dto.js';
@@ -16,7 +15,7 @@ const USAGE = `Say: npm run client:add -- NAME --scope ${SERVICE_CLIENT_SCOPES.j
 // Lets another service call, and prints its credentials this once: npm run client:add -- NAME --scope introspect,verify.
 // The process ends with 0 where that was done, 1 where it was not, 2 where it was not asked for as it should be.
 async function main(): Promise<void> {
-  const client = readArguments();
+  const client = readInput(AddClientDto, fieldsOfArguments, USAGE);
   if (!client) {
     process.exitCode = 2;
     return;
@@ -31,30 +30,12 @@ async function main(): Promise<void> {
   console.error(`${client.name} may ${client.scopes.join(', ')} from now on. The secret is not shown again.`);
 }
 
-/** The client that is asked for. Null where it is not clear, after saying why. */
-function readArguments(): AddClientDto | null {
-  try {
-    const { positionals, values } = parseArgs({
-      options: { scope: { type: 'string', multiple: true } },
-      allowPositionals: true,
-    });
-    if (positionals.length !== 1 || !values.scope) {
-      console.error(USAGE);
-      return null;
-    }
-    const scopes = values.scope.flatMap((list) => list.split(',')).map((scope) => scope.trim());
-    const client = plainToInstance(AddClientDto, { name: positionals[0], scopes });
-    const complaints = validateSync(client).map(
-      ({ property, constraints = {} }) => `The ${property} ${Object.values(constraints)[0]}.`,
-    );
-    if (complaints.length > 0) {
-      console.error([...complaints, USAGE].join('\n'));
-    }
-    return complaints.length > 0 ? null : client;
-  } catch {
-    console.error(USAGE);
-    return null;
-  }
+function fieldsOfArguments(): object | null {
+  const { positionals, values } = parseArgs({
+    options: { scope: { type: 'string', multiple: true } },
+    allowPositionals: true,
+  });
+  return positionals.length === 1 && values.scope ? { name: positionals[0], scopes: listOf(values.scope) } : null;
 }
 
 main().catch((error: unknown) => {

@@ -1,9 +1,8 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
-import { plainToInstance } from 'class-transformer';
-import { validateSync } from 'class-validator';
 import { configOfProcess } from '../../config/environment.js';
 import { runOnDatabase } from '../../database/command.js';
+import { listOf, readInput } from '../../http/command-input.js';
 import { Problem } from '../../problems/problem.js';
 import { StartError } from '../../problems/start-error.js';
 import { SIGNAL_EVENTS } from './receiver.entity.js';
@@ -19,7 +18,7 @@ nothing else. Events: ${SIGNAL_EVENTS.join(', ')}`;
 // Adds a receiver, and prints its secret this once. The process ends with 0 where that was done, 1 where it was not, 2 where it was
 // not asked for as it should be.
 async function main(): Promise<void> {
-  const receiver = readArguments();
+  const receiver = readInput(AddReceiverDto, fieldsOfArguments, USAGE);
   if (!receiver) {
     process.exitCode = 2;
     return;
@@ -36,42 +35,21 @@ async function main(): Promise<void> {
   console.error(`${body.url} is sent ${body.events.join(', ')} from now on. A secret is not shown again.`);
 }
 
-/** The receiver that is asked for. Null where it is not clear, after saying why. */
-function readArguments(): AddReceiverDto | null {
-  try {
-    const { positionals, values } = parseArgs({
-      options: {
-        event: { type: 'string', multiple: true },
-        kind: { type: 'string', default: 'webhook' },
-        audience: { type: 'string' },
-        algorithm: { type: 'string' },
-        description: { type: 'string' },
-        include: { type: 'string' },
-      },
-      allowPositionals: true,
-    });
-    const { event, include, ...others } = values;
-    if (positionals.length !== 1 || !event) {
-      console.error(USAGE);
-      return null;
-    }
-    const receiver = plainToInstance(AddReceiverDto, {
-      ...others,
-      url: positionals[0],
-      events: event.flatMap((list) => list.split(',')).map((one) => one.trim()),
-      ...(include !== undefined && { include: include.split(',') }),
-    });
-    const complaints = validateSync(receiver).map(
-      ({ property, constraints = {} }) => `${property} ${Object.values(constraints)[0]}.`,
-    );
-    if (complaints.length > 0) {
-      console.error([...complaints, USAGE].join('\n'));
-    }
-    return complaints.length > 0 ? null : receiver;
-  } catch {
-    console.error(USAGE);
-    return null;
-  }
+function fieldsOfArguments(): object | null {
+  const { positionals, values } = parseArgs({
+    options: {
+      event: { type: 'string', multiple: true },
+      kind: { type: 'string', default: 'webhook' },
+      audience: { type: 'string' },
+      algorithm: { type: 'string' },
+      description: { type: 'string' },
+      include: { type: 'string', multiple: true },
+    },
+    allowPositionals: true,
+  });
+  const { event, include, ...others } = values;
+  if (positionals.length !== 1 || !event) return null;
+  return { ...others, url: positionals[0], events: listOf(event), ...(include && { include: listOf(include) }) };
 }
 
 /** What can be said of a failure to the person at the command line. */
