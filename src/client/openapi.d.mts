@@ -1019,7 +1019,7 @@ export interface paths {
         head?: never;
         /**
          * Change a receiver, or disable and enable it
-         * @description What is left out stays. What waits is sent as the receiver is by then.
+         * @description What is left out stays, and null removes. What waits is sent as the receiver is by then.
          */
         patch: operations["changeReceiver"];
         trace?: never;
@@ -2676,12 +2676,15 @@ export interface components {
              */
             include?: components["schemas"]["Includable"][];
             /**
-             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
+             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where it is null.
              * @example billing
              */
-            audience?: string;
-            /** @example Billing: closes its sockets */
-            description?: string;
+            audience?: string | null;
+            /**
+             * @description For people.
+             * @example Billing: closes its sockets
+             */
+            description?: string | null;
             /** @description Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; not for webhooks. */
             algorithm?: components["schemas"]["SigningAlgorithm"];
             /**
@@ -2841,12 +2844,15 @@ export interface components {
              */
             include?: components["schemas"]["Includable"][];
             /**
-             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.
+             * @description The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where it is null.
              * @example billing
              */
-            audience?: string;
-            /** @example Billing: closes its sockets */
-            description?: string;
+            audience?: string | null;
+            /**
+             * @description For people.
+             * @example Billing: closes its sockets
+             */
+            description?: string | null;
             /** @description Of the key that signs what it is sent. Where it is not said, `RS256` for `ssf_push`, and `ES256` for `backchannel_logout`; not for webhooks. */
             algorithm?: components["schemas"]["SigningAlgorithm"];
             /** @example https://billing.example.com/hooks/latchkey */

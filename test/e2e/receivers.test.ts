@@ -110,6 +110,19 @@ describe('changing a receiver', () => {
     expect(await admin('PATCH', `/${id}`, {})).toMatchObject({ status: 200, body });
   });
 
+  it('Null removes what may be missing, and what was read can be sent back', async () => {
+    const partner = await add({ kind: 'backchannel_logout', audience: 'billing', description: 'as it was' });
+    const { body: nameless } = await admin('PATCH', `/${partner}`, { description: null });
+    expect(nameless).toMatchObject({ description: null, audience: 'billing' });
+    const { url, events, include, algorithm } = nameless;
+    const whole = { url, events, include, algorithm, audience: null, description: null };
+    expect(await admin('PATCH', `/${partner}`, whole)).toMatchObject({ status: 200, body: { audience: null } });
+    expect(await admin('POST', '', { ...HOOK, audience: null, description: null })).toMatchObject({
+      status: 201,
+      body: { audience: null, description: null },
+    });
+  });
+
   it('Each change is in the audit trail with who made it, from where, and what it was; one that changes nothing is not', async () => {
     const changed = await add();
     const patch = { url: 'https://hooks.example.com/next', events: ['user.created'], include: ['email'] };

@@ -23,12 +23,11 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const { description = '', audience = '', include = [], ...body } = receiver;
+  const { description = null, audience = null, include = [], ...body } = receiver;
   // As the service has it: the secret is encrypted with JWT_SECRET.
   const added = await runOnDatabase(configOfProcess(), async (database, config) => {
     const receivers = new Receivers(database, new ReceiversRepository(database), config, new ReceiverCipher(config));
-    const settings = { ...body, include, description: description || null, audience: audience || null };
-    return receivers.add(settings, { actorId: null, source: null });
+    return receivers.add({ ...body, include, description, audience }, { actorId: null, source: null });
   });
   console.log(`id: ${added.receiver.id}${added.secret === null ? '' : `\nsecret: ${added.secret}`}`);
   // Not where the output goes to a file or a program.

@@ -96,13 +96,10 @@ export class ReceiversController {
   @ApiCreatedResponse({ type: AddedReceiverDto })
   async addReceiver(
     @CurrentCaller() staff: Caller,
-    @Body() { description = '', audience = '', include = [], ...body }: AddReceiverDto,
+    @Body() { description = null, audience = null, include = [], ...body }: AddReceiverDto,
     @Source() source: RequestSource,
   ): Promise<AddedReceiverDto> {
-    const added = await this.receivers.add(
-      { ...body, include, description: description || null, audience: audience || null },
-      changeBy(staff, source),
-    );
+    const added = await this.receivers.add({ ...body, include, description, audience }, changeBy(staff, source));
     return { ...ReceiverDto.from(added.receiver), secret: added.secret };
   }
 
@@ -135,7 +132,7 @@ export class ReceiversController {
   @ApiBody({ type: ChangeReceiverDto, examples: CHANGE_EXAMPLES })
   @ApiOperation({
     summary: 'Change a receiver, or disable and enable it',
-    description: 'What is left out stays. What waits is sent as the receiver is by then.',
+    description: 'What is left out stays, and null removes. What waits is sent as the receiver is by then.',
   })
   @ApiOkResponse({ type: ReceiverDto })
   @ApiProblems(ReceiverNotFoundError)

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { IsBoolean, IsIn, IsString } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsString } from 'class-validator';
 import { namedType, orNull } from '../../http/openapi/named-type.js';
 import { PageOf } from '../../http/pagination.js';
 import { AtMostCharacters, DistinctValuesOf, IsOptionalField, PlainText } from '../../http/validation.js';
@@ -57,23 +57,31 @@ class ReceiverOptionsDto {
   readonly include?: Includable[];
 
   @ApiPropertyOptional({
+    type: 'string',
+    nullable: true,
     maxLength: AUDIENCE_MAX_LENGTH,
     example: 'billing',
     description:
-      'The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where unset.',
+      'The `aud` of signed tokens, such as the `client_id` that a relying party expects; the id of the receiver where it is null.',
   })
   @PlainText()
   @AtMostCharacters(AUDIENCE_MAX_LENGTH)
   @IsString()
-  @IsOptionalField()
-  readonly audience?: string;
+  @IsOptional()
+  readonly audience?: string | null;
 
-  @ApiPropertyOptional({ maxLength: DESCRIPTION_MAX_LENGTH, example: 'Billing: closes its sockets' })
+  @ApiPropertyOptional({
+    type: 'string',
+    nullable: true,
+    maxLength: DESCRIPTION_MAX_LENGTH,
+    example: 'Billing: closes its sockets',
+    description: 'For people.',
+  })
   @PlainText()
   @AtMostCharacters(DESCRIPTION_MAX_LENGTH)
   @IsString()
-  @IsOptionalField()
-  readonly description?: string;
+  @IsOptional()
+  readonly description?: string | null;
 
   @ApiPropertyOptional({
     ...ALGORITHM,

@@ -65,11 +65,11 @@ export class ReceiversRepository {
 
   /** False where there is none. */
   async update(transaction: Transaction, id: string, settings: Partial<ReceiverSettings>): Promise<boolean> {
-    const { url = null, events = null, include = null, audience = null, algorithm = null, description } = settings;
+    const { url = null, events = null, include = null, algorithm = null, audience, description } = settings;
     const { rowCount } = await transaction.query(sql`
       UPDATE receivers SET url = coalesce(${url}, url), events = coalesce(${events}::text[], events),
-        include = coalesce(${include}::text[], include), audience = coalesce(${audience}, audience),
-        algorithm = coalesce(${algorithm}, algorithm),
+        include = coalesce(${include}::text[], include), algorithm = coalesce(${algorithm}, algorithm),
+        audience = CASE WHEN ${audience === undefined} THEN audience ELSE ${audience ?? null} END,
         description = CASE WHEN ${description === undefined} THEN description ELSE ${description ?? null} END
       WHERE id = ${id}`);
     return rowCount > 0;
