@@ -39,7 +39,7 @@ const says =
   (socket: Socket) =>
     void socket.end(texts.join(''));
 
-it.each<[string, (socket: Socket) => void, number | null, string]>([
+it.concurrent.each<[string, (socket: Socket) => void, number | null, string]>([
   ['says nothing and closes', (socket) => socket.destroy(), null, 'socket hang up'],
   ['is no web server', says('SSH-2.0-OpenSSH_9.9\r\n'), null, 'Parse Error: Expected HTTP/, RTSP/ or ICE/'],
   // Such an answer is neither a response nor an error, and would occupy a place for good.
