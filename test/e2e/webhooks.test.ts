@@ -223,6 +223,25 @@ it('A session whose time is over is an event, once, though two instances look', 
   expect(receiver.received).toHaveLength(1);
 }, 90_000);
 
+it('A session whose row is put back, from a copy say, is no error, and is looked at when its time is over', async () => {
+  const { session, accessToken } = await t.a.signUp();
+  await t.database.query(`UPDATE session_expiries SET look_at = now() + interval '9 years' WHERE session_id = $1`, [
+    session.id,
+  ]);
+  await t.database.query(`CREATE TABLE copied AS SELECT * FROM sessions WHERE id = $1`, [session.id]);
+  await t.database.query(`DELETE FROM sessions WHERE id = $1`, [session.id]);
+  expect((await t.a.me(accessToken)).status).toBe(401);
+  await t.database.query(`INSERT INTO sessions SELECT * FROM copied`);
+  expect((await t.a.me(accessToken)).status).toBe(200);
+  expect(
+    await t.database.query(
+      `SELECT e.look_at = least(s.idle_expires_at, s.expires_at) AS "isItsTime"
+       FROM session_expiries e JOIN sessions s ON s.id = e.session_id WHERE s.id = $1`,
+      [session.id],
+    ),
+  ).toEqual([{ isItsTime: true }]);
+});
+
 it.each([
   ['an address of this machine', { url: 'https://127.0.0.1/hook' }, 'url'],
   ['no URL', { url: 'hook' }, 'url'],
