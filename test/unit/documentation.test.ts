@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { SERVICE_CLIENT_SCOPES } from '../../src/service-clients/service-client.entity.js';
 
 const read = (path: string): string => readFileSync(path, 'utf8');
 const filesBelow = (folder: string): string[] =>
@@ -80,6 +81,16 @@ it('The documentation names only settings that .env.example has', () => {
   // `PASSWORD_HASH_*` is several.
   const unknown = named.filter((name) => !settings.has(name) && !others.has(name) && !name.endsWith('_'));
   expect(unknown).toEqual([]);
+});
+
+it('The page for other services has every route of OAuth, and says what each scope of a service client is for', () => {
+  const page = read('src/oauth/README.md');
+  const { paths } = JSON.parse(read('openapi.json')) as { paths: object };
+  const routes = Object.keys(paths).filter((path) => path.startsWith('/oauth/'));
+  expect(routes.length).toBeGreaterThan(3);
+  expect(routes.filter((route) => !page.includes(`POST ${route}\``))).toEqual([]);
+  const [table = ''] = /^\| scope .*\n(?:\|.*\n)+/m.exec(page) ?? [];
+  expect(matches(table, /^\| `(\w+)` .*(?:`\/|`POST \/|\]\(#)/gm)).toEqual(SERVICE_CLIENT_SCOPES);
 });
 
 describe('src/README.md', () => {
