@@ -23,27 +23,29 @@ interface Question {
 
 const NAMES: ReadonlySet<string> = new Set(['role', 'acr', 'max_age', 'audience', 'sign_in']);
 const AUDIENCE = /^[\x21-\x7e]{1,200}$/;
+/** What a `sign_in` must be. */
+export const SIGN_IN_RULE = 'must be once, an address on the origin of PUBLIC_URL or on one of RETURN_TO_ORIGINS';
+
 const SECONDS = /^\d{1,9}$/;
+
+interface Rules {
+  /** The audience of access tokens, which an assertion must not have. */
+  readonly accessAudience: string;
+  readonly isSignInPage: (address: string) => address is string;
+}
 
 /**
  * Reads the parameters. Where the path goes on below `/verify`, a proxy may have appended the path and the query of the request
  * that it asks about: then what asks for more is read all the same, which a client may do to itself, and nothing else is. Throws
- * {@link InvalidParametersError} for what is not as it should be: a demand that cannot be read must not let anyone in.
- *
- * @param accessAudience the audience of access tokens, which an assertion must not have
+ * {@link InvalidParametersError} for what is not as it should be: a demand that cannot be read must not let anyone in. `sign_in`
+ * asks nothing of who is signed in, and a wrong one is refused all the same: whoever set it up would see nothing of it.
  */
-export function readDemands({ query, isQueryOwn }: Question, accessAudience: string): Demands {
+export function readDemands({ query, isQueryOwn }: Question, rules: Rules): Demands {
   const parameters = new Parameters(query);
-  if (isQueryOwn) {
-    parameters.refuseOthers();
-  }
   const role = parameters.take('role', isRole, `must be one of ${ROLES.join(', ')}`);
   const acr = parameters.take('acr', isAcr, `must be one of ${ACRS.join(', ')}`);
   const maxAge = parameters.take('max_age', isSeconds, 'must be a whole number of seconds');
-  const isAudience = (text: string): text is string => AUDIENCE.test(text) && text !== accessAudience;
-  const audience = isQueryOwn
-    ? parameters.take('audience', isAudience, 'must have 1 to 200 visible ASCII characters, and not be JWT_AUDIENCE')
-    : undefined;
+  const audience = isQueryOwn ? takeOwn(parameters, rules) : undefined;
   parameters.refuseBad();
   return {
     ...(role !== undefined && { role }),
@@ -51,6 +53,18 @@ export function readDemands({ query, isQueryOwn }: Question, accessAudience: str
     ...(maxAge !== undefined && { maxAgeSeconds: Number(maxAge) }),
     ...(audience !== undefined && { audience }),
   };
+}
+
+/** What only the proxy itself may ask; of it, the audience is a demand. */
+function takeOwn(parameters: Parameters, { accessAudience, isSignInPage }: Rules): string | undefined {
+  parameters.refuseOthers();
+  parameters.take('sign_in', isSignInPage, SIGN_IN_RULE);
+  const isAudience = (text: string): text is string => AUDIENCE.test(text) && text !== accessAudience;
+  return parameters.take(
+    'audience',
+    isAudience,
+    'must have 1 to 200 visible ASCII characters, and not be JWT_AUDIENCE',
+  );
 }
 
 /** Whether one is at least the other. */

@@ -10,6 +10,7 @@ import { Assertions } from './assertions.js';
 import { ForwardAuthController } from './forward-auth.controller.js';
 import { ForwardAuthService } from './forward-auth.service.js';
 import { ForwardedAddress } from './forwarded-address.js';
+import { SignInPages } from './sign-in.js';
 import { VisitCookie } from './visit-cookie.js';
 import { Visitors } from './visitors.js';
 
@@ -17,7 +18,7 @@ import { Visitors } from './visitors.js';
 @Module({
   imports: [AuthModule, KeysModule, LimitsModule, ReturnToAdviceModule, SessionsModule],
   controllers: [ForwardAuthController],
-  providers: [ForwardAuthService, ForwardedAddress, Visitors, Assertions, VisitCookie],
+  providers: [ForwardAuthService, ForwardedAddress, SignInPages, Visitors, Assertions, VisitCookie],
 })
 export class ForwardAuthModule {
   constructor(refreshCookie: RefreshCookie, visitCookie: VisitCookie, { hasVisitCookie, returnToOrigins }: AppConfig) {

@@ -10,6 +10,7 @@ import { hasRole } from '../users/user.entity.js';
 import { type Acr, type Demands, hasAcr, readDemands } from './demands.js';
 import { Assertions } from './assertions.js';
 import { InsufficientVisitError } from './forward-auth.errors.js';
+import { SignInPages } from './sign-in.js';
 import { Visitors } from './visitors.js';
 
 // Every session began with a password.
@@ -29,6 +30,7 @@ export class ForwardAuthService {
     private readonly visitors: Visitors,
     private readonly assertions: Assertions,
     private readonly refusals: RefusalTrail,
+    private readonly signInPages: SignInPages,
     private readonly config: AppConfig,
   ) {}
 
@@ -38,7 +40,10 @@ export class ForwardAuthService {
    */
   async verify(question: Question, source: RequestSource): Promise<Record<string, string>> {
     const visitor = await this.visitors.require(question.headers, source);
-    const demands = readDemands(question, this.config.jwtAudience);
+    const demands = readDemands(question, {
+      accessAudience: this.config.jwtAudience,
+      isSignInPage: (address): address is string => this.signInPages.find(address) !== null,
+    });
     await this.require(demands, visitor, source);
     const { session, user } = visitor;
     return {

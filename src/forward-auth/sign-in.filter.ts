@@ -1,22 +1,16 @@
 import { type ArgumentsHost, Catch } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AppConfig } from '../config/config.js';
-import { ReturnToAdvice } from '../http/return-to-advice.js';
 import { ProblemFilter } from '../problems/problem.filter.js';
 import { Problem } from '../problems/problem.js';
-import { allowedOrigins, isNavigation, signInLocation } from './sign-in.js';
+import { SIGN_IN_RULE } from './demands.js';
+import { InvalidParametersError } from './forward-auth.errors.js';
+import { isNavigation, SignInPages } from './sign-in.js';
 
 /** Sends a person who is not signed in to the page of `?sign_in=`, where a browser asks for a page. */
 @Catch(Problem)
 export class SignInFilter extends ProblemFilter {
-  private readonly allowed: ReadonlySet<string>;
-
-  constructor(
-    config: AppConfig,
-    private readonly advice: ReturnToAdvice,
-  ) {
+  constructor(private readonly pages: SignInPages) {
     super();
-    this.allowed = allowedOrigins(config);
   }
 
   override catch(problem: Problem, host: ArgumentsHost): void {
@@ -26,11 +20,10 @@ export class SignInFilter extends ProblemFilter {
     if (problem.status !== 401 || signIn === undefined || !isNavigation(request)) {
       return super.catch(problem, host);
     }
-    try {
-      const location = signInLocation(signIn, request.headers, this.allowed, this.advice);
-      void http.getResponse<FastifyReply>().redirect(location, 302);
-    } catch (error) {
-      super.catch(error, host);
+    const page = typeof signIn === 'string' ? this.pages.find(signIn) : null;
+    if (!page) {
+      return super.catch(new InvalidParametersError([{ field: 'sign_in', message: SIGN_IN_RULE }]), host);
     }
+    void http.getResponse<FastifyReply>().redirect(this.pages.locationOf(page, request.headers), 302);
   }
 }

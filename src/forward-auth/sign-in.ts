@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { AppConfig } from '../config/config.js';
-import type { ReturnToAdvice } from '../http/return-to-advice.js';
-import { InvalidParametersError } from './forward-auth.errors.js';
+import { Injectable } from '@nestjs/common';
+import { AppConfig } from '../config/config.js';
+import { ReturnToAdvice } from '../http/return-to-advice.js';
 
 const RETURN_TO_MAX_LENGTH = 4096;
 const FORWARDED = ['x-original-url', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-uri'];
@@ -21,33 +21,40 @@ export function isNavigation({ method, headers }: Asking): boolean {
   );
 }
 
-/** Where people may be sent: to sign in, and back. */
-export const allowedOrigins = ({ publicUrl, returnToOrigins }: AppConfig): ReadonlySet<string> =>
-  new Set([new URL(publicUrl).origin, ...returnToOrigins]);
+/** The pages where people sign in for a proxy, by its `?sign_in=`. */
+@Injectable()
+export class SignInPages {
+  /** Where people may be sent: to sign in, and back. */
+  private readonly allowed: ReadonlySet<string>;
 
-/**
- * Where to sign in, with the address to return to where one is forwarded that is allowed. The page checks that address again.
- * Throws {@link InvalidParametersError} where the page itself is none of the allowed.
- */
-export function signInLocation(
-  signIn: unknown,
-  headers: IncomingHttpHeaders,
-  allowed: ReadonlySet<string>,
-  advice: Pick<ReturnToAdvice, 'on'>,
-): string {
-  const location = typeof signIn === 'string' ? pageAt(signIn) : null;
-  if (!location || !allowed.has(location.origin)) {
-    if (location) advice.on(location, false);
-    const message = 'must be once, an address on the origin of PUBLIC_URL or on one of RETURN_TO_ORIGINS';
-    throw new InvalidParametersError([{ field: 'sign_in', message }]);
+  constructor(
+    { publicUrl, returnToOrigins }: AppConfig,
+    private readonly advice: ReturnToAdvice,
+  ) {
+    this.allowed = new Set([new URL(publicUrl).origin, ...returnToOrigins]);
   }
-  const returnTo = pageAt(forwardedUrl(headers));
-  if (returnTo) {
-    const isAllowed = allowed.has(returnTo.origin);
-    advice.on(returnTo, isAllowed, location.host);
-    if (isAllowed) location.searchParams.set('return_to', returnTo.href);
+
+  /** The page at an address; null where people may not be sent there. */
+  find(address: string): URL | null {
+    const page = pageAt(address);
+    if (!page || this.allowed.has(page.origin)) {
+      return page;
+    }
+    this.advice.on(page, false);
+    return null;
   }
-  return location.href;
+
+  /** The page, with the address to return to where one is forwarded that is allowed. The page checks that address again. */
+  locationOf(page: URL, headers: IncomingHttpHeaders): string {
+    const location = new URL(page);
+    const returnTo = pageAt(forwardedUrl(headers));
+    if (returnTo) {
+      const isAllowed = this.allowed.has(returnTo.origin);
+      this.advice.on(returnTo, isAllowed, location.host);
+      if (isAllowed) location.searchParams.set('return_to', returnTo.href);
+    }
+    return location.href;
+  }
 }
 
 // A client may have written any of it, and can so lead itself alone, and no further than to another allowed page.

@@ -169,6 +169,10 @@ describe('what a proxy may ask for', () => {
     [`audience=${'a'.repeat(201)}`, 'audience'],
     ['audience=a&audience=b', 'audience'],
     ['audience=latchkey', 'audience'],
+    ['sign_in=', 'sign_in'],
+    ['sign_in=/', 'sign_in'],
+    ['sign_in=https://evil.example/', 'sign_in'],
+    ['sign_in=http://localhost:3000/&sign_in=http://localhost:3000/', 'sign_in'],
     ['__proto__=x', '__proto__'],
     ['constructor=x', 'constructor'],
   ])('The question ?%s lets no one in, and the answer names the parameter', async (query, field) => {
@@ -180,10 +184,15 @@ describe('what a proxy may ask for', () => {
     expect(codeOf(await t.api.call('GET', `/verify?${query}`))).toEqual([401, 'invalid_token']);
   });
 
+  it('Of who is signed in sign_in asks nothing, where it is an address that people may be sent to', async () => {
+    const { accessToken } = await t.api.signUp();
+    expect((await ask(accessToken, '?sign_in=http://localhost:3000/?lang=de')).status).toBe(200);
+  });
+
   it('Below /verify the query may be the client’s: it can ask for more of itself, and for nothing else', async () => {
     const { accessToken } = await t.api.signUp();
     const below = (query: string) => t.api.call('GET', `/verify/for/app?${query}`, { bearer: accessToken });
-    expect((await below('page=2&constructor=x&roles=admin')).status).toBe(200);
+    expect((await below('page=2&constructor=x&roles=admin&sign_in=x')).status).toBe(200);
     expect(codeOf(await below('role=admin'))).toEqual([403, 'forbidden']);
     expect(codeOf(await below('max_age=no'))).toEqual([403, 'validation_failed']);
     expect(asWho(await below('audience=https://other.example.com')).at(-1)).toBe('');
