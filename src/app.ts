@@ -1,6 +1,6 @@
 import type { NestApplicationOptions } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { HttpAdapterHost, NestFactory } from '@nestjs/core';
+import type { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
@@ -10,12 +10,12 @@ import { acceptEveryRequest, createAdapter } from './http/adapter.js';
 import { registerBodyParser } from './http/body.js';
 import { allowOrigins, explainRefusals } from './http/cors.js';
 import { CorsAdvice } from './http/cors-advice.js';
-import { registerHooks } from './http/hooks.js';
+import { beginRequests, registerHooks } from './http/hooks.js';
 import { collectMethods, refuseOtherMethods } from './http/methods.js';
 import { keepToOneHost } from './http/one-host.js';
 import { serveDocs } from './http/openapi/docs.js';
 import { Readiness } from './http/readiness.js';
-import { logRequests } from './http/request-log.js';
+import { requestLog } from './http/request-log.js';
 import { validationPipe } from './http/validation.js';
 import { NestLogger } from './process/logger.js';
 
@@ -42,8 +42,7 @@ export async function createApp(config: AppConfig, logger: Logger): Promise<Nest
 export async function setUpApp(app: NestFastifyApplication, config: AppConfig): Promise<string[]> {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();
   acceptEveryRequest(fastify);
-  // First, so that what another hook refuses is logged too.
-  logRequests(fastify, config);
+  beginRequests(app.get<HttpAdapterHost<FastifyAdapter>>(HttpAdapterHost).httpAdapter, requestLog(fastify, config));
   allowOrigins(app, config);
   registerBodyParser(fastify, config.bodyLimitBytes);
   registerHooks(fastify, app.get(Readiness));

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { type Span, trace } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { BadRequestError, UriTooLongError } from '../problems/http.errors.js';
@@ -7,15 +8,27 @@ import { URL_MAX_LENGTH } from './adapter.js';
 import { answerHeaders } from './answers.js';
 import type { Readiness } from './readiness.js';
 import { requestContext } from './request-context.js';
+import type { RequestLog } from './request-log.js';
 
-/** What happens around every request, before and after its controller. */
-export function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
-  fastify.addHook('onRequest', (request, reply, done) => {
+/**
+ * What every request begins with, whatever becomes of it. Nest answers preflights ahead of all hooks that are added to Fastify, so
+ * this is the one that it calls before.
+ */
+export function beginRequests(adapter: Pick<FastifyAdapter, 'setOnRequestHook'>, log: RequestLog | null): void {
+  adapter.setOnRequestHook((request, reply, done) => {
+    log?.(request, reply);
     const span = trace.getActiveSpan();
     if (span) {
       nameSpan(request, span);
     }
     reply.headers(answerHeaders(request.id));
+    done();
+  });
+}
+
+/** What happens around every request, before and after its controller. */
+export function registerHooks(fastify: FastifyInstance, readiness: Readiness): void {
+  fastify.addHook('onRequest', (request, _reply, done) => {
     requestContext.run(request.id, done, refusalOf(request));
   });
   fastify.addHook('onSend', (_request, reply, _payload, done) => {

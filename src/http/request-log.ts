@@ -3,15 +3,21 @@ import { symbols } from 'pino';
 import type { AppConfig } from '../config/config.js';
 import { staysOpen } from './stays-open.js';
 
+/** Sees to it that a request that begins is logged when it ends. */
+export type RequestLog = (request: FastifyRequest, reply: FastifyReply) => void;
+
 /** Writes one line for each request, or only for those that an operator must look into. */
-export function logRequests(fastify: FastifyInstance, { loggedRequests }: Pick<AppConfig, 'loggedRequests'>): void {
+export function requestLog(
+  fastify: FastifyInstance,
+  { loggedRequests }: Pick<AppConfig, 'loggedRequests'>,
+): RequestLog | null {
   if (loggedRequests === 'off') {
-    return;
+    return null;
   }
   // Looking for secrets costs ten times what writing the line does, and looking what has to be escaped three times. Its fields
   // are fixed, and a client has a say in the id alone, which is validated, so there is nothing to find.
   const log = Object.assign(fastify.log.child({}, { redact: [] }), { [symbols.asJsonSym]: textOf });
-  fastify.addHook('onRequest', (request, reply, done) => {
+  return (request, reply) => {
     // After a complete answer, or when its client has gone: then no hook of Fastify has the reply.
     reply.raw.on('close', () => {
       const line = lineOf(request, reply);
@@ -19,8 +25,7 @@ export function logRequests(fastify: FastifyInstance, { loggedRequests }: Pick<A
         log.info(line, 'request');
       }
     });
-    done();
-  });
+  };
 }
 
 const lineOf = (request: FastifyRequest, { raw, statusCode, elapsedTime }: FastifyReply) => ({

@@ -70,6 +70,35 @@ it('A read from any origin is answered, but only allowed origins get the CORS he
   expect(preflight.headers.get('access-control-allow-methods')).toContain('POST');
 });
 
+it.each(['/auth/login', '/auth/me', '/sessions', '/oauth/introspect', '/oauth/revoke', '/verify/batch', '/nowhere'])(
+  'The answer to a preflight of %s has the headers of every answer, with the id of its request',
+  async (path) => {
+    const preflight = await t.api.call('OPTIONS', path, {
+      headers: { origin: 'https://app.example.com', 'access-control-request-method': 'POST', 'x-request-id': 'mine' },
+    });
+    expect(preflight.status).toBe(204);
+    expect(Object.fromEntries(preflight.headers)).toMatchObject({
+      'x-request-id': 'mine',
+      'cache-control': 'no-store',
+      'strict-transport-security': 'max-age=63072000; includeSubDomains',
+      'x-content-type-options': 'nosniff',
+      'access-control-allow-origin': 'https://app.example.com',
+      'access-control-max-age': '600',
+    });
+  },
+);
+
+it('What is refused before its route has both the headers of every answer and those that let an allowed origin see it', async () => {
+  const { status, headers } = await t.api.call('GET', `/auth/me?${'x'.repeat(9000)}`, {
+    headers: { origin: 'https://app.example.com', 'x-request-id': 'long' },
+  });
+  expect([status, headers.get('x-request-id'), headers.get('access-control-allow-origin')]).toEqual([
+    414,
+    'long',
+    'https://app.example.com',
+  ]);
+});
+
 it.each([
   ['accepts the default port of https', 401, 'ex.com:443', 'https://ex.com'],
   ['accepts the default port of http', 401, 'ex.com:80', 'http://ex.com'],

@@ -23,6 +23,7 @@ const start = (env: Record<string, string>) =>
       NODE_ENV: 'production',
       COOKIE_SECURE: 'off',
       LOG_LEVEL: 'info',
+      CORS_ORIGINS: 'https://app.example.com',
       DATABASE_STATEMENT_TIMEOUT_MS: '500',
       DATABASE_URL: database.url,
       JWT_SECRET: 'Nq8w-2Zk4-vB7x-Lp0s-Td5h-Gm3c-Yr6f-Ja1e',
@@ -57,6 +58,9 @@ async function makeRequests({ api, url }: Instance): Promise<void> {
   await api.call('GET', '/auth/me', { bearer: accessToken, ...named('fine') });
   await api.call('GET', '/auth/me', named('without-a-token'));
   await api.call('GET', '/no/such/address', named('nowhere'));
+  await api.call('OPTIONS', '/auth/me', {
+    headers: { origin: 'https://app.example.com', 'access-control-request-method': 'GET', 'x-request-id': 'preflight' },
+  });
   await raw(url, 'GET /auth/me HTTP/1.1\r\nX-Request-Id: without-a-host\r\nConnection: close\r\n\r\n');
 
   const rows = await holdUsers(database, [user.id]);
@@ -95,6 +99,7 @@ describe('By default', () => {
     expect(lineOf('without-a-token')).toEqual([expect.objectContaining({ route: '/auth/me', status: 401 })]);
     expect(fields(lineOf('without-a-token')[0])).toEqual(FIELDS);
     expect(lineOf('nowhere')).toEqual([expect.objectContaining({ route: null, status: 404 })]);
+    expect(lineOf('preflight')).toEqual([expect.objectContaining({ method: 'OPTIONS', status: 204 })]);
     expect(lineOf('without-a-host')).toEqual([expect.objectContaining({ status: 400 })]);
     expect(lineOf('too-late')).toEqual([expect.objectContaining({ status: 503 })]);
   });

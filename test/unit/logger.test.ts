@@ -1,6 +1,6 @@
 import { fastify, type FastifyBaseLogger, LogController } from 'fastify';
 import { pino } from 'pino';
-import { logRequests } from '../../src/http/request-log.js';
+import { requestLog } from '../../src/http/request-log.js';
 import { isoTime } from '../../src/process/iso-time.js';
 import { loggerOptions } from '../../src/process/logger.js';
 
@@ -27,7 +27,11 @@ it('What others log is searched for secrets also where lines of requests are not
   const lines: string[] = [];
   const loggerInstance: FastifyBaseLogger = pino(loggerOptions('info'), { write: (text) => void lines.push(text) });
   const app = fastify({ loggerInstance, logController: new LogController({ disableRequestLogging: true }) });
-  logRequests(app, { loggedRequests: 'all' });
+  const logged = requestLog(app, { loggedRequests: 'all' });
+  app.addHook('onRequest', (request, reply, done) => {
+    logged?.(request, reply);
+    done();
+  });
   app.get('/login', ({ log, headers }, reply) => {
     log.info({ request: { headers }, password: 'correct horse' });
     return reply.send();
