@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { AppConfig } from '../config/config.js';
+import { acceptedTypes } from '../http/accepted-types.js';
 import { ReturnToAdvice } from '../http/return-to-advice.js';
 
 const RETURN_TO_MAX_LENGTH = 4096;
@@ -15,11 +16,12 @@ interface Asking {
 /** Whether a browser asks for a page, and so a person can be sent to sign in. */
 export function isNavigation({ method, headers }: Asking): boolean {
   const methods = [method, headers['x-forwarded-method'] ?? 'GET', headers['x-original-method'] ?? 'GET'];
-  return (
-    methods.every((one) => one === 'GET') &&
-    (headers['sec-fetch-mode'] === 'navigate' || (headers.accept ?? '').includes('text/html'))
-  );
+  return methods.every((one) => one === 'GET') && (headers['sec-fetch-mode'] === 'navigate' || isHtmlNamed(headers));
 }
+
+// By name: that any type will do is what programs say.
+const isHtmlNamed = ({ accept }: IncomingHttpHeaders): boolean =>
+  acceptedTypes(accept).some((type) => type.toLowerCase() === 'text/html');
 
 /** The pages where people sign in for a proxy, by its `?sign_in=`. */
 @Injectable()

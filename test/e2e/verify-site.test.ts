@@ -57,6 +57,8 @@ describe('signing in', () => {
       NAVIGATION,
       { 'sec-fetch-mode': 'navigate' },
       { accept: 'text/html' },
+      { accept: 'Text/HTML' },
+      { accept: 'application/xml, text/html;level=1;q=0.1' },
     ];
     for (const headers of navigations) {
       const answer = await ask({ sign_in: SIGN_IN }, { ...FORWARDED, ...headers });
@@ -85,6 +87,9 @@ describe('signing in', () => {
   it.each([
     ['a script', 'GET', { 'sec-fetch-mode': 'cors', accept: '*/*' }],
     ['a program', 'GET', { accept: 'application/json' }],
+    ['a program that takes anything', 'GET', { accept: '*/*' }],
+    ['a program that takes no HTML', 'GET', { accept: 'text/html;q=0, application/json' }],
+    ['a program that takes another type', 'GET', { accept: 'text/html-sandboxed, application/json;of="text/html"' }],
     ['a form', 'POST', NAVIGATION],
     ['a HEAD', 'HEAD', NAVIGATION],
     ['a form that a proxy asks about with GET', 'GET', { ...NAVIGATION, 'x-forwarded-method': 'POST' }],

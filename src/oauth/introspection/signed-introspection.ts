@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import Negotiator from 'negotiator';
 import { AppConfig } from '../../config/config.js';
+import { acceptedTypes } from '../../http/accepted-types.js';
 import { signJwt } from '../../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
@@ -26,8 +26,8 @@ export class SignedIntrospection {
    * Whether an Accept header asks for a signed answer. Where there are no keys that others can verify with, none does, and one that
    * takes nothing else throws {@link SignedAnswersError}.
    */
-  isAskedFor(accept = '*/*'): boolean {
-    const accepted = new Negotiator({ headers: { accept } }).mediaTypes([JSON_TYPE, SIGNED_INTROSPECTION]);
+  isAskedFor(accept: string | undefined): boolean {
+    const accepted = acceptedTypes(accept, [JSON_TYPE, SIGNED_INTROSPECTION]);
     if (accepted[0] !== SIGNED_INTROSPECTION || this.config.jwtAlgorithm === SIGNING_ALGORITHM) {
       return accepted[0] === SIGNED_INTROSPECTION;
     }
