@@ -66,6 +66,15 @@ function isWellFormed(text: string): boolean {
 /** The fields of a request's form, before it is looked for faults: for guards. None where there is no form. */
 export const formFieldsOf = ({ body }: FastifyRequest): Form['fields'] => (body instanceof Form ? body.fields : {});
 
+/** What is wrong with a request's form. Null where nothing is, and on a route that takes none. */
+export function formProblemOf({ body, routeOptions }: FastifyRequest): Problem | null {
+  if (routeOptions.config.bodyRule?.type !== 'form') {
+    return null;
+  }
+  const problem = body instanceof Form ? body.problem : body;
+  return problem instanceof Problem ? problem : null;
+}
+
 /** A route that takes a form, and nothing else. */
 export const TakesForm = (Dto: Type): MethodDecorator =>
   applyDecorators(
@@ -77,10 +86,10 @@ export const TakesForm = (Dto: Type): MethodDecorator =>
 /** The form of a request, by its DTO. Fields that the DTO does not have are ignored (RFC 6749, 3.2). */
 export const FormBody = (Dto: Type): ParameterDecorator =>
   createParamDecorator((_: unknown, context: ExecutionContext) => {
-    const { body } = context.switchToHttp().getRequest<FastifyRequest>();
-    const problem = body instanceof Form ? body.problem : body;
-    if (problem instanceof Problem) {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const problem = formProblemOf(request);
+    if (problem) {
       throw problem;
     }
-    return body instanceof Form ? body.fields : {};
+    return formFieldsOf(request);
   })(undefined, { transform: (fields: object) => formPipe.transform(fields, { type: 'body', metatype: Dto }) });

@@ -8,7 +8,7 @@ import {
 import { ApiSecurity } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { AdmittedBy } from '../http/body.js';
-import { formFieldsOf } from '../http/form.js';
+import { formFieldsOf, formProblemOf } from '../http/form.js';
 import { HandlerMark } from '../http/handler-mark.js';
 import { OPTIONAL, Public } from '../http/public.decorator.js';
 import { sourceOf } from '../http/request-source.js';
@@ -59,6 +59,11 @@ class ServiceClientGuard implements CanActivate {
     if (token !== undefined) {
       request.serviceClient = await this.requireByToken(token, scope);
       return true;
+    }
+    const problem = authorization === undefined ? formProblemOf(request) : null;
+    if (problem) {
+      // The credentials may be in it: whether they are right is neither looked at nor said, and no failure is counted.
+      throw problem;
     }
     const credentials = readClientCredentials({ authorization, form: formFieldsOf(request) });
     if (!credentials && !isOptional) {

@@ -112,6 +112,74 @@ it('What the audit trail says of a wrong id never is what was sent, unless that 
   expect([await trailOf(address), await trailOf(mistaken)]).toMatchObject([[{ note: id }], [{ note: null }]]);
 });
 
+describe.each(['/oauth/introspect', '/oauth/revoke'])('A form at %s', (path) => {
+  const FORM = 'application/x-www-form-urlencoded';
+  const faults: Record<string, (credentials: string) => [body: string, status: number, type?: string]> = {
+    'more than 16 kB': (credentials) => [`token=x&${credentials}&x=${'x'.repeat(17_000)}`, 413],
+    'a NUL': (credentials) => [`token=%00&${credentials}`, 400],
+    'a broken escape': (credentials) => [`token=%zz&${credentials}`, 400],
+    'what is not UTF-8': (credentials) => [`token=%ff&${credentials}`, 400],
+    '300 parameters': (credentials) => [`token=x&${credentials}${'&x=1'.repeat(300)}`, 400],
+    'client_id twice': (credentials) => [`token=x&${credentials}&client_id=x`, 400],
+    'client_secret twice': (credentials) => [`token=x&${credentials}&client_secret=x`, 400],
+    'the token twice': (credentials) => [`token=x&token=x&${credentials}`, 400],
+    'another media type': (credentials) => [`token=x&${credentials}`, 400, 'text/plain'],
+  };
+  let caller: TestClient;
+  beforeAll(async () => {
+    caller = await addClient(t.a, staff, 'introspect', 'revoke');
+  });
+  const ask = async (address: string, body: string, type = FORM, headers: Record<string, string> = {}) => {
+    const answer = await t.a.call('POST', path, {
+      body,
+      headers: { 'content-type': type, 'x-forwarded-for': address, 'x-request-id': 'same', ...headers },
+    });
+    return {
+      status: answer.status,
+      headers: [...answer.headers].filter(([name]) => name !== 'date'),
+      body: answer.body,
+    };
+  };
+
+  it('that is refused says nothing of credentials in it, right or wrong, and counts as no failure', async () => {
+    const address = somewhere();
+    for (const [what, fault] of Object.entries(faults)) {
+      const answers = [];
+      for (const secret of [caller.clientSecret, 'wrong']) {
+        const [body, status, type] = fault(`client_id=${caller.id}&client_secret=${secret}`);
+        const answer = await ask(address, body, type);
+        expect([what, answer.status, answer.body]).toEqual([
+          what,
+          status,
+          { error: 'invalid_request', error_description: expect.any(String) },
+        ]);
+        answers.push(answer);
+      }
+      expect(answers[1]).toEqual(answers[0]);
+    }
+    expect(await trailOf(address)).toEqual([]);
+  });
+
+  it('comes after wrong credentials in the header, whatever is wrong with it', async () => {
+    // One of the two beside the header would be a second way to authenticate.
+    for (const [what, fault] of Object.entries(faults).filter(([what]) => !what.startsWith('client_'))) {
+      const [body, , type] = fault('x=1');
+      const answer = await ask(somewhere(), body, type, {
+        authorization: basic({ id: randomUUID(), clientSecret: 'x' }),
+      });
+      expect([what, answer.status, answer.body.error]).toEqual([what, 401, 'invalid_client']);
+    }
+  });
+});
+
+it('JSON that cannot be read is not spoken of to a caller without credentials', async () => {
+  const answer = await t.a.call('POST', '/oauth/global-token-revocation', {
+    body: '{',
+    headers: { 'content-type': 'application/json', 'x-forwarded-for': somewhere() },
+  });
+  expect([answer.status, answer.body.error]).toEqual([401, 'invalid_client']);
+});
+
 it('Tokens that are none of ours are bounded, but one that is can always be revoked', async () => {
   const address = somewhere();
   const statuses = [];

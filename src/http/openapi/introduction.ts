@@ -17,7 +17,8 @@ received it over plain http it is refused with 403 \`https_required\`.
 method it does not take (405), plain http at the proxy or another site in a browser (403), no good access token (401), not
 the role (403), the body or a parameter (413, 415, 400), too many tries (429), and last what only the route itself can
 know, such as a session that is not there (404) or a wrong password. So a 429 says that the request was well-formed, and
-nothing is said about a body to a caller who may not send one.
+nothing is said about a body to a caller who may not send one. A form below \`/oauth/\` may carry the credentials itself: without
+an \`Authorization\` header its faults come first.
 
 **Every answer** carries \`X-Request-Id\`; send one of \`[A-Za-z0-9._-]{1,64}\` and it is kept.`;
 
