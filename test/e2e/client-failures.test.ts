@@ -162,7 +162,7 @@ describe.each(['/oauth/introspect', '/oauth/revoke'])('A form at %s', (path) => 
 
   it('comes after wrong credentials in the header, whatever is wrong with it', async () => {
     // One of the two beside the header would be a second way to authenticate.
-    for (const [what, fault] of Object.entries(faults).filter(([what]) => !what.startsWith('client_'))) {
+    for (const [what, fault] of Object.entries(faults).filter(([name]) => !name.startsWith('client_'))) {
       const [body, , type] = fault('x=1');
       const answer = await ask(somewhere(), body, type, {
         authorization: basic({ id: randomUUID(), clientSecret: 'x' }),
