@@ -7,7 +7,14 @@ import type { Transaction } from '../database/transaction.js';
 import { ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
 import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys } from './opened-keys.js';
-import { generateKeyOf, type KeyPair, SIGNING_ALGORITHMS, type SigningAlgorithm, writeKey } from './signing-key.js';
+import {
+  generateKeyOf,
+  type KeyPair,
+  SIGNING_ALGORITHM,
+  SIGNING_ALGORITHMS,
+  type SigningAlgorithm,
+  writeKey,
+} from './signing-key.js';
 
 // Any number will do, as long as it is ours and never changes.
 const LOCK = 5_284_202;
@@ -73,6 +80,14 @@ export class KeyRotation {
     });
   }
 
+  /** Makes the first key of an algorithm where there is none, so that it is published before anything is signed with it. */
+  async ensureFirst(algorithm: SigningAlgorithm): Promise<void> {
+    const { rows } = await this.database.query<StoredKey>(ACCEPTED_KEYS);
+    if (!rows.some((row) => row.algorithm === algorithm)) {
+      await this.ensure(algorithm);
+    }
+  }
+
   /** Encrypts with the first secret what another one did. */
   encryptAnew(): Promise<void> {
     return this.inTurn(async ({ transaction, keys }) => {
@@ -108,7 +123,7 @@ export class KeyRotation {
   }
 
   /**
-   * Revokes every key there is, and makes one of each algorithm that signs at once: they leaked, or those that were revoked for that
+   * Revokes every key there is, and makes one in the place of each that signs at once: they leaked, or those that were revoked for that
    * are accepted again in a restored backup. Returns the ids of those revoked.
    */
   async replaceAll(
@@ -124,7 +139,8 @@ export class KeyRotation {
         INSERT INTO audit_events (type, outcome, reason, note)
         SELECT 'signing_key_revoked', 'success', ${reason}, id FROM revoked`);
       const made: MadeKey[] = [];
-      for (const pair of pairs) made.push(await this.make(turn, pair, turn.now, reason));
+      for (const pair of pairs.filter(({ algorithm }) => isUsed(algorithm, turn)))
+        made.push(await this.make(turn, pair, turn.now, reason));
       return { made, revoked };
     });
     // For what is open. It may fail: no request is decided by it.
@@ -161,6 +177,10 @@ export class KeyRotation {
     return plus(signsFrom, this.config.signingKeyTtlSeconds - PUBLISHED_AHEAD_SECONDS) <= now;
   }
 }
+
+// Those of ES256 sign access tokens. Of RS256 there is none before a receiver needs one.
+const isUsed = (algorithm: SigningAlgorithm, { stored }: Turn): boolean =>
+  algorithm === SIGNING_ALGORITHM || stored.some((row) => row.algorithm === algorithm);
 
 const newestOf = (keys: readonly OpenedKey[], algorithm: SigningAlgorithm): OpenedKey | undefined =>
   keys.findLast((key) => key.algorithm === algorithm);

@@ -13,7 +13,7 @@ import { SigningKeysRepository } from './signing-keys.repository.js';
   imports: [ourEntities(SigningKeyRow)],
   controllers: [JwksController],
   providers: [KeyRotation, SigningKeys, SigningKeysRepository],
-  exports: [SigningKeys],
+  exports: [SigningKeys, KeyRotation],
 })
 export class KeysModule {
   constructor(retention: Retention) {

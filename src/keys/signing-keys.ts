@@ -164,7 +164,11 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
       await this.rotation.encryptAnew();
       await this.readFresh();
     }
-    for (const algorithm of SIGNING_ALGORITHMS) await this.makeWhereDue(algorithm);
+    // One of RS256 is made when the first receiver needs it, and has successors from then on.
+    const used = SIGNING_ALGORITHMS.filter(
+      (one) => one === SIGNING_ALGORITHM || this.keys.some((key) => key.algorithm === one),
+    );
+    for (const algorithm of used) await this.makeWhereDue(algorithm);
   }
 
   private async isReadInTime(): Promise<boolean> {

@@ -11,7 +11,7 @@ import { DeliveryMessages } from './deliveries/delivery-messages.js';
 import { DeliverySender } from './deliveries/delivery-sender.js';
 import { ExpiredSessions } from './expiry/expired-sessions.js';
 import { Receiver } from './receivers/receiver.entity.js';
-import { ReceiverCipher } from './receivers/receiver-secret.js';
+import { ReceiverKeys } from './receivers/receiver-keys.js';
 import { ReceiversController } from './receivers/receivers.controller.js';
 import { ReceiversRepository } from './receivers/receivers.repository.js';
 import { Receivers } from './receivers/receivers.service.js';
@@ -33,7 +33,7 @@ const FINISHED_KEPT_DAYS = 30;
   providers: [
     Receivers,
     ReceiversRepository,
-    ReceiverCipher,
+    ReceiverKeys,
     SecretRenewal,
     Deliveries,
     DeliveriesRepository,

@@ -8,7 +8,7 @@ import { createDatabase, type TestDatabase } from '../support/database.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
 import { claimsOf, resign, signed, signingKeyOf } from '../support/forge.js';
 import { type Instance, startInstance } from '../support/instance.js';
-import { publishedBy, rotateKeys, Verifier } from '../support/keys.js';
+import { publishedBy, publishRs256, rotateKeys, Verifier } from '../support/keys.js';
 import { TestReceiver } from '../support/receiver.js';
 import { SECRETS } from '../support/secrets.js';
 import { expectInvariants } from '../support/invariants.js';
@@ -50,7 +50,7 @@ const rowsOf = () =>
 const jwksOf = (api: Api, headers: Record<string, string> = {}) =>
   api.call('GET', '/.well-known/jwks.json', { headers });
 
-it('Instances that start together for the first time make one key of each algorithm, and a restart keeps both', async () => {
+it('Instances that start together for the first time make one key of ES256 and none of RS256, and a restart keeps it', async () => {
   // None can write before all of them have read that there is no key, or wait for the one that has.
   const holder = new Client({ connectionString: database.adminUrl });
   await holder.connect();
@@ -66,12 +66,10 @@ it('Instances that start together for the first time make one key of each algori
   await holder.end();
   const instances = await starting;
   const keys = await rowsOf();
-  expect(keys.map(({ algorithm }) => algorithm).toSorted()).toEqual(['ES256', 'RS256']);
-  for (const { api } of instances) {
-    for (const { id, algorithm } of keys) expect(await publishedBy(api, algorithm)).toEqual([id]);
-  }
+  expect(keys.map(({ algorithm }) => algorithm)).toEqual(['ES256']);
+  for (const { api } of instances) expect(await publishedBy(api)).toEqual([keys[0]!.id]);
   const trail = await database.query(`SELECT reason FROM audit_events WHERE type = 'signing_key_rotated'`);
-  expect(trail).toEqual([{ reason: 'first' }, { reason: 'first' }]);
+  expect(trail).toEqual([{ reason: 'first' }]);
 
   const { accessToken } = await instances[0].api.signUp();
   for (const instance of instances) await stop(instance);
@@ -82,7 +80,10 @@ it('Instances that start together for the first time make one key of each algori
 
 it('The published key set has exactly the members of the contract, may be cached and be read by any page', async () => {
   const { api } = await start({ CORS_ORIGINS: 'https://app.example.com' });
-  const [ec, rsa] = [await signingKeyOf(database), await signingKeyOf(database, { algorithm: 'RS256' })];
+  const ec = await signingKeyOf(database);
+  expect((await jwksOf(api)).body).toEqual({ keys: [{ ...ec.jwk, kid: ec.id, use: 'sig', alg: 'ES256' }] });
+  await publishRs256(api, database);
+  const rsa = await signingKeyOf(database, { algorithm: 'RS256' });
   const keys = [
     { ...ec.jwk, kid: ec.id, use: 'sig', alg: 'ES256' },
     { ...rsa.jwk, kid: rsa.id, use: 'sig', alg: 'RS256' },
@@ -108,6 +109,7 @@ it('The published key set has exactly the members of the contract, may be cached
 it('Nothing in the database signs: the private key is encrypted, and another row, id or secret does not open it', async () => {
   const { api } = await start();
   const login = await api.signUp();
+  await publishRs256(api, database);
   const [row] = await rowsOf();
   const { privateKey, id } = await signingKeyOf(database);
   const rsa = await signingKeyOf(database, { algorithm: 'RS256' });
@@ -196,21 +198,31 @@ it('An instance whose keys were all revoked elsewhere makes one that it can use'
   expect((await api.me(body.accessToken)).status).toBe(200);
 }, 60_000);
 
-it('An installation that has a key of ES256 alone is given one of RS256, and keeps what it has', async () => {
-  const before = await start();
-  const login = await before.api.signUp();
-  await stop(before);
-  await database.query(`DELETE FROM signing_keys WHERE algorithm = 'RS256'`);
-  const rows = await rowsOf();
+it('A key of RS256 is made once a receiver needs it, one however many do, and is published before the receiver is there', async () => {
+  const instances = [await start(), await start()];
+  const before = await rowsOf();
+  const staff = await signUpStaff(instances[0]!.api, database);
+  const add = ({ api }: Instance, others: object) =>
+    api.call('POST', '/admin/receivers', {
+      bearer: staff.accessToken,
+      body: { url: 'https://relying.example.com/', kind: 'webhook', events: ['session.expired'], ...others },
+    });
+  for (const others of [{}, { kind: 'backchannel_logout' }, { kind: 'webhook', algorithm: 'RS256' }]) {
+    await add(instances[0]!, others);
+    expect(await rowsOf()).toEqual(before);
+  }
+  const added = await Promise.all([...instances, ...instances].map((instance) => add(instance, { kind: 'ssf_push' })));
+  expect(added.map(({ status, body }) => [status, body.algorithm])).toEqual(Array(4).fill([201, 'RS256']));
+  const [made, ...others] = await publishedBy(instances[1]!.api, 'RS256');
+  expect([made, others]).toEqual([expect.any(String), []]);
+  for (const instance of instances) await stop(instance);
   const { api } = await start();
-  expect((await rowsOf()).slice(0, 1)).toEqual(rows);
-  expect(await publishedBy(api)).toEqual([rows[0]!.id]);
-  expect(await publishedBy(api, 'RS256')).toHaveLength(1);
-  expect((await api.me(login.accessToken)).status).toBe(200);
+  expect([await publishedBy(api), await publishedBy(api, 'RS256')]).toEqual([[before[0]!.id], [made]]);
 }, 60_000);
 
 it('Where a release that knows ES256 alone rotates its key, and ends that of RS256 with it, the next one of RS256 is published ahead', async () => {
   const { api } = await start();
+  await publishRs256(api, database);
   const former = await signingKeyOf(database, { algorithm: 'RS256' });
   const next = generateKey();
   // What it sends.
@@ -301,7 +313,7 @@ describe('JWT_ALGORITHM=HS256', () => {
       expect(await api.me(token)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
     }
     expect(await es256.api.me(body.accessToken)).toMatchObject({ status: 401, body: { code: 'invalid_token' } });
-    expect(await rowsOf()).toHaveLength(2);
+    expect(await rowsOf()).toHaveLength(1);
   }, 60_000);
 
   it('Under HS256 the command that rotates keys says that there are none, and what to replace', async () => {

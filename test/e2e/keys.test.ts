@@ -4,7 +4,7 @@ import { EventStream } from '../support/event-stream.js';
 import { makeSigningKey, resign, signingKeyOf } from '../support/forge.js';
 import { startInstance } from '../support/instance.js';
 import { useInstances } from '../support/instances.js';
-import { publishedBy, rotateKeys, Verifier } from '../support/keys.js';
+import { publishedBy, publishRs256, rotateKeys, Verifier } from '../support/keys.js';
 import { ageKeys } from '../support/time.js';
 import { until } from '../support/until.js';
 
@@ -14,7 +14,8 @@ const STEP_MINUTES = 5;
 const TTL_DAYS = 90;
 
 let movedMs = 0;
-beforeAll(() => {
+beforeAll(async () => {
+  await publishRs256(t.a, t.database);
   const now = Date.now;
   jest.spyOn(Date, 'now').mockImplementation(() => now() + movedMs);
 });

@@ -4,6 +4,7 @@ import type { KeyPair } from '../../src/keys/signing-key.js';
 import type { AuthResult } from '../support/api.js';
 import { addClient, signUpStaff, type TestClient } from '../support/clients.js';
 import { claimsOf, resign, signingKeyOf } from '../support/forge.js';
+import { publishRs256 } from '../support/keys.js';
 import { useInstances } from '../support/instances.js';
 import { Introspector } from '../support/introspection.js';
 import { makeVerifier, verdictOf } from '../support/verifiers.js';
@@ -19,6 +20,7 @@ beforeAll(async () => {
   client = await addClient(t.a, await signUpStaff(t.a, t.database), 'verify', 'introspect');
   login = await t.a.signUp();
   ec = await signingKeyOf(t.database);
+  await publishRs256(t.a, t.database);
   rsa = await signingKeyOf(t.database, { algorithm: 'RS256' });
 });
 

@@ -3,6 +3,8 @@ import { promisify } from 'node:util';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import type { SigningAlgorithm } from '../../src/keys/signing-key.js';
 import type { Api } from './api.js';
+import { signUpStaff } from './clients.js';
+import type { TestDatabase } from './database.js';
 import { SECRETS } from './secrets.js';
 
 const TEN_MINUTES_MS = 600_000;
@@ -21,6 +23,20 @@ export async function rotateKeys(
     const { code = -1, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string };
     return { code, output: stdout + stderr };
   }
+}
+
+/** Has a key of RS256 made as it is by itself: by adding a receiver that takes nothing else. Nothing is sent to it. */
+export async function publishRs256(api: Api, database: Pick<TestDatabase, 'query'>): Promise<void> {
+  const staff = await signUpStaff(api, database);
+  const admin = (method: string, path: string, body?: object) =>
+    api.call(method, `/admin/receivers${path}`, { bearer: staff.accessToken, ...(body && { body }) });
+  const { body } = await admin('POST', '', {
+    url: 'https://relying.example.com/logout',
+    kind: 'backchannel_logout',
+    events: ['session.expired'],
+    algorithm: 'RS256',
+  });
+  await admin('DELETE', `/${body.id}`);
 }
 
 /** The ids of the keys of an algorithm that an instance publishes. */

@@ -5,7 +5,7 @@ import { signJwtWith } from '../../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { SigningKeys } from '../../keys/signing-keys.js';
 import { secondsOf } from '../../sessions/check/session-checker.js';
-import { ReceiverCipher } from '../receivers/receiver-secret.js';
+import { ReceiverKeys } from '../receivers/receiver-keys.js';
 import type { ClaimedDelivery } from './deliveries.repository.js';
 import { LOGOUT_TOKEN_TYPE, logoutClaims } from './logout-token.js';
 import type { ReceiverMessage } from './receiver-post.js';
@@ -17,7 +17,7 @@ import { webhookOf } from './webhook.js';
 export class DeliveryMessages {
   constructor(
     private readonly keys: SigningKeys,
-    private readonly cipher: ReceiverCipher,
+    private readonly receiverKeys: ReceiverKeys,
     private readonly config: AppConfig,
   ) {}
 
@@ -72,7 +72,7 @@ export class DeliveryMessages {
   }
 
   private decrypt({ receiverId }: ClaimedDelivery, encrypted: Buffer): string {
-    const decrypted = this.cipher.decrypt(receiverId, encrypted);
+    const decrypted = this.receiverKeys.decrypt(receiverId, encrypted);
     if (!decrypted) {
       throw new Error('its secret cannot be decrypted: JWT_SECRET is another one than when it was made');
     }
@@ -88,7 +88,7 @@ export class DeliveryMessages {
     if (!encryptedSecret) {
       throw new Error('it has no secret');
     }
-    const former = formerSecret && this.cipher.decrypt(receiverId, formerSecret)?.content.toString();
+    const former = formerSecret && this.receiverKeys.decrypt(receiverId, formerSecret)?.content.toString();
     return [this.decrypt(delivery, encryptedSecret), ...(former ? [former] : [])];
   }
 }

@@ -3,11 +3,12 @@ import { parseArgs } from 'node:util';
 import { configOfProcess } from '../../config/environment.js';
 import { runOnDatabase } from '../../database/command.js';
 import { listOf, readInput } from '../../http/command-input.js';
+import { KeyRotation } from '../../keys/key-rotation.js';
 import { Problem } from '../../problems/problem.js';
 import { StartError } from '../../problems/start-error.js';
 import { SIGNAL_EVENTS } from './receiver.entity.js';
 import { AddReceiverDto } from './receivers.dto.js';
-import { ReceiverCipher } from './receiver-secret.js';
+import { ReceiverKeys } from './receiver-keys.js';
 import { ReceiversRepository } from './receivers.repository.js';
 import { Receivers } from './receivers.service.js';
 
@@ -26,7 +27,8 @@ async function main(): Promise<void> {
   const { description = null, audience = null, include = [], ...body } = receiver;
   // As the service has it: the secret is encrypted with JWT_SECRET.
   const added = await runOnDatabase(configOfProcess(), async (database, config) => {
-    const receivers = new Receivers(database, new ReceiversRepository(database), config, new ReceiverCipher(config));
+    const keys = new ReceiverKeys(config, new KeyRotation(database, config));
+    const receivers = new Receivers(database, new ReceiversRepository(database), config, keys);
     return receivers.add({ ...body, include, description, audience }, { actorId: null, source: null });
   });
   console.log(`id: ${added.receiver.id}${added.secret === null ? '' : `\nsecret: ${added.secret}`}`);

@@ -10,7 +10,8 @@ import { SIGNING_ALGORITHM, type SigningAlgorithm } from '../../keys/signing-key
 import { CAEP_EVENTS } from '../deliveries/security-event.js';
 import type { AddressRules } from './receiver-address.js';
 import { algorithmOf, LOGOUT_EVENTS, type Receiver } from './receiver.entity.js';
-import { makeReceiverSecret, ReceiverCipher } from './receiver-secret.js';
+import { ReceiverKeys } from './receiver-keys.js';
+import { makeReceiverSecret } from './receiver-secret.js';
 import { whatIsWrong } from './receiver-url.js';
 import { NoReceiverSecretError, ReceiverNotFoundError } from './receivers.errors.js';
 import {
@@ -34,7 +35,7 @@ export class Receivers {
     private readonly database: Database,
     private readonly receivers: ReceiversRepository,
     private readonly config: AppConfig,
-    private readonly cipher: ReceiverCipher,
+    private readonly keys: ReceiverKeys,
   ) {}
 
   /**
@@ -54,13 +55,15 @@ export class Receivers {
       );
     }
     const id = randomUUID();
+    const signedBy = algorithm ?? algorithmOf(settings.kind);
     const secret = settings.kind === 'webhook' ? makeReceiverSecret() : null;
-    const encryptedSecret = secret === null ? null : this.cipher.encrypt(id, Buffer.from(secret));
+    if (secret === null) await this.keys.publish(signedBy);
+    const encryptedSecret = secret === null ? null : this.keys.encrypt(id, Buffer.from(secret));
     const receiver = await this.database.transaction(async (transaction) => {
       await this.receivers.insert(transaction, {
         ...settings,
         id,
-        algorithm: algorithm ?? algorithmOf(settings.kind),
+        algorithm: signedBy,
         encryptedSecret,
       });
       await this.receivers.record(transaction, 'receiver_created', `${id} ${settings.url}`, change);
@@ -92,6 +95,9 @@ export class Receivers {
     if (settings.url !== undefined) {
       this.requireAllowed(settings.url);
     }
+    if (settings.algorithm !== undefined) {
+      await this.keys.publish(settings.algorithm);
+    }
     return this.within(id, async (transaction, receiver) => {
       requireChangeable(receiver, settings);
       const {
@@ -118,7 +124,7 @@ export class Receivers {
       if (kind !== 'webhook') {
         throw new NoReceiverSecretError();
       }
-      const encrypted = this.cipher.encrypt(id, Buffer.from(secret));
+      const encrypted = this.keys.encrypt(id, Buffer.from(secret));
       await this.receivers.replaceSecret(transaction, id, encrypted, FORMER_SECRET_HOURS);
       await this.receivers.record(transaction, 'receiver_changed', `${id} secret`, change);
     });

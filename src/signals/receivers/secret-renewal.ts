@@ -3,7 +3,7 @@ import sql from 'sql-template-tag';
 import { AppConfig } from '../../config/config.js';
 import { Database } from '../../database/database.js';
 import type { Receiver } from './receiver.entity.js';
-import { ReceiverCipher } from './receiver-secret.js';
+import { ReceiverKeys } from './receiver-keys.js';
 
 const RENEW_EVERY_MS = 60_000;
 
@@ -25,7 +25,7 @@ export class SecretRenewal implements OnApplicationBootstrap, OnApplicationShutd
 
   constructor(
     private readonly database: Database,
-    private readonly cipher: ReceiverCipher,
+    private readonly keys: ReceiverKeys,
     { jwtSecrets }: AppConfig,
   ) {
     this.isNeeded = jwtSecrets.length > 1;
@@ -84,7 +84,7 @@ export class SecretRenewal implements OnApplicationBootstrap, OnApplicationShutd
 
   /** What none of our secrets decrypts stays as it is. */
   private renewedOne(id: string, encrypted: Buffer | null): Buffer | null {
-    const decrypted = encrypted && this.cipher.decrypt(id, encrypted);
-    return decrypted && !decrypted.isByFirst ? this.cipher.encrypt(id, decrypted.content) : encrypted;
+    const decrypted = encrypted && this.keys.decrypt(id, encrypted);
+    return decrypted && !decrypted.isByFirst ? this.keys.encrypt(id, decrypted.content) : encrypted;
   }
 }

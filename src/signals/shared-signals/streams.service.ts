@@ -8,7 +8,7 @@ import { SIGNING_ALGORITHM } from '../../keys/signing-key.js';
 import { TooManyRequestsError } from '../../problems/problem.js';
 import { InvalidClientError } from '../../service-clients/oauth-errors.js';
 import { DeliverySender } from '../deliveries/delivery-sender.js';
-import { ReceiverCipher } from '../receivers/receiver-secret.js';
+import { ReceiverKeys } from '../receivers/receiver-keys.js';
 import { whatIsWrong } from '../receivers/receiver-url.js';
 import { rulesOf } from '../receivers/receivers.service.js';
 import { CAEP_EVENTS, deliveredOf, signalEventsOf } from '../deliveries/security-event.js';
@@ -37,7 +37,7 @@ export class Streams {
     private readonly database: Database,
     private readonly streams: StreamsRepository,
     private readonly sender: DeliverySender,
-    private readonly cipher: ReceiverCipher,
+    private readonly keys: ReceiverKeys,
     private readonly config: AppConfig,
   ) {}
 
@@ -54,6 +54,7 @@ export class Streams {
     }
     const id = randomUUID();
     const change = this.changeOf(id, completed(request), null);
+    await this.publishKeyOf(change);
     await this.database.transaction(async (transaction) => {
       if (!(await this.streams.lockClient(transaction, clientId))) {
         throw new InvalidClientError();
@@ -87,7 +88,9 @@ export class Streams {
     const id = idIn(request);
     const before = await this.require(clientId, id);
     requireUnchanged(request, before, this.config);
-    await this.streams.update(clientId, id, this.changeOf(id, settings, before));
+    const change = this.changeOf(id, settings, before);
+    await this.publishKeyOf(change);
+    await this.streams.update(clientId, id, change);
     return this.require(clientId, id);
   }
 
@@ -135,6 +138,10 @@ export class Streams {
     };
   }
 
+  private async publishKeyOf({ algorithm }: StreamChange): Promise<void> {
+    if (algorithm) await this.keys.publish(algorithm);
+  }
+
   /** As a whole. But the header is in no answer, so one that is left out stays, as long as the URL does. */
   private deliveryOf(
     id: string,
@@ -152,7 +159,7 @@ export class Streams {
       throw new InvalidFieldError('delivery.endpoint_url', wrong);
     }
     const staysTheSame = authorization === undefined && before?.url === url;
-    const encryptedAuthorization = authorization ? this.cipher.encrypt(id, Buffer.from(authorization)) : null;
+    const encryptedAuthorization = authorization ? this.keys.encrypt(id, Buffer.from(authorization)) : null;
     return { method: PUSH, url, ...(!staysTheSame && { encryptedAuthorization }) };
   }
 }
