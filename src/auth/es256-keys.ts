@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { endsInEs256Signature } from '../keys/sign-jwt.js';
 import type { Moment, SigningKeys } from '../keys/signing-keys.js';
 import type { AccessTokenHeader, AccessTokenKeys, AccessTokenSigner } from './access-token-keys.js';
 import { headerOf, isExactly } from './jwt-header.js';
@@ -18,6 +19,9 @@ export class Es256Keys implements AccessTokenKeys {
   }
 
   async verifying(jwt: string): Promise<KeyObject | null> {
+    if (!endsInEs256Signature(jwt)) {
+      return null;
+    }
     const header = headerOf(jwt);
     const kid = header.get('kid');
     if (typeof kid !== 'string' || !KEY_ID.test(kid) || !isExactly(header, headerFor(kid))) {

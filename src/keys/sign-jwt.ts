@@ -10,6 +10,14 @@ export interface JwtHeader {
 }
 
 const INTEGER_BYTES = 32;
+// 64 bytes, the last of which leaves four bits of its character, which are zero.
+const ES256_SIGNATURE = /\.[\w-]{85}[AQgw]$/;
+
+/**
+ * Whether a JWT ends in a signature of ES256 as it is written (RFC 4648, section 3.5). Decoders ignore the bits that are left: a
+ * token whose last character was changed would be as good as the one that was issued.
+ */
+export const endsInEs256Signature = (jwt: string): boolean => ES256_SIGNATURE.test(jwt);
 
 /**
  * A signed JWT (RFC 7519), with a key of the algorithm in its header. At once: another thread would take twice the time of

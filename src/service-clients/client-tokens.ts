@@ -4,7 +4,7 @@ import { isUUID } from 'class-validator';
 import { type JWTHeaderParameters, jwtVerify } from 'jose';
 import { AppConfig } from '../config/config.js';
 import { issuerOf } from '../config/issuer.js';
-import { signJwt } from '../keys/sign-jwt.js';
+import { endsInEs256Signature, signJwt } from '../keys/sign-jwt.js';
 import { SIGNING_ALGORITHM } from '../keys/signing-key.js';
 import { SigningKeys } from '../keys/signing-keys.js';
 import { Problem } from '../problems/problem.js';
@@ -64,6 +64,9 @@ export class ClientTokens {
    * key is revoked, or the client has ended. Throws what the keys and the database throw.
    */
   async find(token: string): Promise<ServiceClient | null> {
+    if (!endsInEs256Signature(token)) {
+      return null;
+    }
     const issuer = issuerOf(this.config);
     const verified = await jwtVerify(token, (header) => this.keyOf(header), {
       algorithms: [SIGNING_ALGORITHM],

@@ -11,7 +11,8 @@ const VERIFIED_MAX_BYTES = 8 * 1024 * 1024;
 const CLAIMS_BYTES = 400;
 // Latchkey's have about 600 characters. What is longer is not one of them, whatever it holds.
 const TOKEN_MAX_LENGTH = 4096;
-const TOKEN = /^([\w-]+)\.[\w-]+\.[\w-]{86}$/;
+// The last character of a signature has four bits that are zero, or it is another spelling of the same (RFC 4648, section 3.5).
+const TOKEN = /^([\w-]+)\.[\w-]+\.[\w-]{85}[AQgw]$/;
 // A thumbprint of SHA-256. For anything else nobody is asked.
 const KEY_ID = /^[\w-]{43}$/;
 
@@ -113,8 +114,8 @@ const differenceOf = (setting: 'issuer' | 'audience', theirs: unknown, ours: str
   `${setting} must be Latchkey's JWT_${setting.toUpperCase()}`;
 
 /** The key that a token names. Throws {@link InvalidTokenError} where its header is not exactly one that Latchkey writes. */
-function keyIdOf(token: string): string {
-  const [, header = ''] = (token.length <= TOKEN_MAX_LENGTH && TOKEN.exec(token)) || [];
+function keyIdOf(token: unknown): string {
+  const [, header = ''] = (typeof token === 'string' && token.length <= TOKEN_MAX_LENGTH && TOKEN.exec(token)) || [];
   const members = new Map(Object.entries(parse(header)));
   const keyId = members.get('kid');
   const isOurs = members.size === 3 && members.get('alg') === 'ES256' && members.get('typ') === 'at+jwt';

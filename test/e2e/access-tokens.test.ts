@@ -2,7 +2,7 @@ import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { generateKey } from '../../src/keys/signing-key.js';
 import { type AuthResult } from '../support/api.js';
 import { useApp } from '../support/app.js';
-import { claimsOf, resign as resignWith, signingKeyOf } from '../support/forge.js';
+import { claimsOf, resign as resignWith, respelt, signingKeyOf } from '../support/forge.js';
 import { SECRETS } from '../support/secrets.js';
 import { until } from '../support/until.js';
 
@@ -138,6 +138,15 @@ describe('a wrong header or signature', () => {
   ])('An access token with %s in its header is refused', async (_, header) => {
     const changed = typeof header === 'function' ? header() : header;
     expect(await t.api.me(resign(me, {}, changed))).toMatchObject(INVALID);
+  });
+
+  it('An access token whose signature is spelt in another way is refused, though it decodes to the same', async () => {
+    for (let i = 0; i < 3; i++) {
+      const { accessToken } = await t.api.signUp();
+      expect(await t.api.me(respelt(accessToken))).toMatchObject(INVALID);
+      expect((await t.api.me(accessToken)).status).toBe(200);
+      expect(await t.api.me(respelt(accessToken))).toMatchObject(INVALID);
+    }
   });
 
   it('An unsigned access token is refused, whichever algorithm its header names', async () => {

@@ -212,7 +212,7 @@ it('A key of RS256 is made once a receiver needs it, one however many do, and is
     expect(await rowsOf()).toEqual(before);
   }
   const added = await Promise.all([...instances, ...instances].map((instance) => add(instance, { kind: 'ssf_push' })));
-  expect(added.map(({ status, body }) => [status, body.algorithm])).toEqual(Array(4).fill([201, 'RS256']));
+  expect(added.map(({ status, body }) => [status, body.algorithm])).toEqual(added.map(() => [201, 'RS256']));
   const [made, ...others] = await publishedBy(instances[1]!.api, 'RS256');
   expect([made, others]).toEqual([expect.any(String), []]);
   for (const instance of instances) await stop(instance);

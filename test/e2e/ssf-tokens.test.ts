@@ -1,5 +1,6 @@
 import type { AuthResult } from '../support/api.js';
 import { addClient, basic, postForm, signUpStaff, type TestClient } from '../support/clients.js';
+import { respelt } from '../support/forge.js';
 import { useInstances } from '../support/instances.js';
 import { rotateKeys } from '../support/keys.js';
 import { SsfReceiver } from '../support/ssf.js';
@@ -107,7 +108,7 @@ it('A receiver gets a token for its secret, by which it is known until it ends',
     401,
   );
   const { accessToken } = await t.a.signUp();
-  for (const wrong of [accessToken, `${body.access_token}x`, 'x']) {
+  for (const wrong of [accessToken, `${body.access_token}x`, respelt(body.access_token), 'x']) {
     const refused = await list(wrong);
     expect([refused.status, refused.body.code]).toEqual([401, 'invalid_token']);
   }

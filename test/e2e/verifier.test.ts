@@ -3,7 +3,7 @@ import { generateKey } from '../../src/keys/signing-key.js';
 import { createVerifier } from '../../src/verifier/index.js';
 import type { Answer, AuthResult } from '../support/api.js';
 import { addClient, signUpStaff, type TestClient } from '../support/clients.js';
-import { claimsOf, resign, signed, signingKeyOf } from '../support/forge.js';
+import { claimsOf, resign, respelt, signed, signingKeyOf } from '../support/forge.js';
 import { type HttpProxy, startHttpProxy } from '../support/http-proxy.js';
 import { useInstances } from '../support/instances.js';
 import { FRAMEWORKS, type ProtectedService } from '../support/protected-services.js';
@@ -146,6 +146,7 @@ describe('forged tokens', () => {
       'no signature': `${header}.${payload}.`,
       'no algorithm': `${part({ alg: 'none', typ: 'at+jwt', kid: key.id })}.${payload}.${signature}`,
       'another payload': `${header}.${part({ ...claimsOf(login.accessToken), sub: randomUUID() })}.${signature}`,
+      'its signature, spelt in another way': respelt(login.accessToken),
       'another signature': `${header}.${payload}.${'A'.repeat(86)}`,
       'a key of somebody else under the name of ours': resign(login, { ...stranger, id: key.id }),
       'a key in its header': resign(login, key, {}, { jwk: stranger.publicKey.export({ format: 'jwk' }) }),
@@ -166,6 +167,9 @@ describe('forged tokens', () => {
     };
     for (const [what, token] of Object.entries(forged)) {
       expect([what, await verdictOf(verifier.verify(token))]).toEqual([what, 'invalid_token']);
+    }
+    for (const value of [undefined, null, 7, {}] as unknown[] as string[]) {
+      expect([value, await verdictOf(verifier.verify(value))]).toEqual([value, 'invalid_token']);
     }
     expect(proxy.asked.slice(asked).map(({ path }) => path)).toEqual([]);
     // Nothing of what strangers have signed; of what is signed by Latchkey only the first that is for others.
