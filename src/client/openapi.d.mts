@@ -2667,7 +2667,7 @@ export interface components {
          * @description Something that happened to a session or an account.
          * @enum {string}
          */
-        SignalEvent: "session.created" | "session.revoked" | "session.expired" | "user.created" | "user.disabled" | "user.enabled" | "user.deleted" | "password.changed" | "email.changed" | "refresh_token.reused";
+        SignalEvent: "session.created" | "session.revoked" | "session.expired" | "user.created" | "user.disabled" | "user.enabled" | "user.deleted" | "password.changed" | "email.changed" | "refresh_token.reused" | "factor.added" | "factor.removed";
         ReceiverRequest: {
             /**
              * @example [

@@ -19,6 +19,8 @@ const ALL = [
   'password.changed',
   'email.changed',
   'refresh_token.reused',
+  'factor.added',
+  'factor.removed',
 ];
 const t = useMailedInstances(1, { env: { MAX_SESSIONS_PER_USER: '3' }, hasMissingRows: true });
 let staff: AuthResult;

@@ -95,6 +95,8 @@ function eventOf({ event, reason, at }: Sent): Record<string, object> {
     case 'user.enabled':
     case 'user.deleted':
     case 'email.changed':
+    case 'factor.added':
+    case 'factor.removed':
       break;
   }
   throw new Error(`No stream has the event ${event}.`);
