@@ -4,8 +4,8 @@
 const TIME = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?(Z|[+-]\d{2}:\d{2})?$/;
 const YEAR_OF_FOUR_DIGITS = /^(?!0000)\d{4}-/;
 
-/** Whether a text is one to PostgreSQL, which knows no U+0000. */
-export const isSqlText = (text: string): boolean => !text.includes('\u0000');
+/** Whether a text is one to PostgreSQL, which knows no U+0000, and where a lone surrogate would become another character. */
+export const isSqlText = (text: string): boolean => !text.includes('\u0000') && text.isWellFormed();
 
 /** A time as statements take it: UTC, to the millisecond. Null for what is no time of the years 1 to 9999. */
 export function sqlTime(text: string): string | null {

@@ -57,13 +57,34 @@ class StrictValidationPipe extends ValidationPipe {
       if (foreign !== undefined) {
         throw new ForeignFieldError(foreign);
       }
-      const unstorable = Object.entries(value).find(([, text]) => typeof text === 'string' && !isSqlText(text));
+      const unstorable = unstorableIn(value);
       if (unstorable) {
-        throw new InvalidFieldError(unstorable[0], CONTROL_CHARACTERS);
+        throw new InvalidFieldError(unstorable.reduce(fieldIn, ''), CONTROL_CHARACTERS);
       }
     }
     return super.transform(value, metadata);
   }
+}
+
+/** The names that lead to a text, or to a map with a key, that PostgreSQL cannot hold. Null where there is none. */
+function unstorableIn(value: unknown, isField = false): string[] | null {
+  if (typeof value === 'string') {
+    return isSqlText(value) ? null : [];
+  }
+  if (typeof value !== 'object' || value === null) {
+    return null;
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    // A field of another name than those of its DTO is refused, or ignored. A key of a map may be anything.
+    if (isField && !isSqlText(name)) {
+      return [];
+    }
+    const names = unstorableIn(inner, true);
+    if (names) {
+      return [name, ...names];
+    }
+  }
+  return null;
 }
 
 const OPTIONS = {
@@ -85,10 +106,14 @@ export const formPipe = new StrictValidationPipe(OPTIONS);
 // One for each field, and of an object in it those of its own fields, as "devices[0].name".
 function fieldErrorsOf(error: ValidationError, path = ''): FieldError[] {
   const { property, constraints = {}, children = [] } = error;
-  const separator = path === '' ? '' : '.';
-  const field = path + (/^\d+$/.test(property) ? `[${property}]` : separator + property);
+  const field = fieldIn(path, property);
   const inner = children.flatMap((child) => fieldErrorsOf(child, field));
   return inner.length > 0 ? inner : [{ field, message: messageOf(property, error.value, constraints) }];
+}
+
+function fieldIn(path: string, name: string): string {
+  const separator = path === '' ? '' : '.';
+  return path + (/^\d+$/.test(name) ? `[${name}]` : separator + name);
 }
 
 function messageOf(property: string, value: unknown, constraints: Record<string, string>): string {

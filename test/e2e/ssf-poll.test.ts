@@ -108,6 +108,9 @@ it.each([
   [{ setErrs: { x: {} } }, 'setErrs'],
   [{ setErrs: { x: { err: 1 } } }, 'setErrs'],
   [{ setErrs: { x: { err: 'x', description: {} } } }, 'setErrs'],
+  [{ setErrs: { x: { err: 'x', description: 'a\u0000' } } }, 'setErrs.x.description'],
+  [{ setErrs: { 'x\u0000': { err: 'x' } } }, 'setErrs'],
+  [{ ack: ['x', '\ud800'] }, 'ack[1]'],
 ])('A poll with %j is 400, and says which member is wrong', async (request, field) => {
   const { status, body } = await receiver.call('POST', `streams/${id}/poll`, { ...NOW, ...request });
   expect([status, body.errors?.map((error: { field: string }) => error.field)]).toEqual([400, [field]]);

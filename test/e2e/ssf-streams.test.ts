@@ -296,3 +296,30 @@ it('A receiver has ten streams at most, also where it asks for many at the same 
   expect(answers.filter(({ status, body }) => status === 409 && body.code === 'too_many_streams')).toHaveLength(4);
   expect((await receiver.call('GET', 'streams')).body).toHaveLength(10);
 });
+
+const REFUSED: [string, Record<string, unknown>, string][] = [
+  ['NUL in an event', { events_requested: [REVOKED, 'a\u0000b'] }, 'events_requested[1]'],
+  ['half a character in an event', { events_requested: ['\ud800'] }, 'events_requested[0]'],
+  ['NUL in the URL', { delivery: { ...PUSHED, endpoint_url: `${URL_OF_RECEIVER}\u0000` } }, 'delivery.endpoint_url'],
+  [
+    'half a character in the URL',
+    { delivery: { ...PUSHED, endpoint_url: `${URL_OF_RECEIVER}?\udc00` } },
+    'delivery.endpoint_url',
+  ],
+  ['NUL in what is not of the receiver', { events_delivered: [REVOKED, '\u0000'] }, 'events_delivered[1]'],
+];
+
+it.each(REFUSED)('A stream with %s is refused in every way, and stays as it is', async (_, wrong, field) => {
+  const stream = await receiver.create({ delivery: PUSHED, events_requested: [REVOKED] });
+  for (const method of ['POST', 'PATCH', 'PUT']) {
+    const id = method === 'POST' ? {} : { stream_id: stream.stream_id };
+    const { status, body } = await receiver.call(method, 'streams', { ...id, delivery: PUSHED, ...wrong });
+    expect([method, status, body.code, body.errors]).toEqual([
+      method,
+      400,
+      'validation_failed',
+      [{ field, message: expect.stringContaining('control') }],
+    ]);
+  }
+  expect((await receiver.call('GET', 'streams')).body).toEqual([stream]);
+});

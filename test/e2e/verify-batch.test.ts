@@ -59,6 +59,7 @@ it.each<[string, unknown, number, string]>([
   ['a number', { tokens: [1] }, 400, 'validation_failed'],
   ['null among them', { tokens: ['a', null] }, 400, 'validation_failed'],
   ['a list in the list', { tokens: [['a']] }, 400, 'validation_failed'],
+  ['NUL in a token', { tokens: ['a', 'a\u0000'] }, 400, 'validation_failed'],
   ['another field', { tokens: ['a'], token: 'a' }, 400, 'validation_failed'],
   ['ten thousand of them', { tokens: Array(10_000).fill('') }, 400, 'malformed_body'],
   ['half a megabyte', { tokens: Array(500).fill('x'.repeat(1100)) }, 413, 'body_too_large'],

@@ -1,6 +1,6 @@
 import { Type } from 'class-transformer';
-import { IsDefined, IsInt, IsString, ValidateNested } from 'class-validator';
-import { validationPipe } from '../../src/http/validation.js';
+import { IsDefined, IsInt, IsObject, IsString, ValidateNested } from 'class-validator';
+import { IsOptionalField, validationPipe } from '../../src/http/validation.js';
 import type { Problem } from '../../src/problems/problem.js';
 
 class DeviceDto {
@@ -24,6 +24,10 @@ class OrderDto {
   @ValidateNested({ each: true })
   @Type(() => DeviceDto)
   readonly devices!: DeviceDto[];
+
+  @IsObject()
+  @IsOptionalField()
+  readonly labels?: Record<string, unknown>;
 }
 
 const DEVICE = { name: 'lamp', port: 1 };
@@ -71,4 +75,19 @@ it.each<[string, object, object[]]>([
 
 it.each([[[]], [5], ['x'], [null], [undefined]])('The body %j misses every field that is required', async (body) => {
   expect(await errorsOf(body)).toEqual(['note', 'main', 'devices'].map((field) => ({ field, message: 'is required' })));
+});
+
+it.each<[string, object, string]>([
+  ['a field', { note: 'a\u0000b' }, 'note'],
+  ['a lone half of a character', { note: 'a\ud800' }, 'note'],
+  ['an object', { main: { ...DEVICE, name: '\u0000' } }, 'main.name'],
+  ['a member of a list', { devices: [DEVICE, { ...DEVICE, name: 'x\udc00' }] }, 'devices[1].name'],
+  ['a list in a map', { labels: { rooms: ['hall', 'a\u0000'] } }, 'labels.rooms[1]'],
+  ['a key of a map', { labels: { rooms: { 'a\u0000': 1 } } }, 'labels.rooms'],
+])('What PostgreSQL cannot hold is refused in %s, which is named', async (_, change, field) => {
+  expect(await errorsOf({ ...ORDER, ...change })).toEqual([{ field, message: 'must not contain control characters' }]);
+});
+
+it('Any other text passes validation, at any depth', async () => {
+  expect(await errorsOf({ ...ORDER, note: 'a\n\u0007', labels: { 'a\tb': ['👩‍👧', { x: '\u202e' }] } })).toEqual([]);
 });
