@@ -306,6 +306,11 @@ const REFUSED: [string, Record<string, unknown>, string][] = [
     { delivery: { ...PUSHED, endpoint_url: `${URL_OF_RECEIVER}?\udc00` } },
     'delivery.endpoint_url',
   ],
+  ['a line break in an event', { events_requested: [REVOKED, 'a\nb'] }, 'events_requested'],
+  ['a bell in an event', { events_requested: ['\u0007'] }, 'events_requested'],
+  ['an event that turns the line around', { events_requested: ['a\u202eb'] }, 'events_requested'],
+  ['a tab in the URL', { delivery: { ...PUSHED, endpoint_url: 'http://127.0.\t0.1:9/' } }, 'delivery.endpoint_url'],
+  ['a blank after the URL', { delivery: { ...PUSHED, endpoint_url: `${URL_OF_RECEIVER} ` } }, 'delivery.endpoint_url'],
   ['NUL in what is not of the receiver', { events_delivered: [REVOKED, '\u0000'] }, 'events_delivered[1]'],
 ];
 
@@ -322,4 +327,10 @@ it.each(REFUSED)('A stream with %s is refused in every way, and stays as it is',
     ]);
   }
   expect((await receiver.call('GET', 'streams')).body).toEqual([stream]);
+});
+
+it('An unknown event that is no URI is left out of what is delivered, and no error', async () => {
+  const unknown = ['', 'a b', 'urn:événement', '<b>'];
+  const stream = await receiver.create({ events_requested: [...unknown, REVOKED] });
+  expect(stream).toMatchObject({ events_requested: [...unknown, REVOKED], events_delivered: [REVOKED] });
 });

@@ -123,6 +123,7 @@ describe('URLs of receivers', () => {
     'https://hooks.example.com:8443/',
     'https://93.184.216.34/',
     'https://[2606:2800:220:1:248:1893:25c8:1946]/',
+    'https://bücher.example.com/王?q=%20%0a',
   ])('This one is taken: %s', (url) => {
     expect(whatIsWrong(url, PRODUCTION)).toBeNull();
   });
@@ -150,7 +151,19 @@ describe('URLs of receivers', () => {
     ['https://LOCALHOST/', 'must not lead to'],
     ['https://db.localhost/', 'must not lead to'],
     ['https://169.254.169.254/latest/meta-data/', 'must not lead to'],
-  ])('This one is refused: %s', (url, why) => {
+    ['https://exa\tmple.com/', 'must not contain'],
+    ['https://example.com/\nINFO fake line', 'must not contain'],
+    ['https://example.com/\u001b[31m', 'must not contain'],
+    ['https://example.com/\u0085', 'must not contain'],
+    ['https://example.com/\u202egnp', 'must not contain'],
+    ['https://example.com/\u200f', 'must not contain'],
+    ['https://exa\u00admple.com/', 'must not contain'],
+    ['https://example.com/\ud800', 'must not contain'],
+    ['\u0001https://example.com/', 'must not contain'],
+    [' https://example.com/', 'must not contain'],
+    ['https://example.com/\u3000', 'must not contain'],
+    ['https://example.com/a b', 'must not contain'],
+  ])('This one is refused: %j', (url, why) => {
     expect(whatIsWrong(url, PRODUCTION)).toContain(why);
   });
 

@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { type AddressRules, isAllowedAddress } from './receiver-address.js';
 
 const MOST_CHARACTERS = 2048;
+// A URL has none of them (RFC 3986, 2). The parser drops or encodes them, but what is kept and shown is the text as it was sent.
+const BLANK_OR_INVISIBLE = /[\s\p{Cc}\p{Cf}\p{Cs}]/u;
 
 /** The host of a URL as sockets take it: an IPv6 address without its brackets. */
 export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/, '$1');
@@ -10,6 +12,9 @@ export const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]
  * What is wrong with the URL of a receiver; null where nothing is. What a name resolves to is looked at when something is sent.
  */
 export function whatIsWrong(text: string, rules: AddressRules): string | null {
+  if (BLANK_OR_INVISIBLE.test(text)) {
+    return 'must not contain blanks, control characters or text direction characters';
+  }
   // As it is used: `https://0x7f.1/` and `https://2130706433/` are 127.0.0.1.
   const url = text.length <= MOST_CHARACTERS && URL.canParse(text) ? new URL(text) : null;
   if (!url || !['https:', 'http:'].includes(url.protocol)) {

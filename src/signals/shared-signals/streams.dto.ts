@@ -36,6 +36,8 @@ const MOST_EVENTS = 100;
 const LIST_MESSAGE = {
   message: `must be a list of at most ${MOST_EVENTS} URIs, of at most ${MOST_CHARACTERS} characters each`,
 };
+// Unknown ones are kept and answered as they came.
+const NO_INVISIBLE_CHARACTERS = /^[^\p{Cc}\p{Cf}\p{Cs}]*$/u;
 const NOT_CHANGED = 'Not changed by this: left out, or as it is.';
 const METHOD = namedType(
   'StreamDeliveryMethod',
@@ -96,6 +98,10 @@ export class StreamRequestDto {
     type: [String],
     example: [REVOKED],
     description: 'Those that are not supported are left out. All, where it is left out of a POST or PUT.',
+  })
+  @Matches(NO_INVISIBLE_CHARACTERS, {
+    message: 'must not contain control or text direction characters',
+    each: true,
   })
   @MaxLength(MOST_CHARACTERS, { ...LIST_MESSAGE, each: true })
   @IsString({ ...LIST_MESSAGE, each: true })
