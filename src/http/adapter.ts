@@ -4,8 +4,9 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import type { AppConfig } from '../config/config.js';
-import { answerClientError, answerFrameworkError } from './answers.js';
+import { answerClientError } from './answers.js';
 import { trustedProxies } from './trusted-proxies.js';
+import { routeUndecodable } from './undecodable-path.js';
 
 const HEADERS_MAX_BYTES = 16_384;
 export const URL_MAX_LENGTH = 8192;
@@ -35,7 +36,7 @@ export function createAdapter(config: AppConfig, logger: Logger): FastifyAdapter
     routerOptions: { maxParamLength: URL_MAX_LENGTH },
     return503OnClosing: false,
     clientErrorHandler: answerClientError,
-    frameworkErrors: answerFrameworkError,
+    frameworkErrors: routeUndecodable,
   });
 }
 

@@ -8,8 +8,8 @@ const EXTENSION = 'x-asked-by-proxy';
 
 /**
  * A route that a reverse proxy asks whether it may pass a request on. The method, the body's length, `Origin`,
- * `Sec-Fetch-Site` and what is forwarded are copies of that request's: nothing is refused, redirected or read for them here,
- * and no preflight answered. Such a route changes nothing.
+ * `Sec-Fetch-Site`, what follows the route's own path and what is forwarded are copies of that request's: nothing is refused,
+ * redirected or read for them here, and no preflight answered. Such a route changes nothing.
  */
 export const AskedByProxy = () =>
   applyDecorators(RouteConfig({ [ASKED_BY_PROXY]: true }), ApiExtension(EXTENSION, true));

@@ -6,9 +6,11 @@ import { BadRequestError, UriTooLongError } from '../problems/http.errors.js';
 import type { Problem } from '../problems/problem.js';
 import { URL_MAX_LENGTH } from './adapter.js';
 import { answerHeaders } from './answers.js';
+import { isAskedByProxy } from './asked-by-proxy.js';
 import type { Readiness } from './readiness.js';
 import { requestContext } from './request-context.js';
 import type { RequestLog } from './request-log.js';
+import { isUndecodable } from './undecodable-path.js';
 
 /**
  * What every request begins with, whatever becomes of it. Nest answers preflights ahead of all hooks that are added to Fastify, so
@@ -47,9 +49,11 @@ function nameSpan({ method, routeOptions: { url } }: FastifyRequest, span: Span)
   }
 }
 
-function refusalOf({ raw }: FastifyRequest): Problem | undefined {
+function refusalOf(request: FastifyRequest): Problem | undefined {
+  const { raw } = request;
   const isHostless = raw.httpVersion === '1.1' && raw.headers.host === undefined;
-  if (isHostless || hasRepeatedHeader(raw)) {
+  const isBroken = isUndecodable(raw) && !isAskedByProxy(request);
+  if (isHostless || isBroken || hasRepeatedHeader(raw)) {
     return new BadRequestError();
   }
   return raw.url !== undefined && raw.url.length > URL_MAX_LENGTH ? new UriTooLongError() : undefined;

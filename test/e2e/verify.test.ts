@@ -202,7 +202,15 @@ describe('what a proxy may ask for', () => {
 describe('what a proxy copies from the request it asks about', () => {
   it('Every method gets the verdict, and so does every path below', async () => {
     const { accessToken } = await t.api.signUp();
-    const paths = ['/verify', '/verify/', '/verify/a/b', '/verify/../admin/users', '/verify//x', '/verify/%2e%2e/x'];
+    const paths = [
+      '/verify',
+      '/verify/',
+      '/verify/a/b',
+      '/verify/../admin/users',
+      '/verify//x',
+      '/verify/%2e%2e/x',
+      '/verify/%ff',
+    ];
     const wrong: string[] = [];
     for (const method of METHODS.filter((one) => one !== 'CONNECT')) {
       for (const path of paths) {
@@ -219,6 +227,52 @@ describe('what a proxy copies from the request it asks about', () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  it('A path below that is not UTF-8 is one like any other, and what is asked for counts with it', async () => {
+    const { accessToken } = await t.api.signUp();
+    const paths = ['%ff', 'caf%e9/x', '%', '%zz', '%c0%af', 'batch%ff', 'batch/%ff', '%ff'.repeat(2500)];
+    for (const path of paths) {
+      const of = async (query: string, bearer?: string) =>
+        (await t.api.call('GET', `/verify/${path}${query}`, bearer === undefined ? {} : { bearer })).status;
+      expect([path, await of('', accessToken), await of('')]).toEqual([path, 200, 401]);
+      expect([path, await of('?role=admin&x=%ff', accessToken), await of('?x=%ff', accessToken)]).toEqual([
+        path,
+        403,
+        200,
+      ]);
+    }
+    const upload = await t.api.call('POST', '/verify/%ff', {
+      bearer: accessToken,
+      body: 'x',
+      headers: { 'content-type': 'x', 'sec-fetch-site': 'cross-site' },
+    });
+    expect(upload.status).toBe(200);
+    expect(codeOf(await t.api.call('POST', '/verify/batch', { bearer: accessToken, body: {} }))).toEqual([
+      401,
+      'invalid_client',
+    ]);
+  });
+
+  it('A path that is not UTF-8 is refused everywhere else', async () => {
+    const { accessToken: bearer } = await t.api.signUp();
+    for (const path of [
+      '/%ff',
+      '/verify%ff',
+      '/%76erify/%ff',
+      '/verif%ff',
+      '/sessions/%ff',
+      '/auth/me%ff',
+      '/docs/%ff',
+    ]) {
+      for (const method of ['GET', 'DELETE']) {
+        const { status, headers, body } = await t.api.call(method, path, {
+          bearer,
+          headers: { 'x-request-id': 'mine' },
+        });
+        expect([path, status, body.code, headers.get('x-request-id')]).toEqual([path, 400, 'bad_request', 'mine']);
+      }
+    }
   });
 
   it('No other spelling of its path is /verify', async () => {
