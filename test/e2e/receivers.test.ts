@@ -351,6 +351,34 @@ describe('deliveries', () => {
     expect((await admin('GET', `/${id}`)).body).toMatchObject({ failingSince: null, oldestWaitingSeconds: null });
   });
 
+  it('What waits is tried when the pause of its receiver is over; while that is disabled, paused or polls, it has no time', async () => {
+    const id = await add({ url: receiver.url });
+    receiver.answer = refuse;
+    const { body } = await admin('POST', `/${id}/test`);
+    await whenTried(id, body.id, 1);
+    const receiverIs = (what: string) => t.database.query(`UPDATE receivers SET ${what} WHERE id = $1`, [id]);
+    await receiverIs(`retry_at = '2031-01-01T00:00:00Z'`);
+    expect((await delivery(id, body.id)).nextAttemptAt).toBe('2031-01-01T00:00:00.000Z');
+    await t.database.query(`UPDATE deliveries SET next_attempt_at = '2032-01-01T00:00:00Z' WHERE id = $1`, [body.id]);
+    const [listed] = (await admin('GET', `/${id}/deliveries`)).body.items;
+    expect(listed.nextAttemptAt).toBe('2032-01-01T00:00:00.000Z');
+
+    for (const [becomes, was] of [
+      [`disabled_at = now(), disabled_reason = 'staff'`, 'disabled_at = NULL, disabled_reason = NULL'],
+      ['paused_at = now()', 'paused_at = NULL'],
+      [`kind = 'ssf_poll'`, `kind = 'webhook'`],
+    ] as const) {
+      await receiverIs(becomes);
+      expect([becomes, (await delivery(id, body.id)).nextAttemptAt]).toEqual([becomes, null]);
+      await receiverIs(was);
+    }
+    // Staff do not wait for it.
+    receiver.answer = null;
+    const again = await admin('POST', `/${id}/deliveries/${body.id}/redeliver`);
+    expect(again.body.nextAttemptAt < '2031').toBe(true);
+    await until('it is taken', async () => (await delivery(id, body.id)).state === 'delivered');
+  });
+
   it('One that was given up is sent again, for three days more', async () => {
     const id = await add({ url: receiver.url });
     receiver.answer = refuse;

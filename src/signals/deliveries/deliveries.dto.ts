@@ -3,8 +3,8 @@ import { IsIn } from 'class-validator';
 import { namedType } from '../../http/openapi/named-type.js';
 import { PageOf, PageQueryDto } from '../../http/pagination.js';
 import { IsOptionalField } from '../../http/validation.js';
-import type { DeliveryView } from './deliveries.repository.js';
 import { DELIVERY_STATES, type DeliveryState } from './delivery.entity.js';
+import type { DeliveryView } from './delivery-view.js';
 
 const STATE = namedType(
   'DeliveryState',

@@ -7,15 +7,7 @@ import { READER } from '../../mail/outbox.js';
 import type { Receiver } from '../receivers/receiver.entity.js';
 import { OLDEST_WAITING_SECONDS } from '../receivers/receivers.repository.js';
 import { type Delivery, type DeliveryState, STREAM_UPDATED, TEST_EVENT } from './delivery.entity.js';
-
-/** A delivery as staff see it. */
-export type DeliveryView = Pick<
-  Delivery,
-  'id' | 'event' | 'userId' | 'sessionId' | 'reason' | 'at' | 'state' | 'attempts' | 'status' | 'answer' | 'finishedAt'
-> & {
-  /** When it is tried next; null where it is not. */
-  readonly nextAttemptAt: Date | null;
-};
+import { type DeliveryView, viewWith } from './delivery-view.js';
 
 /** A delivery that one process has in hand, with what it needs of its receiver. */
 export type ClaimedDelivery = Pick<
@@ -48,8 +40,7 @@ export interface PutOff {
   readonly disabledReason: Receiver['disabledReason'];
 }
 
-const VIEW = sql`d.id, d.event, d.user_id AS "userId", d.session_id AS "sessionId", d.reason, d.at, d.state, d.attempts, d.status,
-  d.answer, d.finished_at AS "finishedAt", CASE WHEN d.state = 'waiting' THEN greatest(d.next_attempt_at, now()) END AS "nextAttemptAt"`;
+const VIEW = viewWith(sql`receivers`);
 
 const MOST_SECONDS_BETWEEN = 3600;
 // So long after a receiver is back it gets what waited.
@@ -229,7 +220,7 @@ export class DeliveriesRepository {
       WITH asked AS (${tryNow(receiverId)})
       UPDATE deliveries d SET state = 'waiting', attempts = 0, next_attempt_at = ${BEFORE_ALL}, claimed_until = NULL, finished_at = NULL,
         give_up_at = now() + interval '3 days'
-      WHERE d.id = ${id} AND d.receiver_id = ${receiverId} RETURNING ${VIEW}`);
+      WHERE d.id = ${id} AND d.receiver_id = ${receiverId} RETURNING ${VIEW_ONCE_ASKED}`);
     return rows[0] ?? null;
   }
 
@@ -238,11 +229,12 @@ export class DeliveriesRepository {
     const { rows } = await within.query<DeliveryView>(sql`
       WITH asked AS (${tryNow(receiverId)})
       INSERT INTO deliveries AS d (receiver_id, event, about, at, next_attempt_at)
-      VALUES (${receiverId}, ${TEST_EVENT}, gen_random_uuid(), now(), ${BEFORE_ALL}) RETURNING ${VIEW}`);
+      VALUES (${receiverId}, ${TEST_EVENT}, gen_random_uuid(), now(), ${BEFORE_ALL}) RETURNING ${VIEW_ONCE_ASKED}`);
     return rows[0] ?? null;
   }
 }
 
 // What a person asks for is not behind what waits, and a receiver in a pause is tried for it.
 const BEFORE_ALL = sql`now() - interval '3 days'`;
-const tryNow = (receiverId: string) => sql`UPDATE receivers SET retry_at = now() WHERE id = ${receiverId}`;
+const tryNow = (receiverId: string) => sql`UPDATE receivers SET retry_at = now() WHERE id = ${receiverId} RETURNING *`;
+const VIEW_ONCE_ASKED = viewWith(sql`asked`);

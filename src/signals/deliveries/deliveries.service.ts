@@ -4,9 +4,10 @@ import { Database } from '../../database/database.js';
 import type { PageRequest } from '../../http/pagination.js';
 import { DeliveryNotFoundError, ReceiverDisabledError } from '../receivers/receivers.errors.js';
 import { Receivers } from '../receivers/receivers.service.js';
-import { DeliveriesRepository, type DeliveryView } from './deliveries.repository.js';
+import { DeliveriesRepository } from './deliveries.repository.js';
 import type { DeliveryState } from './delivery.entity.js';
 import { DeliverySender } from './delivery-sender.js';
+import type { DeliveryView } from './delivery-view.js';
 
 /** What receivers were sent, and what became of it. */
 @Injectable()
