@@ -133,21 +133,29 @@ describe('changing a receiver', () => {
   });
 
   it('Each change is in the audit trail with who made it, from where, and what it was; one that changes nothing is not', async () => {
-    const changed = await add();
-    const patch = { url: 'https://hooks.example.com/next', events: ['user.created'], include: ['email'] };
+    const changed = await add({ url: receiver.url });
+    const patch = { url: `${receiver.url}/next`, events: ['user.created'], include: ['email'] };
     await admin('PATCH', `/${changed}`, patch);
     await admin('PATCH', `/${changed}`, {});
     await admin('PATCH', `/${changed}`, { disabled: true });
     const { secret } = (await admin('POST', `/${changed}/secret`)).body;
+    await admin('POST', `/${changed}/test`);
+    await admin('PATCH', `/${changed}`, { disabled: false });
+    const test = (await admin('POST', `/${changed}/test`)).body;
+    await admin('POST', `/${changed}/deliveries/${test.id}/redeliver`);
+    await admin('POST', `/${changed}/deliveries/${NO_ID}/redeliver`);
     await admin('DELETE', `/${changed}`);
     const { body } = await t.a.call('GET', '/admin/audit?limit=100', { bearer: staff.accessToken });
     const lines = body.items.filter(({ note }: { note: string | null }) => note?.startsWith(changed));
     expect(lines.map(({ type, note }: { type: string; note: string }) => [type, note])).toEqual([
       ['receiver_deleted', `${changed} ${patch.url}`],
+      ['receiver_changed', `${changed} redeliver ${test.id}`],
+      ['receiver_changed', `${changed} test`],
+      ['receiver_changed', `${changed} {"disabled":false}`],
       ['receiver_changed', `${changed} secret`],
       ['receiver_changed', `${changed} {"disabled":true}`],
       ['receiver_changed', `${changed} ${JSON.stringify(patch)}`],
-      ['receiver_created', `${changed} ${HOOK.url}`],
+      ['receiver_created', `${changed} ${receiver.url}`],
     ]);
     for (const line of lines) {
       expect(line).toMatchObject({ actorId: staff.user.id, outcome: 'success', ip: '127.0.0.1' });

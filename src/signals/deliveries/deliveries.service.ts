@@ -1,15 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import { Database } from '../../database/database.js';
+import type { Transaction } from '../../database/transaction.js';
 import type { PageRequest } from '../../http/pagination.js';
 import { DeliveryNotFoundError, ReceiverDisabledError } from '../receivers/receivers.errors.js';
+import type { ReceiverChange } from '../receivers/receivers.repository.js';
 import { Receivers } from '../receivers/receivers.service.js';
 import { DeliveriesRepository } from './deliveries.repository.js';
 import type { DeliveryState } from './delivery.entity.js';
 import { DeliverySender } from './delivery-sender.js';
 import type { DeliveryView } from './delivery-view.js';
 
-/** What receivers were sent, and what became of it. */
+/** What receivers were sent, and what became of it. What staff send is in the audit trail. */
 @Injectable()
 export class Deliveries {
   constructor(
@@ -37,27 +39,33 @@ export class Deliveries {
   }
 
   /** Sends a test. Throws `receiver_not_found`, and {@link ReceiverDisabledError}. */
-  async test(receiverId: string): Promise<DeliveryView> {
-    await this.requireEnabled(receiverId);
-    return this.sent(await this.deliveries.addTest(this.database, receiverId));
+  test(receiverId: string, change: ReceiverChange): Promise<DeliveryView> {
+    return this.sendNow(receiverId, 'test', change, (within) => this.deliveries.addTest(within, receiverId));
   }
 
   /** Sends something once more, with its id. Throws as {@link test}, and {@link DeliveryNotFoundError}. */
-  async redeliver(receiverId: string, id: string): Promise<DeliveryView> {
-    await this.requireEnabled(receiverId);
-    return this.sent(isUUID(id) ? await this.deliveries.redeliver(this.database, receiverId, id) : null);
+  redeliver(receiverId: string, id: string, change: ReceiverChange): Promise<DeliveryView> {
+    return this.sendNow(receiverId, `redeliver ${id}`, change, async (within) =>
+      isUUID(id) ? this.deliveries.redeliver(within, receiverId, id) : null,
+    );
   }
 
-  private async requireEnabled(receiverId: string): Promise<void> {
+  private async sendNow(
+    receiverId: string,
+    what: string,
+    change: ReceiverChange,
+    send: (transaction: Transaction) => Promise<DeliveryView | null>,
+  ): Promise<DeliveryView> {
     if ((await this.receivers.require(receiverId)).disabledAt) {
       throw new ReceiverDisabledError();
     }
-  }
-
-  private sent(delivery: DeliveryView | null): DeliveryView {
-    const found = existing(delivery);
+    const delivery = await this.database.transaction(async (transaction) => {
+      const found = existing(await send(transaction));
+      await this.receivers.recordChange(transaction, `${receiverId} ${what}`, change);
+      return found;
+    });
     this.sender.wake();
-    return found;
+    return delivery;
   }
 }
 

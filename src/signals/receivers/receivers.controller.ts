@@ -186,8 +186,12 @@ export class ReceiversController {
   })
   @ApiAcceptedResponse({ type: DeliveryDto })
   @ApiProblems(ReceiverNotFoundError, ReceiverDisabledError)
-  async testReceiver(@Param('id') id: string): Promise<DeliveryDto> {
-    return DeliveryDto.from(await this.deliveries.test(id));
+  async testReceiver(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Source() source: RequestSource,
+  ): Promise<DeliveryDto> {
+    return DeliveryDto.from(await this.deliveries.test(id, changeBy(staff, source)));
   }
 
   @Get(':id/deliveries')
@@ -225,8 +229,13 @@ export class ReceiversController {
   })
   @ApiAcceptedResponse({ type: DeliveryDto })
   @ApiProblems(ReceiverNotFoundError, DeliveryNotFoundError, ReceiverDisabledError)
-  async redeliver(@Param('id') id: string, @Param('deliveryId') deliveryId: string): Promise<DeliveryDto> {
-    return DeliveryDto.from(await this.deliveries.redeliver(id, deliveryId));
+  async redeliver(
+    @CurrentCaller() staff: Caller,
+    @Param('id') id: string,
+    @Param('deliveryId') deliveryId: string,
+    @Source() source: RequestSource,
+  ): Promise<DeliveryDto> {
+    return DeliveryDto.from(await this.deliveries.redeliver(id, deliveryId, changeBy(staff, source)));
   }
 }
 

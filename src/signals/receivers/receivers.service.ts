@@ -139,6 +139,11 @@ export class Receivers {
     });
   }
 
+  /** Notes in the audit trail what else was done with a receiver. */
+  recordChange(transaction: Transaction, note: string, change: ReceiverChange): Promise<void> {
+    return this.receivers.record(transaction, 'receiver_changed', note, change);
+  }
+
   private requireAllowed(url: string): void {
     const wrong = whatIsWrong(url, rulesOf(this.config));
     if (wrong !== null) {
