@@ -159,6 +159,11 @@ export class DeliveriesRepository {
     return rows[0] ?? null;
   }
 
+  /** Leaves a delivery to other processes, at once. That its attempt came to nothing is no failure of the receiver. */
+  async release(id: string): Promise<void> {
+    await this.database.query(sql`UPDATE deliveries SET claimed_until = NULL WHERE id = ${id} AND state = 'waiting'`);
+  }
+
   /**
    * Gives up what waited too long, of receivers that are disabled too: of each at most so many of the oldest, which are looked at.
    * How many they were.

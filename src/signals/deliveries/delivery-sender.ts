@@ -1,4 +1,10 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Injectable,
+  Logger,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { AppConfig } from '../../config/config.js';
 import { Notifications } from '../../database/notifications.js';
 import { OutboxSender, type OutboxTable } from '../../database/outbox/outbox-sender.js';
@@ -6,7 +12,7 @@ import { SESSION_CHANNEL } from '../../sessions/session-event.js';
 import { rulesOf } from '../receivers/receivers.service.js';
 import { type Attempt, type ClaimedDelivery, DeliveriesRepository } from './deliveries.repository.js';
 import { DeliveryMessages } from './delivery-messages.js';
-import { firstLineOf, ReceiverPost } from './receiver-post.js';
+import { firstLineOf, GivenUpAtStopError, ReceiverPost } from './receiver-post.js';
 import { countAttempt, noteBacklog } from './signals.measurements.js';
 
 const MOST_UNDER_WAY = 512;
@@ -16,6 +22,8 @@ const MOST_OF_RECEIVER = 64;
 const SHARE_OF_RECEIVER = 1 / 8;
 // Longer than an attempt may take, so that none is made twice at the same time.
 const CLAIM_SECONDS = 30;
+// Stopped, an instance waits no longer for answers: less than an attempt may take, and than a stop may.
+const ANSWERS_AT_STOP_MS = 5000;
 const GIVE_UP_EVERY_MS = 60_000;
 const BACKLOG_EVERY_MS = 10_000;
 const GIVEN_UP_AT_ONCE = 1000;
@@ -32,7 +40,9 @@ class NotTakenError extends Error {
  * whatever becomes of the others.
  */
 @Injectable()
-export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicationBootstrap, OnApplicationShutdown {
+export class DeliverySender
+  implements OutboxTable<ClaimedDelivery>, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
   readonly name = 'deliveries';
   readonly most = MOST_UNDER_WAY;
   private readonly logger = new Logger(DeliverySender.name);
@@ -40,6 +50,7 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
   private readonly answers = new WeakMap<ClaimedDelivery, Attempt>();
   private readonly post: ReceiverPost;
   private readonly timers: NodeJS.Timeout[] = [];
+  private stopped: Promise<void> | null = null;
 
   constructor(
     private readonly deliveries: DeliveriesRepository,
@@ -64,9 +75,15 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
     );
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  // While requests are still being answered, so that the one wait is not added to the other.
+  beforeApplicationShutdown(): void {
     for (const timer of this.timers) clearInterval(timer);
-    await this.sender.stop();
+    const patience = setTimeout(() => this.post.giveUp(), ANSWERS_AT_STOP_MS);
+    this.stopped = this.sender.stop().finally(() => clearTimeout(patience));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.stopped;
     this.post.close();
   }
 
@@ -106,6 +123,10 @@ export class DeliverySender implements OutboxTable<ClaimedDelivery>, OnApplicati
 
   // The others are worth a try in any case: this receiver is left alone by what is noted here.
   async putOff(delivery: ClaimedDelivery, error: unknown): Promise<boolean> {
+    if (error instanceof GivenUpAtStopError) {
+      await this.deliveries.release(delivery.id);
+      return false;
+    }
     const attempt = error instanceof NotTakenError ? error.attempt : { status: null, answer: reasonOf(error) };
     const { id, receiverId } = delivery;
     const done = await this.deliveries.putOff(delivery, attempt);

@@ -1,4 +1,10 @@
-import { Agent as HttpAgent, type IncomingMessage, request as requestHttp, type RequestOptions } from 'node:http';
+import {
+  Agent as HttpAgent,
+  type ClientRequest,
+  type IncomingMessage,
+  request as requestHttp,
+  type RequestOptions,
+} from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
 import {
@@ -13,6 +19,13 @@ const WITHIN_MS = 10_000;
 const MOST_ANSWER_BYTES = 4096;
 const MOST_SHOWN_CHARACTERS = 200;
 const IDLE_MS = 5000;
+
+/** It was not known yet whether the receiver takes it: this process ends. */
+export class GivenUpAtStopError extends Error {
+  constructor() {
+    super('it had not answered when this process was stopped');
+  }
+}
 
 /** What a receiver answered. */
 export interface ReceiverAnswer {
@@ -35,6 +48,8 @@ export interface ReceiverMessage {
 export class ReceiverPost {
   private readonly https: HttpsAgent;
   private readonly http: HttpAgent;
+  private readonly underWay = new Set<ClientRequest>();
+  private isGivenUp = false;
 
   constructor(private readonly rules: AddressRules) {
     const options = { keepAlive: true, timeout: IDLE_MS, lookup: lookupAllowed(rules) };
@@ -42,7 +57,7 @@ export class ReceiverPost {
     this.http = new HttpAgent(options);
   }
 
-  /** Throws where there is no answer in time, or nothing may be sent there. */
+  /** Throws where there is no answer in time, or nothing may be sent there; {@link GivenUpAtStopError}. */
   async send(target: string, { contentType, headers, body }: ReceiverMessage): Promise<ReceiverAnswer> {
     const url = new URL(target);
     const host = hostOf(url);
@@ -61,29 +76,40 @@ export class ReceiverPost {
         'user-agent': 'Latchkey',
       },
     };
-    const answer = await answerTo(url, options, body);
+    const answer = await this.answerTo(url, options, body);
     return { status: answer.statusCode ?? 0, text: firstLineOf(await readSome(answer)) };
+  }
+
+  /** Waits for no answer any longer, and sends nothing more. */
+  giveUp(): void {
+    this.isGivenUp = true;
+    for (const request of this.underWay) request.destroy(new GivenUpAtStopError());
   }
 
   close(): void {
     this.https.destroy();
     this.http.destroy();
   }
-}
 
-function answerTo(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
-  const signal = AbortSignal.timeout(WITHIN_MS);
-  return new Promise((resolve, reject) => {
-    const send = url.protocol === 'https:' ? requestHttps : requestHttp;
-    const request = send(url, { ...options, signal });
-    request.once('response', resolve);
-    // An answer that switches protocols (101) is neither a response nor an error: without this its end would never come.
-    request.once('close', () => reject(new Error('it closed the connection without an answer')));
-    request.on('error', (error) =>
-      reject(signal.aborted ? new Error(`it did not answer within ${WITHIN_MS / 1000} seconds`) : error),
-    );
-    request.end(body);
-  });
+  private answerTo(url: URL, options: RequestOptions, body: string): Promise<IncomingMessage> {
+    if (this.isGivenUp) throw new GivenUpAtStopError();
+    const signal = AbortSignal.timeout(WITHIN_MS);
+    return new Promise((resolve, reject) => {
+      const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+      const request = send(url, { ...options, signal });
+      this.underWay.add(request);
+      request.once('response', resolve);
+      // An answer that switches protocols (101) is neither a response nor an error: without this its end would never come.
+      request.once('close', () => {
+        this.underWay.delete(request);
+        reject(new Error('it closed the connection without an answer'));
+      });
+      request.on('error', (error) =>
+        reject(signal.aborted ? new Error(`it did not answer within ${WITHIN_MS / 1000} seconds`) : error),
+      );
+      request.end(body);
+    });
+  }
 }
 
 /**
