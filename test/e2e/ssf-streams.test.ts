@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AuthResult } from '../support/api.js';
 import { addClient, signUpStaff } from '../support/clients.js';
 import { useInstances } from '../support/instances.js';
@@ -146,6 +147,21 @@ it('A receiver may send back all that it got, but not other than it is', async (
   // What is delivered follows from this request, so it is as before in it.
   const changed = { ...stream, events_requested: [CREDENTIAL] };
   expect((await receiver.call('PUT', 'streams', changed)).body).toMatchObject({ events_delivered: [CREDENTIAL] });
+});
+
+it('A receiver may send back where its stream is polled, but not another address', async () => {
+  const stream = await receiver.create({});
+  const { endpoint_url: url, method: poll } = stream['delivery'] as Record<string, string>;
+  for (const method of ['PATCH', 'PUT']) {
+    expect(await receiver.call(method, 'streams', stream)).toMatchObject({ status: 200, body: stream });
+    for (const wrong of ['https://evil.example.com/', `${url}/x`, url!.replace(stream.stream_id, randomUUID())]) {
+      const { status, body } = await receiver.call(method, 'streams', {
+        stream_id: stream.stream_id,
+        delivery: { method: poll, endpoint_url: wrong },
+      });
+      expect([status, body.errors?.[0].field]).toEqual([400, 'delivery.endpoint_url']);
+    }
+  }
 });
 
 it('The header of pushes stays as long as their address does, and is taken away by an empty one', async () => {

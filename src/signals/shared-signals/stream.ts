@@ -4,6 +4,8 @@ import { algorithmOf, type DisabledReason } from '../receivers/receiver.entity.j
 /** Delivery by push (RFC 8935) and by poll (RFC 8936). */
 export const PUSH = 'urn:ietf:rfc:8935';
 export const POLL = 'urn:ietf:rfc:8936';
+/** Where a stream is polled. */
+export const pollPathOf = (id: string): string => `/ssf/streams/${id}/poll`;
 
 /** Where a stream is not asked to be signed otherwise. */
 export const STREAM_ALGORITHM = algorithmOf('ssf_push');

@@ -19,6 +19,7 @@ import { ALGORITHM } from '../receivers/receivers.dto.js';
 import { CAEP_EVENTS } from '../deliveries/security-event.js';
 import {
   POLL,
+  pollPathOf,
   PUSH,
   reasonOf,
   STREAM_ALGORITHM,
@@ -193,7 +194,7 @@ export class StreamDto {
       events_supported: EVENTS,
       events_requested: requested,
       events_delivered: delivered,
-      delivery: { method, endpoint_url: method === POLL ? `${pollBase}/ssf/streams/${id}/poll` : url },
+      delivery: { method, endpoint_url: method === POLL ? pollBase + pollPathOf(id) : url },
       signing_alg: algorithm,
       min_verification_interval: VERIFICATION_SECONDS,
       ...(description !== null && { description }),

@@ -2,8 +2,10 @@ import type { AppConfig } from '../../config/config.js';
 import { issuerOf } from '../../config/issuer.js';
 import { InvalidFieldError } from '../../http/validation.js';
 import { CAEP_EVENTS } from '../deliveries/security-event.js';
-import { type Stream, VERIFICATION_SECONDS } from './stream.js';
+import { POLL, pollPathOf, type Stream, VERIFICATION_SECONDS } from './stream.js';
 import type { StreamRequestDto } from './streams.dto.js';
+
+const OTHER = 'is not what it is: only the transmitter says it. Leave it out';
 
 /**
  * A receiver may send back all that it got, but only as it is: what the transmitter says of a stream is not changed by it (SSF 1.0,
@@ -11,7 +13,7 @@ import type { StreamRequestDto } from './streams.dto.js';
  */
 export function requireUnchanged(
   request: StreamRequestDto,
-  { clientId, delivered }: Stream,
+  { id, clientId, delivered }: Stream,
   config: Pick<AppConfig, 'jwtIssuer' | 'publicUrl'>,
 ): void {
   const expected: readonly (readonly [string, said: unknown, is: string | number | readonly string[]])[] = [
@@ -23,8 +25,12 @@ export function requireUnchanged(
   ];
   for (const [name, said, is] of expected) {
     if (said !== undefined && textOf(said) !== textOf(is)) {
-      throw new InvalidFieldError(name, 'is not what it is: only the transmitter says it. Leave it out');
+      throw new InvalidFieldError(name, OTHER);
     }
+  }
+  const { method, endpoint_url: url } = request.delivery ?? {};
+  if (method === POLL && url !== undefined && !url.endsWith(pollPathOf(id))) {
+    throw new InvalidFieldError('delivery.endpoint_url', OTHER);
   }
 }
 
