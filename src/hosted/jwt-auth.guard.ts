@@ -1,6 +1,7 @@
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import {
   applyDecorators,
+  BadRequestException,
   type CanActivate,
   type ExecutionContext,
   ForbiddenException,
@@ -13,16 +14,24 @@ import {
 } from '@nestjs/common';
 import { JwtAuthGuard as ServiceJwtAuthGuard } from '../auth/jwt-auth.guard.js';
 import { RoleGuard, RoleRequired } from '../auth/role.guard.js';
+import { IS_PUBLIC } from '../http/public.decorator.js';
+import { hasRepeatedHeader } from '../http/repeated-header.js';
+import { BadRequestError } from '../problems/http.errors.js';
 import type { Problem } from '../problems/problem.js';
 import { toProblem } from '../problems/problem.filter.js';
 import { PROBLEM_DETAILS } from '../problems/problem-shape.js';
 import type { Role } from '../users/user.entity.js';
 import { HostedService } from './hosted-service.js';
 
+/** That of Fastify has the one of Node.js, which Express has itself. */
+type Request = IncomingMessage | { readonly raw: IncomingMessage };
+
 /** What both kinds of answers have. */
 interface Response {
   header(name: string, value: string): unknown;
 }
+
+const AUTHORIZATION: ReadonlySet<string> = new Set(['authorization']);
 
 // A route may have the guard twice, and Nest makes one for each module that names it: what it verifies, it verifies once. By the
 // context, which all guards of one handler share, and never by the request: on Express that goes on to other handlers.
@@ -62,6 +71,7 @@ export class JwtAuthGuard implements CanActivate {
     if (acceptedBy.get(context) === this.service) {
       return true;
     }
+    refuseRepeatedAuthorization(context);
     const isAccepted = (await this.tokens.canActivate(context)) === true;
     if (isAccepted) {
       acceptedBy.set(context, this.service);
@@ -84,9 +94,19 @@ export class JwtAuthGuard implements CanActivate {
   }
 }
 
+// As the service does for its own routes, before it reads anything else of a request.
+function refuseRepeatedAuthorization(context: ExecutionContext): void {
+  const request = context.switchToHttp().getRequest<Request>();
+  if (!IS_PUBLIC.of(context) && hasRepeatedHeader('raw' in request ? request.raw : request, AUTHORIZATION)) {
+    throw new BadRequestError();
+  }
+}
+
 function exceptionOf({ status, message, code }: Problem, cause: unknown): HttpException {
   const body = { statusCode: status, message, error: STATUS_CODES[status], code };
   switch (status) {
+    case 400:
+      return new BadRequestException(body, { cause });
     case 401:
       return new UnauthorizedException(body, { cause });
     case 403:

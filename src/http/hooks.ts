@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import { type Span, trace } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -8,6 +7,7 @@ import { URL_MAX_LENGTH } from './adapter.js';
 import { answerHeaders } from './answers.js';
 import { isAskedByProxy } from './asked-by-proxy.js';
 import type { Readiness } from './readiness.js';
+import { hasRepeatedHeader } from './repeated-header.js';
 import { requestContext } from './request-context.js';
 import type { RequestLog } from './request-log.js';
 import { isUndecodable } from './undecodable-path.js';
@@ -53,25 +53,11 @@ function refusalOf(request: FastifyRequest): Problem | undefined {
   const { raw } = request;
   const isHostless = raw.httpVersion === '1.1' && raw.headers.host === undefined;
   const isBroken = isUndecodable(raw) && !isAskedByProxy(request);
-  if (isHostless || isBroken || hasRepeatedHeader(raw)) {
+  if (isHostless || isBroken || hasRepeatedHeader(raw, ONCE_ONLY)) {
     return new BadRequestError();
   }
   return raw.url !== undefined && raw.url.length > URL_MAX_LENGTH ? new UriTooLongError() : undefined;
 }
 
-// Node takes the first of these and says nothing; a proxy in front may have taken the last (RFC 9112, 3.2 and 11.2).
+// A proxy in front may have taken the last of two (RFC 9112, 3.2 and 11.2).
 const ONCE_ONLY = new Set(['host', 'authorization', 'content-type']);
-
-function hasRepeatedHeader({ rawHeaders }: IncomingMessage): boolean {
-  const found = new Set<string>();
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]?.toLowerCase() ?? '';
-    if (ONCE_ONLY.has(name)) {
-      if (found.has(name)) {
-        return true;
-      }
-      found.add(name);
-    }
-  }
-  return false;
-}

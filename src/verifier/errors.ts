@@ -12,7 +12,7 @@ export type UnavailableReason =
 /** A request that must not be served. `detail` is for its client, and says nothing internal. */
 export abstract class VerifierError extends Error {
   /** What a client is to be answered with. */
-  abstract readonly status: 401 | 503;
+  abstract readonly status: 400 | 401 | 503;
   /** For programs; stable. */
   abstract readonly code: string;
   /** For people. */
@@ -32,6 +32,18 @@ export class InvalidTokenError extends VerifierError {
     super(detail);
     this.name = 'InvalidTokenError';
     this.detail = detail;
+  }
+}
+
+/** Two `Authorization` headers, of which each server takes another: 400. */
+export class RepeatedAuthorizationError extends VerifierError {
+  readonly status = 400;
+  readonly code = 'bad_request';
+  readonly detail = 'The request has more than one Authorization header.';
+
+  constructor() {
+    super('The request has more than one Authorization header.');
+    this.name = 'RepeatedAuthorizationError';
   }
 }
 

@@ -1,26 +1,24 @@
-import { keepCaller } from './caller.js';
+import { accept, type AuthorizedRequest } from './accept.js';
 import type { Authenticator } from './refusal.js';
 
 // What is used of Express, so that its types need not be installed. Connect, and Node's own server, have it too.
-interface Request {
-  readonly headers: { readonly authorization?: string | undefined };
-}
 interface Response {
   statusCode: number;
   setHeader(name: string, value: string): unknown;
   end(body: string): unknown;
 }
 
-export type ExpressMiddleware = (request: Request, response: Response, next: (error?: unknown) => void) => void;
+export type ExpressMiddleware = (
+  request: AuthorizedRequest,
+  response: Response,
+  next: (error?: unknown) => void,
+) => void;
 
 export const expressMiddleware =
   (verifier: Authenticator): ExpressMiddleware =>
   (request, response, next) => {
-    verifier.authenticate(request.headers.authorization).then(
-      (caller) => {
-        keepCaller(request, caller);
-        next();
-      },
+    accept(verifier, request).then(
+      () => next(),
       (error: unknown) => refuse(verifier, error, response, next),
     );
   };

@@ -1,26 +1,20 @@
-import { keepCaller } from './caller.js';
+import { accept, type AuthorizedRequest } from './accept.js';
 import type { Authenticator } from './refusal.js';
 
 // What is used of Fastify, so that its types need not be installed.
-interface Request {
-  readonly headers: { readonly authorization?: string | undefined };
-}
 interface Reply {
   code(status: number): unknown;
   headers(values: Record<string, string>): unknown;
   send(payload: string): unknown;
 }
 
-export type FastifyHook = (request: Request, reply: Reply, done: (error?: Error) => void) => void;
+export type FastifyHook = (request: AuthorizedRequest, reply: Reply, done: (error?: Error) => void) => void;
 
 export const fastifyHook =
   (verifier: Authenticator): FastifyHook =>
   (request, reply, done) => {
-    verifier.authenticate(request.headers.authorization).then(
-      (caller) => {
-        keepCaller(request, caller);
-        done();
-      },
+    accept(verifier, request).then(
+      () => done(),
       (error: unknown) => refuse(verifier, error, reply, done),
     );
   };

@@ -2,6 +2,7 @@
 export { type Caller, callerOf } from './caller.js';
 export {
   InvalidTokenError,
+  RepeatedAuthorizationError,
   UnavailableError,
   type UnavailableReason,
   VerifierError,

@@ -7,7 +7,8 @@ import {
   SetMetadata,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { type Caller, callerOf, findCaller, keepCaller } from './caller.js';
+import { accept, type AuthorizedRequest } from './accept.js';
+import { type Caller, callerOf, findCaller } from './caller.js';
 import type { Refusal } from './refusal.js';
 import type { Verifier } from './verifier.js';
 
@@ -58,7 +59,7 @@ export class LatchkeyGuard implements CanActivate, OnApplicationShutdown {
     }
     const request = requestOf(context);
     try {
-      keepCaller(request, await this.verifier.authenticate(request.headers.authorization));
+      await accept(this.verifier, request);
       return true;
     } catch (error) {
       const refusal = this.verifier.refusalOf(error);
@@ -73,15 +74,11 @@ export class LatchkeyGuard implements CanActivate, OnApplicationShutdown {
   }
 }
 
-interface Request {
-  readonly headers: { readonly authorization?: string };
-}
-
-function requestOf(context: ExecutionContext): Request {
+function requestOf(context: ExecutionContext): AuthorizedRequest {
   if (context.getType() !== 'http') {
     throw new Error(
       `LatchkeyGuard protects HTTP routes, and this is ${context.getType()}. Mark it @Public() and check it there.`,
     );
   }
-  return context.switchToHttp().getRequest<Request>();
+  return context.switchToHttp().getRequest<AuthorizedRequest>();
 }

@@ -4,7 +4,7 @@ import { InvalidTokenError, UnavailableError, VerifierError } from './errors.js'
 
 /** What answers a request that must not be served. */
 export interface Refusal {
-  readonly status: 401 | 503;
+  readonly status: VerifierError['status'];
   readonly headers: Readonly<Record<string, string>>;
   /** Problem details (RFC 9457). */
   readonly problem: Readonly<Record<string, unknown>>;

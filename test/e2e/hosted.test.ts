@@ -21,6 +21,7 @@ import {
 import { Api } from '../support/api.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { expectInvariants } from '../support/invariants.js';
+import { raw } from '../support/raw.js';
 import { SECRETS } from '../support/secrets.js';
 
 @Controller('orders')
@@ -175,16 +176,39 @@ it('A public handler that passes a request on, as one of Express can, opens no o
       new ExecutionContextHost([request, response], OrdersController, OrdersController.prototype[handler]),
     );
 
-  const request = { headers: {} };
+  const request = { headers: {}, rawHeaders: [] };
   expect(await pass(request, 'prices')).toBe(true);
   await expect(pass(request, 'list')).rejects.toMatchObject({ status: 401 });
   await expect(pass(request, 'all')).rejects.toMatchObject({ status: 401 });
 
   // Accepted once, it is verified anew for the next handler.
-  const accepted = { id: '1', ip: '127.0.0.1', headers: { authorization: `Bearer ${accessToken}` } };
+  const authorization = `Bearer ${accessToken}`;
+  const accepted = {
+    id: '1',
+    ip: '127.0.0.1',
+    headers: { authorization },
+    rawHeaders: ['Authorization', authorization],
+  };
   expect(await pass(accepted, 'list')).toBe(true);
   await api.call('POST', '/auth/logout', { bearer: accessToken });
   await expect(pass(accepted, 'list')).rejects.toMatchObject({ status: 401 });
+});
+
+it('Two Authorization headers are refused on the routes of an application as on those of Latchkey, whichever is first', async () => {
+  const { accessToken } = await api.signUp();
+  const [good, bad] = [`Authorization: Bearer ${accessToken}\r\n`, 'authorization: Bearer x\r\n'];
+  const ask = (path: string, lines: string) =>
+    raw(api.url, `GET ${path} HTTP/1.1\r\nHost: x\r\n${lines}Connection: close\r\n\r\n`);
+  for (const path of ['/shop/orders', '/shop/orders/own', '/auth/me']) {
+    expect(await ask(path, good)).toMatch(/^HTTP\/1\.1 200 /);
+    for (const lines of [good + bad, bad + good, good + good]) {
+      expect([path, lines, await ask(path, lines)]).toEqual([path, lines, expect.stringMatching(/^HTTP\/1\.1 400 /)]);
+    }
+  }
+  // The shape is the application's, with the code of Latchkey.
+  expect(await ask('/shop/orders', good + bad)).toMatch(/"statusCode":400,.*"code":"bad_request"/);
+  // Whoever asks is nothing to a public route.
+  expect(await ask('/shop/orders/prices', good + bad)).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 it('A role opens what a lesser role does', async () => {

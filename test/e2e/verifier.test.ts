@@ -6,6 +6,7 @@ import { addClient, signUpStaff, type TestClient } from '../support/clients.js';
 import { claimsOf, resign, respelt, signed, signingKeyOf } from '../support/forge.js';
 import { type HttpProxy, startHttpProxy } from '../support/http-proxy.js';
 import { useInstances } from '../support/instances.js';
+import { raw } from '../support/raw.js';
 import { FRAMEWORKS, type ProtectedService } from '../support/protected-services.js';
 import { makeVerifier, type TestVerifier, verdictOf } from '../support/verifiers.js';
 
@@ -103,6 +104,19 @@ describe.each(Object.entries(FRAMEWORKS))('%s', (_name, serve) => {
       headers: { 'x-access-token': accessToken },
     });
     expectRefusal(elsewhere, /^Bearer realm="latchkey"$/);
+    expect(proxy.asked.length).toBe(asked);
+  });
+
+  it('Two Authorization headers are 400, whichever is first, and nobody is asked', async () => {
+    const { accessToken } = await t.a.signUp();
+    const asked = proxy.asked.length;
+    const [good, bad] = [`Authorization: Bearer ${accessToken}\r\n`, 'authorization: Bearer x\r\n'];
+    for (const lines of [good + bad, bad + good, good + good]) {
+      const answer = await raw(service.api.url, `GET /mine HTTP/1.1\r\nHost: x\r\n${lines}Connection: close\r\n\r\n`);
+      expect([lines, answer]).toEqual([lines, expect.stringMatching(/^HTTP\/1\.1 400 /)]);
+      expect(answer).toMatch(/^content-type: application\/problem\+json; charset=utf-8\r$/im);
+      expect(answer).toContain('"code":"bad_request"');
+    }
     expect(proxy.asked.length).toBe(asked);
   });
 

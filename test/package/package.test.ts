@@ -7,6 +7,7 @@ import { Client } from 'pg';
 import { Api, someone } from '../support/api.js';
 import { EventStream } from '../support/event-stream.js';
 import { type Instance, startInstance } from '../support/instance.js';
+import { raw } from '../support/raw.js';
 import { type OwnPostgres, startPostgres, temporaryFolder } from '../support/postgres.js';
 import { freePort } from '../support/free-port.js';
 import { SECRETS } from '../support/secrets.js';
@@ -119,6 +120,14 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
       expect([path, status, body.error]).toEqual([path, 401, 'Unauthorized']);
       expect(headers.get('www-authenticate')).toBe('Bearer realm="latchkey"');
     }
+  });
+
+  it('refuses two Authorization headers, whichever is first', async () => {
+    const { accessToken } = await a.signUp();
+    const [good, bad] = [`Authorization: Bearer ${accessToken}\r\n`, 'Authorization: Bearer x\r\n'];
+    const ask = (lines: string) => raw(a.url, `GET /notes HTTP/1.1\r\nHost: x\r\n${lines}Connection: close\r\n\r\n`);
+    expect(await ask(good)).toMatch(/^HTTP\/1\.1 200 /);
+    for (const lines of [good + bad, bad + good]) expect(await ask(lines)).toMatch(/^HTTP\/1\.1 400 /);
   });
 
   it('keeps the shape of its own errors, and its pipe to itself', async () => {
