@@ -17,6 +17,8 @@ export function hostOn(adapter: AbstractHttpAdapter, service: HostedService): Re
     case 'express':
       adapter.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
         if (service.has(request)) {
+          // Express has written its name by now, which is the application's to say, and not of these routes.
+          response.removeHeader('X-Powered-By');
           service.answer(request, response);
         } else {
           next();

@@ -151,6 +151,14 @@ describe.each(['main.js', 'main-express.js'])('The example (%s)', (main) => {
     expect((await a.call('GET', '/notes/count')).headers.get('x-frame-options')).toBeNull();
   });
 
+  it('says on its own routes alone what it is made of', async () => {
+    const poweredBy = async (path: string) => (await a.call('GET', path)).headers.get('x-powered-by');
+    expect(await poweredBy('/notes/count')).toBe(main === 'main-express.js' ? 'Express' : null);
+    for (const path of ['/auth/me', '/auth/login', '/.well-known/jwks.json']) {
+      expect([path, await poweredBy(path)]).toEqual([path, null]);
+    }
+  });
+
   it('answers the addresses that it excludes, and Latchkey answers all others that it has', async () => {
     expect((await a.call('GET', '/health/live')).body).toEqual({ notes: 'ok' });
     expect((await a.call('GET', '/.well-known/jwks.json')).body.keys).toHaveLength(2);
