@@ -128,7 +128,8 @@ function problemIn(value: unknown, depth: number, members: { left: number }): Pr
   const values = Object.values(value);
   members.left -= values.length;
   if (depth === 0 || members.left < 0) {
-    return new MalformedBodyError();
+    const excess = depth === 0 ? 'is too deep' : 'has too many members';
+    return new MalformedBodyError({ detail: `The JSON of the body ${excess}.` });
   }
   const foreign = foreignNameIn(value);
   if (foreign !== undefined) {

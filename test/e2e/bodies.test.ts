@@ -31,6 +31,13 @@ it.each([
   expectProblem(await login(body), 400, 'malformed_body');
 });
 
+it.each([
+  ['is too deep', `{"email":${'['.repeat(20)}${']'.repeat(20)}}`],
+  ['has too many members', `{"email":[${'{},'.repeat(300)}{}]}`],
+])('Of JSON that %s the answer says that, and not that it is no JSON', async (what, body) => {
+  expect((await login(body)).body).toMatchObject({ detail: `The JSON of the body ${what}.` });
+});
+
 it.each(['{"constructor":{"toString":1}}', '{"email":{"constructor":1}}', '{"constructor":null}'])(
   'The body %s, which has a constructor key, fails validation with 400',
   async (body) => {
