@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiExtension, type PathItemObject } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { RouteMark } from './route-mark.js';
 
 const ASKED_BY_PROXY = 'askedByProxy';
 const EXTENSION = 'x-asked-by-proxy';
@@ -11,8 +11,7 @@ const EXTENSION = 'x-asked-by-proxy';
  * `Sec-Fetch-Site`, what follows the route's own path and what is forwarded are copies of that request's: nothing is refused,
  * redirected or read for them here, and no preflight answered. Such a route changes nothing.
  */
-export const AskedByProxy = () =>
-  applyDecorators(RouteConfig({ [ASKED_BY_PROXY]: true }), ApiExtension(EXTENSION, true));
+export const AskedByProxy = () => applyDecorators(RouteMark({ [ASKED_BY_PROXY]: true }), ApiExtension(EXTENSION, true));
 
 /** Whether the route of a request is such a one. */
 export const isAskedByProxy = ({ routeOptions }: Pick<FastifyRequest, 'routeOptions'>): boolean =>

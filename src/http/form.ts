@@ -1,10 +1,10 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBody, ApiConsumes } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { UnsupportedMediaTypeError } from '../problems/http.errors.js';
 import { Problem } from '../problems/problem.js';
 import { type BodyRule, MalformedBodyError, MAX_MEMBERS } from './route-body.js';
+import { RouteMark } from './route-mark.js';
 import { isSqlText } from './sql-values.js';
 import { InvalidFieldError, formPipe } from './validation.js';
 
@@ -78,7 +78,7 @@ export function formProblemOf({ body, routeOptions }: FastifyRequest): Problem |
 /** A route that takes a form, and nothing else. */
 export const TakesForm = (Dto: Type): MethodDecorator =>
   applyDecorators(
-    RouteConfig({ bodyRule: { type: 'form' } satisfies BodyRule }),
+    RouteMark({ bodyRule: { type: 'form' } satisfies BodyRule }),
     ApiConsumes(MEDIA_TYPE),
     ApiBody({ type: Dto }),
   );

@@ -1,10 +1,10 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiBody } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { BadRequestError, BodyTooLargeError } from '../problems/http.errors.js';
 import { Problem } from '../problems/problem.js';
 import type { BodyRule } from './route-body.js';
+import { RouteMark } from './route-mark.js';
 import { validationPipe } from './validation.js';
 
 /** A body that waits on its socket until the guards have let the request pass. */
@@ -38,7 +38,7 @@ export class UnreadBody {
 /** A route that takes JSON beyond the limit of all others. */
 export const TakesLargeJson = (Dto: Type, limits: { limitBytes: number; maxMembers: number }): MethodDecorator =>
   applyDecorators(
-    RouteConfig({ bodyRule: { type: 'large JSON', ...limits } satisfies BodyRule }),
+    RouteMark({ bodyRule: { type: 'large JSON', ...limits } satisfies BodyRule }),
     ApiBody({ type: Dto }),
   );
 

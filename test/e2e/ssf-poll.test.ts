@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { AuthResult } from '../support/api.js';
 import { addClient, basic, signUpStaff } from '../support/clients.js';
 import { type DatabaseProxy, startDatabaseProxy } from '../support/database-proxy.js';
@@ -114,6 +115,50 @@ it.each([
 ])('A poll with %j is 400, and says which member is wrong', async (request, field) => {
   const { status, body } = await receiver.call('POST', `streams/${id}/poll`, { ...NOW, ...request });
   expect([status, body.errors?.map((error: { field: string }) => error.field)]).toEqual([400, [field]]);
+});
+
+const named = (count: number) => Array.from({ length: count }, () => randomUUID());
+const errorsFor = (ids: readonly string[], error: object = { err: 'invalid_key', description: 'unknown kid' }) =>
+  Object.fromEntries(ids.map((jti) => [jti, error]));
+
+it('A receiver may acknowledge a thousand events, and report errors of a thousand, in one poll', async () => {
+  await t.a.signUp();
+  await t.a.signUp();
+  const [taken, failed] = await receiver.polled(id, 2);
+  const request = {
+    maxEvents: 0,
+    ack: [...named(999), taken!.jti],
+    setErrs: errorsFor([...named(999), failed!.jti], { err: 'invalid_key', description: 'x'.repeat(200) }),
+  };
+  expect(await receiver.poll(id, request)).toEqual(NOTHING);
+  expect([await stateOf(taken!.jti), await stateOf(failed!.jti)]).toEqual(['delivered', 'dead']);
+});
+
+it.each<[string, () => object, string, RegExp]>([
+  ['acknowledges', () => ({ ack: named(1001) }), 'ack', /at most 1000 values/],
+  ['has errors of', () => ({ setErrs: errorsFor(named(1001)) }), 'setErrs', /at most 1000 values/],
+])('A poll that %s more than a thousand events is 400, and says so of that member', async (_, request, field, why) => {
+  const { status, body } = await receiver.call('POST', `streams/${id}/poll`, { ...NOW, ...request() });
+  expect([status, body.code, body.errors]).toEqual([
+    400,
+    'validation_failed',
+    [{ field, message: expect.stringMatching(why) }],
+  ]);
+});
+
+it('A poll of far too many members, or of too many bytes, is refused as such', async () => {
+  const most = await receiver.call('POST', `streams/${id}/poll`, { ...NOW, ack: Array(10_001).fill('x') });
+  expect([most.status, most.body.detail]).toEqual([400, 'The JSON of the body has too many members.']);
+  const long = await receiver.call('POST', `streams/${id}/poll`, { ...NOW, ack: ['x'.repeat(600_000)] });
+  expect([long.status, long.body.code]).toEqual([413, 'body_too_large']);
+});
+
+it('Who may not poll learns nothing of a body, however long it is', async () => {
+  const headers = { authorization: basic({ ...receiver.client, clientSecret: 'wrong' }) };
+  const path = `streams/${id}/poll`;
+  for (const body of [{ ack: named(1001) }, { ack: Array(10_001).fill('x') }]) {
+    expect((await receiver.call('POST', path, body, headers)).status).toBe(401);
+  }
 });
 
 it('A stream that is pushed cannot be polled', async () => {

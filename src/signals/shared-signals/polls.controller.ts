@@ -1,11 +1,12 @@
-import { Body, Controller, HttpCode, HttpStatus, Param, Post, Res } from '@nestjs/common';
+import { Controller, HttpCode, HttpStatus, Param, Post, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { LargeJsonBody, TakesLargeJson } from '../../http/large-json.js';
 import { StaysOpen } from '../../http/stays-open.js';
 import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
 import type { ServiceClient } from '../../service-clients/service-client.js';
-import { PollAnswerDto, PollDto } from './polls.dto.js';
+import { POLL_LIMITS, PollAnswerDto, PollDto } from './polls.dto.js';
 import { Polls } from './polls.service.js';
 import { StreamNotFoundError } from './streams.errors.js';
 
@@ -18,6 +19,7 @@ export class PollsController {
   @Post('poll')
   @StaysOpen()
   @ForServiceClientOrToken('signals')
+  @TakesLargeJson(PollDto, POLL_LIMITS)
   @HttpCode(HttpStatus.OK)
   @ApiParam({ name: 'id', format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61', description: 'The stream.' })
   @ApiOperation({
@@ -31,7 +33,7 @@ export class PollsController {
   poll(
     @CurrentClient() { id: clientId }: ServiceClient,
     @Param('id') id: string,
-    @Body() request: PollDto,
+    @LargeJsonBody(PollDto) request: PollDto,
     @Res({ passthrough: true }) { raw }: FastifyReply,
   ): Promise<PollAnswerDto> {
     const gone = new AbortController();

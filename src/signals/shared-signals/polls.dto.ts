@@ -6,8 +6,16 @@ import { IsOptionalField } from '../../http/validation.js';
 export const MOST_EVENTS = 100;
 const ID = '3f0c2b7e-94a1-4c0d-8f5e-2b9d6a7c1e40';
 const MOST_NAMED = 1000;
+// A jti and why: more of a description than is kept of it.
+const NAMED_MAX_BYTES = 512;
 const ACK_MESSAGE = { message: `must be a list of at most ${MOST_NAMED} values of jti` };
 const ERRORS_MESSAGE = `must be an object with, for at most ${MOST_NAMED} values of jti, { "err", "description"? }, which are strings`;
+
+export const POLL_LIMITS = {
+  limitBytes: MOST_NAMED * NAMED_MAX_BYTES,
+  // An acknowledged event is one member, an error three. More than are accepted are refused for their number, and not as no JSON.
+  maxMembers: 10 * MOST_NAMED,
+};
 
 /** Why a receiver could not use an event (RFC 8936, 2.6). */
 export interface SetError {
@@ -63,6 +71,7 @@ export class PollDto {
   @ApiPropertyOptional({
     type: [String],
     format: 'uuid',
+    maxItems: MOST_NAMED,
     example: [ID],
     description: 'Events that were taken. Unknown ones are passed over.',
   })
@@ -74,6 +83,7 @@ export class PollDto {
 
   @ApiPropertyOptional({
     type: 'object',
+    maxProperties: MOST_NAMED,
     additionalProperties: { type: 'object', additionalProperties: { type: 'string' } },
     example: { [ID]: { err: 'authentication_failed', description: 'The key is not known' } },
     description: 'Events that could not be used, and why. They are not sent again.',
