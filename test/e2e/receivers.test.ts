@@ -387,6 +387,21 @@ describe('deliveries', () => {
     await until('it is taken', async () => (await delivery(id, body.id)).state === 'delivered');
   });
 
+  it('How long the oldest waits is since it was to be sent, however long ago it happened', async () => {
+    const id = await add({ url: receiver.url });
+    receiver.answer = refuse;
+    const { body } = await admin('POST', `/${id}/test`);
+    await whenTried(id, body.id, 1);
+    await t.database.query(`UPDATE deliveries SET at = '2020-01-01' WHERE id = $1`, [body.id]);
+    const waiting = () => admin('GET', `/${id}`).then(({ body: seen }) => seen.oldestWaitingSeconds);
+    expect(await waiting()).toBeLessThan(3600);
+    await t.database.query(`UPDATE deliveries SET give_up_at = give_up_at - interval '1 day' WHERE id = $1`, [body.id]);
+    expect(await waiting()).toBeGreaterThan(24 * 3600);
+    receiver.answer = null;
+    await admin('POST', `/${id}/deliveries/${body.id}/redeliver`);
+    await until('it is taken', async () => (await delivery(id, body.id)).state === 'delivered');
+  });
+
   it('One that was given up is sent again, for three days more', async () => {
     const id = await add({ url: receiver.url });
     receiver.answer = refuse;

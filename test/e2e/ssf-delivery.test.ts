@@ -132,16 +132,19 @@ it('A session that staff end was ended by an administrator', async () => {
   expect(said).toEqual({ initiating_entity: 'admin', reason_admin: { en: 'user_disabled' } });
 });
 
-it('A session that expired was ended by a policy', async () => {
-  const { said } = await eventAfter(async ({ session }) => {
-    await t.database.query(`UPDATE sessions SET idle_expires_at = now() - interval '1 minute' WHERE id = $1`, [
+it('A session that expired was ended by a policy, when it expired and not when that was noticed', async () => {
+  const endedAt = Math.floor(Date.now() / 1000) - 45;
+  const { said, found } = await eventAfter(async ({ session }) => {
+    await t.database.query(`UPDATE sessions SET idle_expires_at = to_timestamp($2) WHERE id = $1`, [
       session.id,
+      endedAt,
     ]);
     await t.database.query(`UPDATE session_expiries SET look_at = now() - interval '1 minute' WHERE session_id = $1`, [
       session.id,
     ]);
   });
   expect(said).toEqual({ initiating_entity: 'policy', reason_admin: { en: 'expired' } });
+  expect(found.events[REVOKED]!['event_timestamp']).toBe(endedAt);
 }, 60_000);
 
 it('A stolen refresh token that comes back ended its session by the system', async () => {

@@ -197,9 +197,8 @@ it('A delivery can be sent once more, with the same id', async () => {
 it('A session whose time is over is an event, once, though two instances look', async () => {
   const { receiver } = await addReceiver(['session.expired', 'session.revoked']);
   const [expired, used] = [await t.a.signUp(), await t.a.signUp()];
-  await t.database.query(`UPDATE sessions SET idle_expires_at = now() - interval '1 minute' WHERE id = $1`, [
-    expired.session.id,
-  ]);
+  const ENDED_AT = '2026-02-03T04:05:06.789Z';
+  await t.database.query(`UPDATE sessions SET idle_expires_at = $2 WHERE id = $1`, [expired.session.id, ENDED_AT]);
   // Both were to be looked at by now; of one the time has moved since.
   await t.database.query(
     `UPDATE session_expiries SET look_at = now() - interval '1 minute' WHERE session_id = ANY($1)`,
@@ -212,14 +211,16 @@ it('A session whose time is over is an event, once, though two instances look', 
     reason: 'expired',
     endedBy: 'system',
   });
+  // When it ended, and not when that was noticed: here and in the trail.
+  expect(event!.timestamp).toBe(ENDED_AT);
   await until('the other is to be looked at later', async () => {
     const rows = await t.database.query(`SELECT FROM session_expiries WHERE session_id = $1 AND look_at > now()`, [
       used.session.id,
     ]);
     return rows.length === 1;
   });
-  const lines = await t.database.query(`SELECT session_id FROM audit_events WHERE type = 'session_expired'`);
-  expect(lines).toEqual([{ session_id: expired.session.id }]);
+  const lines = await t.database.query(`SELECT session_id, at FROM audit_events WHERE type = 'session_expired'`);
+  expect(lines).toEqual([{ session_id: expired.session.id, at: new Date(ENDED_AT) }]);
   expect(receiver.received).toHaveLength(1);
 }, 90_000);
 

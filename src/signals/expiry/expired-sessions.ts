@@ -10,7 +10,7 @@ const AFTER_SECONDS = 30;
 
 /**
  * Notices that a session expired, within a minute and once, from any number of instances, also where none looked at that moment:
- * by a line in the audit trail. Nothing else happens when a time is over.
+ * by a line in the audit trail, of the time at which it did. Nothing else happens when a time is over.
  *
  * A table has when each session is to be looked at: first when it would expire if nobody used it, and again when what used it has
  * moved that. So refreshes write nothing more.
@@ -67,8 +67,8 @@ export class ExpiredSessions implements OnApplicationBootstrap, OnApplicationShu
           SELECT id FROM held WHERE ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
         )
       ), expired AS (
-        INSERT INTO audit_events (type, outcome, user_id, session_id)
-        SELECT 'session_expired', 'success', user_id, id FROM held
+        INSERT INTO audit_events (at, type, outcome, user_id, session_id)
+        SELECT ends_at, 'session_expired', 'success', user_id, id FROM held
         WHERE ends_at <= now() - make_interval(secs => ${AFTER_SECONDS}::integer)
         RETURNING session_id
       )

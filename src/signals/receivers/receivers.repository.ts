@@ -10,7 +10,7 @@ import type { Receiver } from './receiver.entity.js';
 
 /** A receiver as staff see it: without its secrets. */
 export type ReceiverView = Omit<Receiver, 'encryptedSecret' | 'formerSecret' | 'retryAt' | 'verificationAskedAt'> & {
-  /** How old the oldest delivery is that waits, in seconds; null where none does. */
+  /** How long the oldest delivery waits, in seconds; null where none does. */
   readonly oldestWaitingSeconds: number | null;
 };
 
@@ -23,9 +23,12 @@ export interface ReceiverChange {
   readonly source: RequestSource | null;
 }
 
-/** How old the oldest delivery is that waits for the receiver r, in seconds; null where none does. */
+/**
+ * How long the oldest delivery waits for the receiver r, in seconds; null where none does. Not since it happened: that may have been
+ * noticed later, and what staff send again waits since then.
+ */
 export const OLDEST_WAITING_SECONDS = sql`(
-    SELECT extract(epoch FROM now() - d.at)::double precision FROM deliveries d
+    SELECT extract(epoch FROM now() - (d.give_up_at - interval '3 days'))::double precision FROM deliveries d
     WHERE d.receiver_id = r.id AND d.state = 'waiting' ORDER BY d.position LIMIT 1
   )`;
 
