@@ -18,7 +18,12 @@ import { SECRETS } from '../support/secrets.js';
 // The whole suite runs as the role that serves. Here is what that one may not do, and how it gets what it may.
 const GRANTS = 'src/database/roles/grants.sql';
 // Run by PostgreSQL where a table changes: nobody calls them.
-const TRIGGERS = ['deliver_audit_events', 'disable_streams_of_ended_client', 'note_session_expiries'];
+const TRIGGERS = [
+  'deliver_audit_events',
+  'disable_streams_of_ended_client',
+  'note_expiries_of_deleted_user',
+  'note_session_expiries',
+];
 const RUNTIME = process.env['TEST_RUNTIME']!;
 const PRODUCTION = {
   NODE_ENV: 'production',

@@ -22,6 +22,7 @@ import { CreateIncidents1795660000000 } from './1795660000000-create-incidents.j
 import { CreateReceiversAndDeliveries1795680000000 } from './1795680000000-create-receivers-and-deliveries.js';
 import { NoteExpiriesOfOpenSessions1795680000001 } from './1795680000001-note-expiries-of-open-sessions.js';
 import { AddAlgorithmToSigningKeys1795680500000 } from './1795680500000-add-algorithm-to-signing-keys.js';
+import { NoteExpiriesOfDeletedUsers1795690000000 } from './1795690000000-note-expiries-of-deleted-users.js';
 
 /** In the order they run. */
 export const migrations = [
@@ -49,4 +50,5 @@ export const migrations = [
   CreateReceiversAndDeliveries1795680000000,
   NoteExpiriesOfOpenSessions1795680000001,
   AddAlgorithmToSigningKeys1795680500000,
+  NoteExpiriesOfDeletedUsers1795690000000,
 ];

@@ -47,8 +47,10 @@ export class ExpiredSessions implements OnApplicationBootstrap, OnApplicationShu
     }
   }
 
-  // Rows that are locked stay where they are: found there, and not by their number, for which all of the table would be read.
-  /** Returns how many were looked at. */
+  // Rows that are locked stay where they are: found there, and not by their number, for which all of the table would be read. So do
+  // those of sessions that are locked. What locks a session may be deleting it, and then waits for the row here: none waits for the
+  // other, and one of them notes the end.
+  /** Returns how many were looked at; none where all were locked. */
   private async noteSome(): Promise<number> {
     const { rows } = await this.database.query<{ looked: number; expired: number }>(sql`
       WITH due AS MATERIALIZED (
@@ -56,23 +58,28 @@ export class ExpiredSessions implements OnApplicationBootstrap, OnApplicationShu
         WHERE look_at <= now() - make_interval(secs => ${AFTER_SECONDS}::integer)
         ORDER BY look_at LIMIT ${MOST_AT_ONCE} FOR UPDATE SKIP LOCKED
       ), held AS MATERIALIZED (
-        SELECT s.id, s.user_id, least(s.idle_expires_at, s.expires_at) AS ends_at
-        FROM sessions s WHERE s.id IN (SELECT session_id FROM due) AND s.revoked_at IS NULL
-        ORDER BY s.id FOR NO KEY UPDATE
+        SELECT s.id, s.user_id, h.ends_at, h.ends_at <= now() - make_interval(secs => ${AFTER_SECONDS}::integer) AS has_ended
+        FROM sessions s CROSS JOIN LATERAL (SELECT least(s.idle_expires_at, s.expires_at) AS ends_at) h
+        WHERE s.id IN (SELECT session_id FROM due) AND s.revoked_at IS NULL
+        FOR NO KEY UPDATE OF s SKIP LOCKED
       ), moved AS (
         UPDATE session_expiries e SET look_at = h.ends_at FROM due d JOIN held h ON h.id = d.session_id
-        WHERE e.ctid = d.place AND h.ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
+        WHERE e.ctid = d.place AND NOT h.has_ended
+        RETURNING e.session_id
       ), done AS (
-        DELETE FROM session_expiries e USING due d WHERE e.ctid = d.place AND d.session_id NOT IN (
-          SELECT id FROM held WHERE ends_at > now() - make_interval(secs => ${AFTER_SECONDS}::integer)
+        DELETE FROM session_expiries e USING due d WHERE e.ctid = d.place AND (
+          d.session_id IN (SELECT id FROM held WHERE has_ended)
+          OR NOT EXISTS (SELECT FROM sessions s WHERE s.id = d.session_id AND s.revoked_at IS NULL)
         )
+        RETURNING e.session_id
       ), expired AS (
         INSERT INTO audit_events (at, type, outcome, user_id, session_id)
-        SELECT ends_at, 'session_expired', 'success', user_id, id FROM held
-        WHERE ends_at <= now() - make_interval(secs => ${AFTER_SECONDS}::integer)
+        SELECT ends_at, 'session_expired', 'success', user_id, id FROM held WHERE has_ended
         RETURNING session_id
       )
-      SELECT (SELECT count(*) FROM due)::integer AS looked, (SELECT count(*) FROM expired)::integer AS expired`);
+      SELECT (SELECT count(*) FROM expired)::integer AS expired, CASE
+          WHEN EXISTS (SELECT FROM moved) OR EXISTS (SELECT FROM done) THEN (SELECT count(*) FROM due) ELSE 0
+        END::integer AS looked`);
     const { looked = 0, expired = 0 } = rows[0] ?? {};
     if (expired > 0) this.sender.wake();
     return looked;
