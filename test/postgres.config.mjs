@@ -49,6 +49,7 @@ const FILES = [
   'e2e/introspection',
   'e2e/receivers',
   'e2e/webhooks',
+  'e2e/session-expiry',
   'e2e/ssf-streams',
   'e2e/ssf-status',
 
