@@ -142,7 +142,7 @@ it('After a recovery to a point in time nothing lives again that was ended since
   await refusedStart(cluster.servingUrl);
   const [, { output, code }] = [await settleRestored(cluster.servingUrl, []), await settleRestored(cluster.servingUrl)];
   expect(code).toBe(0);
-  expect(output).toMatch(/Ended 6 sessions\.\nWithdrew [1-9]\d* mailed links?\.\nReplaced 2 signing keys\./);
+  expect(output).toMatch(/Ended 6 sessions\.\nWithdrew [1-9]\d* mailed links?\.\nReplaced 1 signing key\./);
   expect(output).toContain(people.admin.user.email);
   expect(output).toContain("'password_changed', 'password_reset', 'user_disabled'");
 
