@@ -13,14 +13,8 @@ import { ApiProblems } from '../../problems/api-problems.decorator.js';
 import { CurrentClient, ForServiceClientOrToken } from '../../service-clients/service-client.guard.js';
 import type { ServiceClient } from '../../service-clients/service-client.js';
 import type { Stream } from './stream.js';
-import {
-  StreamDto,
-  StreamIdQueryDto,
-  StreamRequestDto,
-  StreamsQueryDto,
-  StreamStatusDto,
-  VerifyStreamDto,
-} from './streams.dto.js';
+import { StreamStatusDto, VerifyStreamDto } from './stream-status.dto.js';
+import { StreamDto, StreamIdQueryDto, StreamRequestDto, StreamsQueryDto } from './streams.dto.js';
 import {
   NoSharedSignalsError,
   StreamDisabledByStaffError,

@@ -17,22 +17,12 @@ import { AtMostCharacters, IsOptionalField, PlainText } from '../../http/validat
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../../keys/signing-key.js';
 import { ALGORITHM } from '../receivers/receivers.dto.js';
 import { CAEP_EVENTS } from '../deliveries/security-event.js';
-import {
-  POLL,
-  pollPathOf,
-  PUSH,
-  reasonOf,
-  STREAM_ALGORITHM,
-  STREAM_STATUSES,
-  type Stream,
-  type StreamStatus,
-  VERIFICATION_SECONDS,
-} from './stream.js';
+import { POLL, pollPathOf, PUSH, STREAM_ALGORITHM, type Stream, VERIFICATION_SECONDS } from './stream.js';
 
 const EVENTS = Object.keys(CAEP_EVENTS);
 const [REVOKED] = EVENTS;
-const STREAM_ID = { format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' };
-const MOST_CHARACTERS = 200;
+export const STREAM_ID = { format: 'uuid', example: '5b1f7d1e-6f0b-4a9e-8a3c-0d2f4c8b9e61' };
+export const MOST_CHARACTERS = 200;
 const MOST_EVENTS = 100;
 const LIST_MESSAGE = {
   message: `must be a list of at most ${MOST_EVENTS} URIs, of at most ${MOST_CHARACTERS} characters each`,
@@ -44,11 +34,6 @@ const METHOD = namedType(
   'StreamDeliveryMethod',
   [PUSH, POLL],
   'How events come: pushed by Latchkey (RFC 8935), or polled by the receiver (RFC 8936).',
-);
-const STATUS = namedType(
-  'StreamStatusValue',
-  STREAM_STATUSES,
-  'Paused, events are kept for later; disabled, they are not.',
 );
 
 @ApiSchema({ name: 'StreamDelivery' })
@@ -200,45 +185,6 @@ export class StreamDto {
       ...(description !== null && { description }),
     };
   }
-}
-
-export class StreamStatusDto {
-  @ApiProperty(STREAM_ID)
-  @IsString()
-  readonly stream_id!: string;
-
-  @ApiProperty({ ...STATUS, example: 'enabled' })
-  @IsIn(STREAM_STATUSES, { message: `must be one of ${STREAM_STATUSES.join(', ')}` })
-  readonly status!: StreamStatus;
-
-  @ApiPropertyOptional({ maxLength: MOST_CHARACTERS, example: 'Maintenance' })
-  @PlainText()
-  @AtMostCharacters(MOST_CHARACTERS)
-  @IsString()
-  @IsOptionalField()
-  readonly reason?: string;
-
-  static from(stream: Stream): StreamStatusDto {
-    const reason = reasonOf(stream);
-    return { stream_id: stream.id, status: stream.status, ...(reason !== null && { reason }) };
-  }
-}
-
-@ApiSchema({ name: 'StreamVerificationRequest' })
-export class VerifyStreamDto {
-  @ApiProperty(STREAM_ID)
-  @IsString()
-  readonly stream_id!: string;
-
-  @ApiPropertyOptional({
-    maxLength: MOST_CHARACTERS,
-    example: 'VGhpcyBpcyBhbiBleGFtcGxl',
-    description: 'Is in the event.',
-  })
-  @AtMostCharacters(MOST_CHARACTERS)
-  @IsString()
-  @IsOptionalField()
-  readonly state?: string;
 }
 
 export class StreamIdQueryDto {
