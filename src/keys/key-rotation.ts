@@ -8,9 +8,9 @@ import { ACCEPTED_KEYS, type StoredKey } from './keys.sql.js';
 import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys } from './opened-keys.js';
 import {
+  algorithmsUsedBy,
   generateKeyOf,
   type KeyPair,
-  SIGNING_ALGORITHM,
   SIGNING_ALGORITHMS,
   type SigningAlgorithm,
   writeKey,
@@ -139,8 +139,10 @@ export class KeyRotation {
         INSERT INTO audit_events (type, outcome, reason, note)
         SELECT 'signing_key_revoked', 'success', ${reason}, id FROM revoked`);
       const made: MadeKey[] = [];
-      for (const pair of pairs.filter(({ algorithm }) => isUsed(algorithm, turn)))
+      const used = algorithmsUsedBy(turn.stored);
+      for (const pair of pairs.filter(({ algorithm }) => used.includes(algorithm))) {
         made.push(await this.make(turn, pair, turn.now, reason));
+      }
       return { made, revoked };
     });
     // For what is open. It may fail: no request is decided by it.
@@ -177,10 +179,6 @@ export class KeyRotation {
     return plus(signsFrom, this.config.signingKeyTtlSeconds - PUBLISHED_AHEAD_SECONDS) <= now;
   }
 }
-
-// Those of ES256 sign access tokens. Of RS256 there is none before a receiver needs one.
-const isUsed = (algorithm: SigningAlgorithm, { stored }: Turn): boolean =>
-  algorithm === SIGNING_ALGORITHM || stored.some((row) => row.algorithm === algorithm);
 
 const newestOf = (keys: readonly OpenedKey[], algorithm: SigningAlgorithm): OpenedKey | undefined =>
   keys.findLast((key) => key.algorithm === algorithm);

@@ -21,6 +21,10 @@ export const SIGNING_ALGORITHM = 'ES256';
 export const SIGNING_ALGORITHMS = [SIGNING_ALGORITHM, 'RS256'] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 
+/** Those that an installation with these keys uses: ES256, and RS256 from its first key on, which is made when a receiver needs it. */
+export const algorithmsUsedBy = (keys: readonly { readonly algorithm: SigningAlgorithm }[]): SigningAlgorithm[] =>
+  SIGNING_ALGORITHMS.filter((one) => one === SIGNING_ALGORITHM || keys.some(({ algorithm }) => algorithm === one));
+
 const CURVE = 'P-256';
 const RSA_BITS = 2048;
 

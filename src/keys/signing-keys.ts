@@ -10,7 +10,7 @@ import { within } from '../problems/within.js';
 import { KEYS_CHANNEL, KeyRotation, type MadeKey, type RotationReason } from './key-rotation.js';
 import { KeyCipher } from './key-cipher.js';
 import { type OpenedKey, openKeys, signingAt } from './opened-keys.js';
-import { SIGNING_ALGORITHM, SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-key.js';
+import { algorithmsUsedBy, SIGNING_ALGORITHM, type SigningAlgorithm } from './signing-key.js';
 import { SigningKeysRepository } from './signing-keys.repository.js';
 
 // A key is published for twenty minutes before it signs: any instance has read it long before.
@@ -164,11 +164,7 @@ export class SigningKeys implements OnModuleInit, OnApplicationShutdown {
       await this.rotation.encryptAnew();
       await this.readFresh();
     }
-    // One of RS256 is made when the first receiver needs it, and has successors from then on.
-    const used = SIGNING_ALGORITHMS.filter(
-      (one) => one === SIGNING_ALGORITHM || this.keys.some((key) => key.algorithm === one),
-    );
-    for (const algorithm of used) await this.makeWhereDue(algorithm);
+    for (const algorithm of algorithmsUsedBy(this.keys)) await this.makeWhereDue(algorithm);
   }
 
   private async isReadInTime(): Promise<boolean> {

@@ -220,6 +220,18 @@ it('A key of RS256 is made once a receiver needs it, one however many do, and is
   expect([await publishedBy(api), await publishedBy(api, 'RS256')]).toEqual([[before[0]!.id], [made]]);
 }, 60_000);
 
+it('Rotating and replacing keys makes none of RS256 where there was none, and one in the place of each where there was', async () => {
+  const { api } = await start();
+  const accepted = async () => [(await publishedBy(api)).length, (await publishedBy(api, 'RS256')).length];
+  expect((await rotateKeys(database.url)).code).toBe(0);
+  expect(await accepted()).toEqual([2, 0]);
+  expect((await rotateKeys(database.url, { args: ['--leaked'] })).code).toBe(0);
+  expect(await accepted()).toEqual([1, 0]);
+  await publishRs256(api, database);
+  expect((await rotateKeys(database.url, { args: ['--leaked'] })).code).toBe(0);
+  expect(await accepted()).toEqual([1, 1]);
+}, 60_000);
+
 it('Where a release that knows ES256 alone rotates its key, and ends that of RS256 with it, the next one of RS256 is published ahead', async () => {
   const { api } = await start();
   await publishRs256(api, database);
